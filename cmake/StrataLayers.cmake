@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The layer table: every library, the folder it lives in, and the libraries it may use (in DEPS and
+# in #include lines). strata_add_library() refuses what is not listed here; tools/check reads this
+# same file and refuses includes. A library's public headers are <strata/NAME/...>.
+
+set(STRATA_LIBRARIES base kv block dedup object s3)  # Lower layers first.
+
+set(STRATA_DIR_base libbase)
+set(STRATA_USES_base "")
+
+set(STRATA_DIR_kv libkv)
+set(STRATA_USES_kv base)
+
+set(STRATA_DIR_block libnvmedrv)
+set(STRATA_USES_block base)
+
+set(STRATA_DIR_dedup libdedup)
+set(STRATA_USES_dedup base block kv)
+
+set(STRATA_DIR_object libobject)
+set(STRATA_USES_object base dedup kv)
+
+set(STRATA_DIR_s3 libobject)
+set(STRATA_USES_s3 base object)

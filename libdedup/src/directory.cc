@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Opens lock, kv store, device and dedup store of one directory, in this order, and closes them in the opposite one.
+#include "strata/dedup/directory.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string_view>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "strata/base/status_macros.h"
+#include "strata/kv/engines.h"
+
+namespace strata::dedup {
+namespace {
+
+absl::Status ErrnoError(std::string_view what, const std::string& path) {
+  return absl::ErrnoToStatus(errno, absl::StrCat(absl::string_view(what.data(), what.size()), " ", path));
+}
+
+// Holds PATH/lock; the file's text is the holder's process id.
+class LockFile {
+ public:
+  ~LockFile() {
+    if (fd_ >= 0) close(fd_);
+  }
+
+  absl::Status Acquire(const std::string& directory) {
+    const std::string path = directory + "/lock";
+    fd_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd_ < 0) return ErrnoError("cannot open", path);
+    if (flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+      if (errno != EWOULDBLOCK) return ErrnoError("cannot lock", path);
+      char holder[32] = {};
+      const bool known = pread(fd_, holder, sizeof(holder) - 1, 0) > 0;
+      return absl::FailedPreconditionError(
+          absl::StrCat(directory, " is in use by process ", known ? holder : "unknown"));
+    }
+    const std::string pid = absl::StrCat(getpid());
+    if (ftruncate(fd_, 0) != 0 || pwrite(fd_, pid.data(), pid.size(), 0) < 0) {
+      return ErrnoError("cannot write", path);
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  int fd_ = -1;
+};
+
+absl::Status EnsureDirectory(const DirectoryOptions& options) {
+  struct stat info;
+  if (stat(options.path.c_str(), &info) == 0) {
+    if (S_ISDIR(info.st_mode)) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat(options.path, " is not a directory"));
+  }
+  if (errno != ENOENT) return ErrnoError("cannot look at", options.path);
+  if (!options.create) return absl::NotFoundError(absl::StrCat(options.path, " does not exist"));
+  if (mkdir(options.path.c_str(), 0700) != 0) return ErrnoError("cannot make", options.path);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> DeviceUri(const DirectoryOptions& options) {
+  if (!options.device_uri.empty()) return options.device_uri;
+  uint64_t size_bytes = options.max_size_bytes;
+  if (size_bytes == 0) {
+    struct statvfs filesystem;
+    if (statvfs(options.path.c_str(), &filesystem) != 0) {
+      return ErrnoError("cannot measure the filesystem of", options.path);
+    }
+    size_bytes = uint64_t{filesystem.f_blocks} * filesystem.f_frsize;
+  }
+  constexpr uint64_t kMiB = 1u << 20;
+  size_bytes = (size_bytes + kMiB - 1) / kMiB * kMiB;
+  return absl::StrCat("file:", options.path, "/containers?size=", size_bytes,
+                      "&create=", options.create ? 1 : 0);
+}
+
+class DirectoryStore final : public Directory {
+ public:
+  absl::Status Init(const DirectoryOptions& options) {
+    path_ = options.path;
+    STRATA_RETURN_IF_ERROR(EnsureDirectory(options));
+    STRATA_RETURN_IF_ERROR(lock_.Acquire(path_));
+
+    kv::RocksDbOptions kv_options;
+    kv_options.directory = path_ + "/meta";
+    kv_options.create_if_missing = options.create;
+    kv_options.block_cache_bytes = options.kv_cache_bytes;
+    kv_options.log = options.log;
+    STRATA_ASSIGN_OR_RETURN(kv_, kv::OpenRocksDbStore(kv_options));
+
+    STRATA_ASSIGN_OR_RETURN(const std::string uri, DeviceUri(options));
+    if (options.devices != nullptr) {
+      STRATA_ASSIGN_OR_RETURN(device_, options.devices->Open(uri));
+    } else {
+      STRATA_ASSIGN_OR_RETURN(device_, block::Registry::WithDefaults(options.log).Open(uri));
+    }
+
+    StoreOptions store_options = options.store;
+    store_options.device = device_.get();
+    store_options.kv = kv_.get();
+    store_options.log = options.log;
+    STRATA_ASSIGN_OR_RETURN(store_, Store::Open(store_options));
+    return absl::OkStatus();
+  }
+
+  const std::string& path() const override { return path_; }
+  kv::Store& kv() override { return *kv_; }
+  block::Device& device() override { return *device_; }
+  Store& store() override { return *store_; }
+
+ private:
+  std::string path_;
+  LockFile lock_;
+  std::unique_ptr<kv::Store> kv_;
+  std::unique_ptr<block::Device> device_;
+  std::unique_ptr<Store> store_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Directory>> Directory::Open(const DirectoryOptions& options) {
+  auto directory = std::make_unique<DirectoryStore>();
+  STRATA_RETURN_IF_ERROR(directory->Init(options));
+  return directory;
+}
+
+}  // namespace strata::dedup

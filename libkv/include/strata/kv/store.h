@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The narrow interface to metadata: an ordered, transactional map from byte strings to byte strings.
+//
+//   STRATA_ASSIGN_OR_RETURN(SpaceId users, store->OpenSpace("users", {}));
+//   std::unique_ptr<Transaction> txn = store->Begin();
+//   STRATA_ASSIGN_OR_RETURN(std::optional<std::string> name, txn->Get(users, "ada"));
+//   STRATA_RETURN_IF_ERROR(txn->Put(users, "ada", "countess"));
+//   STRATA_RETURN_IF_ERROR(txn->Commit(Durability::kSync));      // Aborted: somebody else was quicker; run it again.
+//
+// Isolation is strict serializability by optimistic concurrency: a transaction reads the state at its beginning, and commits only if
+// nothing it read (keys that were absent and ranges included) changed since. Reads are paged and never hand out an iterator, so an
+// engine on another machine needs no state that outlives a call.
+//
+// Thread safety: a Store may be called from any thread; a Snapshot too; a Transaction and a WriteBatch by one thread at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "strata/base/export.h"
+
+namespace strata::kv {
+
+// A named part of the key space with its own tuning. Keys of different spaces never meet; a transaction may touch several.
+struct SpaceId {
+  uint32_t value = 0;
+  friend constexpr auto operator<=>(SpaceId, SpaceId) = default;
+};
+
+struct SpaceOptions {
+  enum class Access : uint8_t {
+    kOrdered,  // Range reads matter: listings, recipes.
+    kPoint,    // Single random keys, often absent: fingerprints. Range reads work but are slow.
+  };
+  Access access = Access::kOrdered;
+};
+
+// Reaching one of these is InvalidArgument (key, value) or ResourceExhausted (transaction), never a split.
+struct Limits {
+  size_t max_key_bytes;
+  size_t max_value_bytes;
+  size_t max_transaction_operations;  // Puts, deletes and range deletes.
+  size_t max_transaction_bytes;       // Keys and values written.
+  size_t max_page_items;
+  size_t max_page_bytes;
+};
+
+struct KeyValue {
+  std::string key;
+  std::string value;
+};
+
+// Keys in [begin, end). An empty `end` means to the end of the space.
+struct Range {
+  std::string begin;
+  std::string end;
+};
+
+// The range of all keys that start with `prefix`.
+STRATA_EXPORT Range PrefixRange(std::string_view prefix);
+
+struct PageOptions {
+  size_t max_items = 1000;         // Cut to Limits::max_page_items.
+  size_t max_bytes = 1u << 20;     // A page holds at least one item all the same.
+  bool reverse = false;            // From the end of the range downwards.
+};
+
+struct Page {
+  std::vector<KeyValue> items;
+  bool more = false;  // The range holds more: go on behind (reverse: before) items.back().key.
+};
+
+// One consistent state of the store. OutOfRange: the engine no longer holds a state this old (it keeps one for at least five seconds);
+// begin again.
+class STRATA_EXPORT Reader {
+ public:
+  virtual ~Reader() = default;
+  virtual absl::StatusOr<std::optional<std::string>> Get(SpaceId space, std::string_view key) = 0;
+
+  // One entry per key, in the order of `keys`.
+  virtual absl::StatusOr<std::vector<std::optional<std::string>>> MultiGet(SpaceId space,
+                                                                          const std::vector<std::string>& keys) = 0;
+  virtual absl::StatusOr<Page> List(SpaceId space, const Range& range, const PageOptions& options) = 0;
+};
+
+class STRATA_EXPORT Snapshot : public Reader {};
+
+enum class Durability : uint8_t {
+  kSync,   // Survives power loss when the call returns. Concurrent commits share one flush.
+  kAsync,  // Visible when the call returns, durable with the next kSync commit or Sync(); never out of order.
+};
+
+// Writes that are applied together, without reading anything.
+class STRATA_EXPORT WriteBatch {
+ public:
+  struct Operation {
+    enum class Kind : uint8_t { kPut, kDelete, kDeleteRange } kind;
+    SpaceId space;
+    std::string key;    // kDeleteRange: the range's begin.
+    std::string value;  // kDeleteRange: the range's end.
+  };
+
+  void Put(SpaceId space, std::string_view key, std::string_view value);
+  void Delete(SpaceId space, std::string_view key);
+  void DeleteRange(SpaceId space, const Range& range);
+  void Clear();
+
+  const std::vector<Operation>& operations() const { return operations_; }
+  size_t size_bytes() const { return size_bytes_; }
+
+ private:
+  std::vector<Operation> operations_;
+  size_t size_bytes_ = 0;
+};
+
+// Reads see the transaction's own writes. Every read is a promise checked at Commit(). Dropping a Transaction abandons it.
+class STRATA_EXPORT Transaction : public Reader {
+ public:
+  // Like Get and List, but without the promise: the commit does not fail when what was read changes.
+  virtual absl::StatusOr<std::optional<std::string>> GetUnchecked(SpaceId space, std::string_view key) = 0;
+  virtual absl::StatusOr<Page> ListUnchecked(SpaceId space, const Range& range, const PageOptions& options) = 0;
+
+  // InvalidArgument or ResourceExhausted: a limit, named; the transaction stays as it was.
+  virtual absl::Status Put(SpaceId space, std::string_view key, std::string_view value) = 0;
+  virtual absl::Status Delete(SpaceId space, std::string_view key) = 0;
+  virtual absl::Status DeleteRange(SpaceId space, const Range& range) = 0;
+
+  // Aborted: a conflict, nothing was applied, run the transaction again from Begin(). OutOfRange: it took too long. Any other
+  // error: the engine failed. FailedPrecondition: already committed.
+  virtual absl::Status Commit(Durability durability) = 0;
+};
+
+class STRATA_EXPORT Store {
+ public:
+  virtual ~Store() = default;  // REQUIRES: every Snapshot and Transaction is destroyed.
+
+  virtual const Limits& limits() const = 0;
+
+  // Opens the space of that name, making it when absent. The same name gives the same id for the life of the Store.
+  // InvalidArgument: the name (1..64 of [a-z0-9._-]), or options that differ from those it was made with.
+  virtual absl::StatusOr<SpaceId> OpenSpace(std::string_view name, const SpaceOptions& options) = 0;
+
+  virtual std::unique_ptr<Snapshot> NewSnapshot() = 0;
+  virtual std::unique_ptr<Transaction> Begin() = 0;
+
+  virtual absl::Status Write(const WriteBatch& batch, Durability durability) = 0;
+
+  // Everything committed before the call is durable when it returns.
+  virtual absl::Status Sync() = 0;
+
+  // Copies the state at some moment during the call into `directory` (which must not exist), while others read and
+  // write; the copy opens like the original. Unimplemented where the engine lives elsewhere.
+  virtual absl::Status Checkpoint(const std::string& directory) = 0;
+
+  // Waits until a key of `range` is written by a commit later than `after_version`, or until `timeout_ms` has passed. Returns the version
+  // of the newest such commit, or `after_version` at the time-out. version() is where to begin.
+  virtual absl::StatusOr<uint64_t> WaitForChange(SpaceId space, const Range& range, uint64_t after_version,
+                                                 uint64_t timeout_ms) = 0;
+  // Version of the newest commit. Grows by at least one with each.
+  virtual uint64_t version() const = 0;
+};
+
+// Runs `body(Transaction&) -> absl::Status` and commits, again and again while the outcome is Aborted, up to `max_attempts` times.
+template <typename Body>
+absl::Status RunTransaction(Store& store, Durability durability, Body&& body, int max_attempts = 64) {
+  absl::Status status;
+  for (int attempt = 0; attempt < max_attempts; ++attempt) {
+    std::unique_ptr<Transaction> txn = store.Begin();
+    status = body(*txn);
+    if (status.ok()) status = txn->Commit(durability);
+    if (!absl::IsAborted(status)) return status;
+  }
+  return status;
+}
+
+}  // namespace strata::kv

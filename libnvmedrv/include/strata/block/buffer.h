@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Memory that any device accepts: aligned to a page (or more), zero-filled at birth.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+
+#include "strata/base/export.h"
+
+namespace strata::block {
+
+class STRATA_EXPORT Buffer {
+ public:
+  Buffer() = default;
+  // REQUIRES: alignment_bytes is a power of two.
+  explicit Buffer(size_t size_bytes, size_t alignment_bytes = 4096);
+  Buffer(Buffer&&) noexcept = default;
+  Buffer& operator=(Buffer&&) noexcept = default;
+
+  std::byte* data() const { return data_.get(); }
+  size_t size() const { return size_bytes_; }
+  std::span<std::byte> span() const { return {data_.get(), size_bytes_}; }
+
+ private:
+  struct Free {
+    void operator()(std::byte* data) const;
+  };
+  std::unique_ptr<std::byte[], Free> data_;
+  size_t size_bytes_ = 0;
+};
+
+}  // namespace strata::block

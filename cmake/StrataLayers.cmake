@@ -23,3 +23,7 @@ set(STRATA_USES_object base dedup kv)
 
 set(STRATA_DIR_s3 libobject)
 set(STRATA_USES_s3 base object)
+
+# What stands on the libraries.
+set(STRATA_USES_apps ${STRATA_LIBRARIES})
+set(STRATA_USES_python ${STRATA_LIBRARIES})

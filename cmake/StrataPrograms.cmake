@@ -16,7 +16,8 @@
 #   strata_add_example(NAME dedup_store LIB dedup SRCS ... [DEPS ...] [ARGS ...])
 #       Built, and run as a ctest with ARGS in an empty folder; it must exit 0.
 #
-# Nothing is added when LIB is switched off.
+# LIB is a library (nothing is added when it is switched off) or, for what tests the whole house, a
+# subject: apps, python, tools, install, peers.
 
 include_guard(GLOBAL)
 
@@ -24,7 +25,10 @@ include_guard(GLOBAL)
 function(strata_add_program target folder)
   add_executable(${target} ${ARG_SRCS})
   strata_compile_options(${target})
-  strata_resolve(deps _static ${ARG_LIB} ${ARG_DEPS})
+  if(ARG_LIB IN_LIST STRATA_LIBRARIES)
+    list(PREPEND ARG_DEPS ${ARG_LIB})
+  endif()
+  strata_resolve(deps _static ${ARG_DEPS})
   target_link_libraries(${target} PRIVATE ${deps})
   set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/${folder})
 endfunction()

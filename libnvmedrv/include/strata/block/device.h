@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The narrow interface between everything that stores and everything that holds: a block::Device is an
-// array of equally sized blocks, a block::Channel is one path of requests to it.
+// The narrow interface between everything that stores and everything that holds: a block::Device is
+// an array of equally sized blocks, a block::Channel is one path of requests to it.
 //
-//   STRATA_ASSIGN_OR_RETURN(std::unique_ptr<Device> device, CreateMemoryDevice({.block_count = 1024}));
-//   STRATA_ASSIGN_OR_RETURN(std::unique_ptr<Channel> channel, device->OpenChannel({}));
-//   Request read{.op = Op::kRead, .lba = Lba{8}, .block_count = 1, .segments = {&segment, 1}, .done = &OnRead};
-//   STRATA_RETURN_IF_ERROR(channel->Submit(&read));
-//   while (channel->in_flight() > 0) channel->Poll(32);
+//   STRATA_ASSIGN_OR_RETURN(std::unique_ptr<Device> device, CreateMemoryDevice({.block_count =
+//   1024})); STRATA_ASSIGN_OR_RETURN(std::unique_ptr<Channel> channel, device->OpenChannel({}));
+//   Request read{.op = Op::kRead, .lba = Lba{8}, .block_count = 1, .segments = {&segment, 1}, .done
+//   = &OnRead}; STRATA_RETURN_IF_ERROR(channel->Submit(&read)); while (channel->in_flight() > 0)
+//   channel->Poll(32);
 //
 // Thread safety: a Device may be called from any thread. A Channel is used by one thread at a time.
 #pragma once
@@ -33,15 +33,18 @@ struct Lba {
 
 // What a device is. Constant for the life of the Device.
 struct Geometry {
-  uint32_t block_size_bytes = 4096;        // A power of two, at least 512.
-  uint64_t block_count = 0;                // Blocks that can be addressed: [0, block_count).
-  uint32_t max_transfer_bytes = 1u << 20;  // Largest data transfer of one request; a multiple of the block size.
-  uint32_t max_segments = 128;             // Most segments in one request.
-  uint32_t buffer_alignment_bytes = 1;     // What every segment's address must be aligned to.
-  bool volatile_write_cache = false;       // A completed write may be lost at a power cut until a flush completes.
-  uint32_t atomic_write_blocks = 1;        // A write up to this size survives a power cut whole or not at all.
-  bool supports_discard = false;           // Otherwise kDiscard is Unimplemented.
-  uint64_t zone_size_blocks = 0;           // 0: not zoned. Otherwise writes are sequential within each zone.
+  uint32_t block_size_bytes = 4096;  // A power of two, at least 512.
+  uint64_t block_count = 0;          // Blocks that can be addressed: [0, block_count).
+  uint32_t max_transfer_bytes =
+      1u << 20;  // Largest data transfer of one request; a multiple of the block size.
+  uint32_t max_segments = 128;          // Most segments in one request.
+  uint32_t buffer_alignment_bytes = 1;  // What every segment's address must be aligned to.
+  bool volatile_write_cache =
+      false;  // A completed write may be lost at a power cut until a flush completes.
+  uint32_t atomic_write_blocks =
+      1;  // A write up to this size survives a power cut whole or not at all.
+  bool supports_discard = false;  // Otherwise kDiscard is Unimplemented.
+  uint64_t zone_size_blocks = 0;  // 0: not zoned. Otherwise writes are sequential within each zone.
 };
 
 // A piece of memory of a scatter list. Its size is a multiple of the device's block size.
@@ -51,36 +54,40 @@ struct Segment {
 };
 
 enum class Op : uint8_t {
-  kRead,         // Blocks never written, or discarded, read as zeroes.
+  kRead,  // Blocks never written, or discarded, read as zeroes.
   kWrite,
-  kFlush,        // Every write that completed before this flush was submitted is durable when it completes.
-  kDiscard,      // The blocks' content is given up; they read as zeroes afterwards.
+  kFlush,    // Every write that completed before this flush was submitted is durable when it
+             // completes.
+  kDiscard,  // The blocks' content is given up; they read as zeroes afterwards.
   kWriteZeroes,
-  kCompare,      // Completes with Aborted, the name of a lost comparison, when the content differs.
-  kZoneAppend,   // `lba` names the zone's first block; result_lba says where the data went.
+  kCompare,     // Completes with Aborted, the name of a lost comparison, when the content differs.
+  kZoneAppend,  // `lba` names the zone's first block; result_lba says where the data went.
 };
 
-// One I/O. The caller owns it, its segments and their memory until `done` has run; the device allocates
-// nothing for it.
+// One I/O. The caller owns it, its segments and their memory until `done` has run; the device
+// allocates nothing for it.
 struct Request {
   Op op = Op::kRead;
-  bool force_unit_access = false;      // kWrite, kWriteZeroes: durable on completion, without a flush.
-  Lba lba;
-  uint32_t block_count = 0;            // 0 for kFlush.
-  std::span<const Segment> segments;   // kRead, kWrite, kCompare, kZoneAppend: exactly block_count blocks in all.
-  void (*done)(Request*) = nullptr;    // Runs exactly once, from Channel::Poll(). May submit; may not Poll().
-  void* context = nullptr;             // The caller's.
+  bool force_unit_access = false;  // kWrite, kWriteZeroes: durable on completion, without a flush.
+  Lba lba{};
+  uint32_t block_count = 0;  // 0 for kFlush.
+  std::span<const Segment>
+      segments{};  // kRead, kWrite, kCompare, kZoneAppend: exactly block_count blocks in all.
+  void (*done)(Request*) =
+      nullptr;              // Runs exactly once, from Channel::Poll(). May submit; may not Poll().
+  void* context = nullptr;  // The caller's.
 
-  // Set before `done` runs. OK; DataLoss: the medium failed or the data is wrong; Aborted: kCompare differed;
-  // Unavailable: the device is gone; ResourceExhausted: no space left behind a thin device.
-  absl::Status status;
-  Lba result_lba;  // kZoneAppend.
+  // Set before `done` runs. OK; DataLoss: the medium failed or the data is wrong; Aborted: kCompare
+  // differed; Unavailable: the device is gone; ResourceExhausted: no space left behind a thin
+  // device.
+  absl::Status status{};
+  Lba result_lba{};  // kZoneAppend.
 
   // The device's while in flight.
   struct DriverState {
     Request* next = nullptr;
     uint64_t words[4] = {};
-  } driver;
+  } driver{};
 };
 
 struct ChannelOptions {
@@ -92,21 +99,24 @@ class STRATA_EXPORT Channel {
   virtual ~Channel() = default;  // REQUIRES: in_flight() == 0.
 
   // Starts *request. OK: request->done runs exactly once, later, from Poll(). Error: it never runs.
-  // InvalidArgument: range, alignment or segments; OutOfRange: past the end of the device; Unimplemented: the
-  // operation; ResourceExhausted: the queue is full, Poll() first.
-  // A channel may hold requests back to start them together, at the latest in the next Poll().
+  // InvalidArgument: range, alignment or segments; OutOfRange: past the end of the device;
+  // Unimplemented: the operation; FailedPrecondition: a write to a device opened read-only;
+  // ResourceExhausted: the queue is full, Poll() first. A channel may hold requests back to start
+  // them together, at the latest in the next Poll().
   absl::Status Submit(Request* request);
 
-  // Starts what Submit() held back, then runs up to `max_completions` callbacks. Never blocks. Returns how many ran.
+  // Starts what Submit() held back, then runs up to `max_completions` callbacks. Never blocks.
+  // Returns how many ran.
   virtual int Poll(int max_completions) = 0;
 
-  // A file descriptor that becomes readable when completions are waiting, for those who sleep rather than
-  // poll. Created by the first call, owned by the channel. The sleeper reads the eight-byte count away, then calls
-  // Poll() until it returns 0, then may sleep again.
+  // A file descriptor that becomes readable when completions are waiting, for those who sleep
+  // rather than poll. Created by the first call, owned by the channel. The sleeper reads the
+  // eight-byte count away, then calls Poll() until it returns 0, then may sleep again.
   virtual absl::StatusOr<int> EventFd() = 0;
 
-  // Announces memory that many requests will use, so that a device can pin or map it once. Optional: requests from
-  // other memory work too. The memory must outlive the channel. Unimplemented where it brings nothing.
+  // Announces memory that many requests will use, so that a device can pin or map it once.
+  // Optional: requests from other memory work too. The memory must outlive the channel.
+  // Unimplemented where it brings nothing.
   virtual absl::Status RegisterMemory(std::span<std::byte> memory) = 0;
 
   virtual uint32_t in_flight() const = 0;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The devices that need nothing but a kernel: memory, a file or kernel block device through io_uring, and the
-// decorator that models latency. Each comes from a factory and keeps the contract in device.h.
+// The devices that need nothing but a kernel: memory, a file or kernel block device through
+// io_uring, and the decorator that models latency. Each comes from a factory and keeps the contract
+// in device.h.
 #pragma once
 
 #include <cstdint>
@@ -23,31 +24,36 @@ struct MemoryDeviceOptions {
 };
 
 // Memory is taken as blocks are first written. Contents die with the Device.
-STRATA_EXPORT absl::StatusOr<std::unique_ptr<Device>> CreateMemoryDevice(const MemoryDeviceOptions& options);
+STRATA_EXPORT absl::StatusOr<std::unique_ptr<Device>> CreateMemoryDevice(
+    const MemoryDeviceOptions& options);
 
 struct UringDeviceOptions {
-  std::string path;                  // A regular file, or a kernel block device.
-  uint64_t size_bytes = 0;           // File: most bytes it may grow to; 0: its present size. Block device: must be 0.
-  bool create = false;               // File: make it when absent.
+  std::string path{};  // A regular file, or a kernel block device.
+  uint64_t size_bytes =
+      0;  // File: most bytes it may grow to; 0: its present size. Block device: must be 0.
+  bool create = false;  // File: make it when absent.
   bool read_only = false;
-  bool direct = true;                // O_DIRECT; falls back to the page cache, and logs it, where that is refused.
+  bool direct =
+      true;  // O_DIRECT; falls back to the page cache, and logs it, where that is refused.
   uint32_t block_size_bytes = 4096;  // File only.
-  LogSink log;
+  LogSink log{};
 };
 
-// A file is exclusively locked (flock) while open: a second opener gets FailedPrecondition naming the path. The
-// file grows as blocks are written, and blocks past its end read as zeroes. Where the kernel refuses io_uring the device falls
-// back to preadv/pwritev run inside Poll(), and logs it.
-STRATA_EXPORT absl::StatusOr<std::unique_ptr<Device>> OpenUringDevice(const UringDeviceOptions& options);
+// A file is exclusively locked (flock) while open: a second opener gets FailedPrecondition naming
+// the path. The file grows as blocks are written, and blocks past its end read as zeroes. Where the
+// kernel refuses io_uring the device falls back to preadv/pwritev run inside Poll(), and logs it.
+STRATA_EXPORT absl::StatusOr<std::unique_ptr<Device>> OpenUringDevice(
+    const UringDeviceOptions& options);
 
 struct DelayDeviceOptions {
-  uint64_t read_ns = 0;    // Added to each read.
-  uint64_t write_ns = 0;   // Added to each write, write-zeroes, discard and zone append.
+  uint64_t read_ns = 0;   // Added to each read.
+  uint64_t write_ns = 0;  // Added to each write, write-zeroes, discard and zone append.
   uint64_t flush_ns = 0;
 };
 
-// Holds each completion of `base` back by the given time of the monotonic clock. Order is kept per delay.
-STRATA_EXPORT absl::StatusOr<std::unique_ptr<Device>> CreateDelayDevice(std::unique_ptr<Device> base,
-                                                                       const DelayDeviceOptions& options);
+// Holds each completion of `base` back by the given time of the monotonic clock. Order is kept per
+// delay.
+STRATA_EXPORT absl::StatusOr<std::unique_ptr<Device>> CreateDelayDevice(
+    std::unique_ptr<Device> base, const DelayDeviceOptions& options);
 
 }  // namespace strata::block

@@ -5,8 +5,9 @@
 //   mem:?size=1G                          file:/var/lib/strata/containers?size=64G&create=1
 //   file:/dev/nvme0n1                     delay:file:/tmp/x?size=1G;read_us=100&write_us=200
 //
-// A Registry is an ordinary object: the application that knows more schemes (an NVMe transport, a test double) adds them to
-// its own. Sizes take the suffixes K, M, G, T (powers of 1024). An unknown scheme or option is InvalidArgument naming it.
+// A Registry is an ordinary object: the application that knows more schemes (an NVMe transport, a
+// test double) adds them to its own. Sizes take the suffixes K, M, G, T (powers of 1024). An
+// unknown scheme or option is InvalidArgument naming it.
 //
 // Thread safety: const calls from any thread.
 #pragma once
@@ -24,8 +25,8 @@
 
 namespace strata::block {
 
-// scheme ':' target [ '?' key '=' value { '&' key '=' value } ]. For a decorator the target is a whole URI, and its own
-// options stand behind ';' instead of '?'.
+// scheme ':' target [ '?' key '=' value { '&' key '=' value } ]. For a decorator the target is a
+// whole URI, and its own options stand behind ';' instead of '?'.
 struct Uri {
   std::string scheme;
   std::string target;
@@ -39,8 +40,8 @@ STRATA_EXPORT absl::StatusOr<uint64_t> ParseSizeBytes(std::string_view text);
 
 class STRATA_EXPORT Registry {
  public:
-  using Factory =
-      std::function<absl::StatusOr<std::unique_ptr<Device>>(const Uri& uri, const Registry& registry)>;
+  using Factory = std::function<absl::StatusOr<std::unique_ptr<Device>>(const Uri& uri,
+                                                                        const Registry& registry)>;
 
   // Knows mem:, file: and delay:. `log` is handed to the devices it opens.
   static Registry WithDefaults(LogSink log = {});

@@ -32,14 +32,20 @@ TEST_CASE("a held lock cannot be taken by another thread") {
   {
     MutexLock lock(&mutex);
     std::thread([&] {
-      taken_while_held = mutex.TryLock();
-      if (taken_while_held) mutex.Unlock();
+      if (mutex.TryLock()) {
+        mutex.Unlock();
+      } else {
+        taken_while_held = false;
+      }
     }).join();
   }
   CHECK_FALSE(taken_while_held);
-  const bool taken_when_free = mutex.TryLock();
+  bool taken_when_free = false;
+  if (mutex.TryLock()) {
+    taken_when_free = true;
+    mutex.Unlock();
+  }
   CHECK(taken_when_free);
-  if (taken_when_free) mutex.Unlock();
 }
 
 TEST_CASE("a waiter wakes and holds the lock again") {

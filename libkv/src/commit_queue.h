@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Group commit. Whoever finds the queue empty leads: it takes everyone who waits, judges each in
+// order against recent commits and against those before it in the group, applies the accepted ones
+// as one batch with at most one flush, publishes the new state, and wakes the others.
+//
+// Thread safety: any thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "conflict_tracker.h"
+#include "engine.h"
+#include "publication.h"
+#include "read_set.h"
+#include "strata/base/mutex.h"
+#include "strata/kv/store.h"
+
+namespace strata::kv {
+
+class CommitQueue {
+ public:
+  // A group takes no further member once it holds this much, so that a small commit does not wait
+  // for an endless row of large ones.
+  static constexpr size_t kMaxGroupBytes = 4u << 20;
+
+  // REQUIRES: both outlive the queue.
+  CommitQueue(Engine* engine, Publication* publication);
+
+  // `reads` may be null: nothing is promised. Aborted, OutOfRange: a conflict, nothing was applied.
+  // Any other error: the engine failed, now or earlier.
+  absl::Status Commit(const WriteBatch& writes, const ReadSet* reads, uint64_t read_version,
+                      Durability durability);
+
+  // Makes commits up to `version` durable; does nothing when they are.
+  absl::Status MakeDurable(uint64_t version);
+
+  // As Publication::WaitForWrite(), with what was committed before the call. When the commits after
+  // `after_version` are no longer all remembered, the newest forgotten one counts as a write.
+  std::optional<uint64_t> WaitForWrite(SpaceId space, const Range& range, uint64_t after_version,
+                                       uint64_t timeout_ms);
+
+ private:
+  struct Member {
+    const WriteBatch* writes;
+    const ReadSet* reads;
+    uint64_t read_version;
+    bool sync;
+
+    absl::Status status;
+    bool done = false;
+    CondVar wake;
+  };
+
+  std::vector<Member*> TakeGroup() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void CommitGroup(const std::vector<Member*>& group);
+
+  // Decides who of the group may commit, and records their writes.
+  std::vector<CommittedWrites> Judge(const std::vector<Member*>& group);
+
+  // After the engine failed nobody can tell what of the last group is on disk, so nothing more is
+  // accepted until the store is opened again.
+  absl::Status Failed() const;
+  void SetFailed(const absl::Status& status);
+  void RaiseDurableVersion(uint64_t version);
+
+  Engine* const engine_;
+  Publication* const publication_;
+
+  Mutex mutex_;
+  std::deque<Member*> queue_ ABSL_GUARDED_BY(mutex_);  // The front leads.
+
+  Mutex tracker_mutex_;
+  ConflictTracker tracker_ ABSL_GUARDED_BY(tracker_mutex_);
+  uint64_t last_version_ ABSL_GUARDED_BY(tracker_mutex_);
+
+  std::atomic<uint64_t> durable_version_;
+
+  mutable Mutex failure_mutex_;
+  absl::Status failure_ ABSL_GUARDED_BY(failure_mutex_);
+};
+
+}  // namespace strata::kv

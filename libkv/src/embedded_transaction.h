@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// An optimistic transaction on an embedded engine.
+//
+// Thread safety: one thread at a time.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "commit_queue.h"
+#include "own_writes.h"
+#include "publication.h"
+#include "read_set.h"
+#include "spaces.h"
+#include "strata/kv/store.h"
+
+namespace strata::kv {
+
+class EmbeddedTransaction final : public Transaction {
+ public:
+  // REQUIRES: `spaces` and `queue` outlive the transaction.
+  EmbeddedTransaction(PublishedState state, const Spaces* spaces, CommitQueue* queue)
+      : state_(std::move(state)), spaces_(spaces), queue_(queue) {}
+
+  absl::StatusOr<std::optional<std::string>> Get(SpaceId space, std::string_view key) override;
+  absl::StatusOr<std::vector<std::optional<std::string>>> MultiGet(
+      SpaceId space, const std::vector<std::string>& keys) override;
+  absl::StatusOr<Page> List(SpaceId space, const Range& range,
+                            const PageOptions& options) override;
+  absl::StatusOr<std::optional<std::string>> GetUnchecked(SpaceId space,
+                                                          std::string_view key) override;
+  absl::StatusOr<Page> ListUnchecked(SpaceId space, const Range& range,
+                                     const PageOptions& options) override;
+  absl::Status Put(SpaceId space, std::string_view key, std::string_view value) override;
+  absl::Status Delete(SpaceId space, std::string_view key) override;
+  absl::Status DeleteRange(SpaceId space, const Range& range) override;
+  absl::Status Commit(Durability durability) override;
+
+ private:
+  absl::Status CheckOpen(SpaceId space) const;
+  absl::Status CheckRoomForWrite(size_t bytes) const;
+  absl::Status CheckRoomForRead(size_t bytes) const;
+
+  const PublishedState state_;
+  const Spaces* const spaces_;
+  CommitQueue* const queue_;
+  OwnWrites writes_;
+  ReadSet reads_;
+  bool finished_ = false;
+};
+
+}  // namespace strata::kv

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A page of a view as a transaction sees it that has written to the space.
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "engine.h"
+#include "own_writes.h"
+#include "strata/kv/store.h"
+
+namespace strata::kv {
+
+absl::StatusOr<Page> MergePage(const View& view, const OwnWrites::SpaceWrites& own, SpaceId space,
+                               const Range& range, const PageOptions& options);
+
+}  // namespace strata::kv

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "own_writes.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "argument_checks.h"
+#include "merged_page.h"
+
+namespace strata::kv {
+
+void OwnWrites::Put(SpaceId space, std::string_view key, std::string_view value) {
+  batch_.Put(space, key, value);
+  spaces_[space].keys.insert_or_assign(std::string(key), std::string(value));
+}
+
+void OwnWrites::Delete(SpaceId space, std::string_view key) {
+  batch_.Delete(space, key);
+  spaces_[space].keys.insert_or_assign(std::string(key), std::nullopt);
+}
+
+void OwnWrites::DeleteRange(SpaceId space, const Range& range) {
+  if (IsEmptyRange(range)) return;
+  batch_.DeleteRange(space, range);
+  spaces_[space].Clear(range);
+}
+
+const std::optional<std::string>* OwnWrites::Find(SpaceId space, std::string_view key) const {
+  static const std::optional<std::string> kDeleted;
+  const auto found = spaces_.find(space);
+  if (found == spaces_.end()) return nullptr;
+  const SpaceWrites& writes = found->second;
+  const auto written = writes.keys.find(key);
+  if (written != writes.keys.end()) return &written->second;
+  return writes.Clearing(key) != nullptr ? &kDeleted : nullptr;
+}
+
+absl::StatusOr<Page> OwnWrites::List(const View& view, SpaceId space, const Range& range,
+                                     const PageOptions& options) const {
+  const auto found = spaces_.find(space);
+  if (found == spaces_.end()) return view.List(space, range, options);
+  return MergePage(view, found->second, space, range, options);
+}
+
+const std::pair<const std::string, std::string>* OwnWrites::SpaceWrites::Clearing(
+    std::string_view key) const {
+  auto next = cleared.upper_bound(key);
+  if (next == cleared.begin()) return nullptr;
+  const auto& candidate = *std::prev(next);
+  return candidate.second.empty() || key < candidate.second ? &candidate : nullptr;
+}
+
+void OwnWrites::SpaceWrites::Clear(const Range& range) {
+  keys.erase(keys.lower_bound(range.begin),
+             range.end.empty() ? keys.end() : keys.lower_bound(range.end));
+
+  // Swallow every cleared range that overlaps or touches the new one.
+  Range grown = range;
+  auto next = cleared.upper_bound(grown.begin);
+  if (next != cleared.begin()) {
+    const auto before = std::prev(next);
+    if (before->second.empty() || before->second >= grown.begin) next = before;
+  }
+  while (next != cleared.end() && (grown.end.empty() || next->first <= grown.end)) {
+    grown.begin = std::min(grown.begin, next->first);
+    if (next->second.empty() || grown.end.empty()) {
+      grown.end.clear();
+    } else {
+      grown.end = std::max(grown.end, next->second);
+    }
+    next = cleared.erase(next);
+  }
+  cleared.insert_or_assign(std::move(grown.begin), std::move(grown.end));
+}
+
+}  // namespace strata::kv

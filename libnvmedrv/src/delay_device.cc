@@ -2,8 +2,14 @@
 //
 // A decorator that holds completions back. Each request is forwarded in a slot of the channel's
 // own; when the base completes it, the slot waits in the list of its kind (read, write or flush)
-// until its time has come.
+// until its time has come. Those who sleep do so on a timer: set for the earliest of these times,
+// and for a short while ahead as long as the base has work, since only Poll() sees that end.
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <array>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -31,7 +37,11 @@ Kind KindOf(Op op) {
   }
 }
 
-using Delays = std::array<uint64_t, kKindCount>;
+constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+constexpr uint64_t kMostDelayNs = 3'600'000'000'000;
+constexpr int64_t kLookAgainNs = 50'000;
+
+using Delays = std::array<int64_t, kKindCount>;
 
 class DelayChannel final : public Channel {
  public:
@@ -45,25 +55,33 @@ class DelayChannel final : public Channel {
   }
   ~DelayChannel() override {
     STRATA_CHECK(in_flight_ == 0, "channel destroyed with I/O in flight");
+    if (timer_ >= 0) close(timer_);
   }
 
   int Poll(int max_completions) override {
     base_->Poll(max_completions);
-    if (NothingWaits()) return 0;
-    const uint64_t now_ns = SystemClock().MonotonicNanos();
     int completions = 0;
-    for (RequestQueue& waiting : waiting_) {
-      while (completions < max_completions && !waiting.empty() &&
-             DueAt(waiting.front()) <= now_ns) {
-        Complete(waiting.Pop());
-        ++completions;
+    if (!NothingWaits()) {
+      const int64_t now_ns = SystemClock().MonotonicNanos();
+      for (RequestQueue& waiting : waiting_) {
+        while (completions < max_completions && !waiting.empty() &&
+               DueAt(waiting.front()) <= now_ns) {
+          Complete(waiting.Pop());
+          ++completions;
+        }
       }
     }
+    if (timer_ >= 0) SetTimer();
     return completions;
   }
 
   absl::StatusOr<int> EventFd() override {
-    return absl::UnimplementedError("a delayed channel is polled");
+    if (timer_ < 0) {
+      timer_ = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+      if (timer_ < 0) return absl::UnavailableError("timerfd: no file descriptor left");
+      SetTimer();
+    }
+    return timer_;
   }
 
   absl::Status RegisterMemory(std::span<std::byte> memory) override {
@@ -91,6 +109,7 @@ class DelayChannel final : public Channel {
       return status;
     }
     ++in_flight_;
+    if (timer_ >= 0) SetTimer();
     return absl::OkStatus();
   }
 
@@ -99,14 +118,31 @@ class DelayChannel final : public Channel {
     Request forwarded;
     Request* original = nullptr;
     DelayChannel* channel = nullptr;
-    uint64_t due_ns = 0;
+    int64_t due_ns = 0;
   };
 
   static Slot* SlotOf(Request* forwarded) { return static_cast<Slot*>(forwarded->context); }
-  static uint64_t DueAt(Request* forwarded) { return SlotOf(forwarded)->due_ns; }
+  static int64_t DueAt(Request* forwarded) { return SlotOf(forwarded)->due_ns; }
 
   bool NothingWaits() const {
     return waiting_[kReads].empty() && waiting_[kWrites].empty() && waiting_[kFlushes].empty();
+  }
+
+  // Sets the timer for the next moment at which Poll() may have something to do.
+  void SetTimer() {
+    int64_t next_ns = kNever;
+    for (const RequestQueue& waiting : waiting_) {
+      if (!waiting.empty()) next_ns = std::min(next_ns, DueAt(waiting.front()));
+    }
+    if (base_->in_flight() > 0) {
+      next_ns = std::min(next_ns, SystemClock().MonotonicNanos() + kLookAgainNs);
+    }
+    if (next_ns == kNever) return;
+    const itimerspec when{
+        .it_interval = {},
+        .it_value = {.tv_sec = next_ns / 1'000'000'000, .tv_nsec = next_ns % 1'000'000'000}};
+    STRATA_CHECK(timerfd_settime(timer_, TFD_TIMER_ABSTIME, &when, nullptr) == 0,
+                 "timerfd_settime of a valid time");
   }
 
   static void OnBaseDone(Request* forwarded) {
@@ -131,6 +167,7 @@ class DelayChannel final : public Channel {
   RequestQueue free_;
   std::array<RequestQueue, kKindCount> waiting_;
   uint32_t in_flight_ = 0;
+  int timer_ = -1;
 };
 
 class DelayDevice final : public Device {
@@ -156,8 +193,17 @@ class DelayDevice final : public Device {
 absl::StatusOr<std::unique_ptr<Device>> CreateDelayDevice(std::unique_ptr<Device> base,
                                                           const DelayDeviceOptions& options) {
   if (base == nullptr) return absl::InvalidArgumentError("delay: no base device");
-  return std::make_unique<DelayDevice>(std::move(base),
-                                       Delays{options.read_ns, options.write_ns, options.flush_ns});
+  Delays delays_ns{};
+  const std::array<uint64_t, kKindCount> asked = {options.read_ns, options.write_ns,
+                                                  options.flush_ns};
+  for (size_t kind = 0; kind < kKindCount; ++kind) {
+    if (asked[kind] > kMostDelayNs) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("delay: ", asked[kind], " ns is more than an hour"));
+    }
+    delays_ns[kind] = static_cast<int64_t>(asked[kind]);
+  }
+  return std::make_unique<DelayDevice>(std::move(base), delays_ns);
 }
 
 }  // namespace strata::block

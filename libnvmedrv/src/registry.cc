@@ -89,6 +89,20 @@ absl::StatusOr<std::unique_ptr<Device>> OpenMemory(const Uri& uri) {
   return CreateMemoryDevice(options);
 }
 
+absl::StatusOr<std::unique_ptr<Device>> OpenFile(const Uri& uri, const LogSink& log) {
+  OptionReader reader(uri);
+  const UringDeviceOptions options{.path = uri.target,
+                                   .size_bytes = reader.Size("size", 0),
+                                   .create = reader.Flag("create", false),
+                                   .read_only = reader.Flag("read_only", false),
+                                   .direct = reader.Flag("direct", true),
+                                   .use_io_uring = reader.Flag("io_uring", true),
+                                   .block_size_bytes = reader.Size32("block", 4096),
+                                   .log = log};
+  STRATA_RETURN_IF_ERROR(reader.Finish());
+  return OpenUringDevice(options);
+}
+
 absl::StatusOr<std::unique_ptr<Device>> OpenDelay(const Uri& uri, const Registry& registry) {
   OptionReader reader(uri);
   const DelayDeviceOptions options{.read_ns = reader.Microseconds("read_us"),
@@ -104,8 +118,10 @@ absl::StatusOr<std::unique_ptr<Device>> OpenDelay(const Uri& uri, const Registry
 Registry Registry::WithDefaults(LogSink log) {
   Registry registry;
   registry.factories_["mem"] = [](const Uri& uri, const Registry&) { return OpenMemory(uri); };
+  registry.factories_["file"] = [log = std::move(log)](const Uri& uri, const Registry&) {
+    return OpenFile(uri, log);
+  };
   registry.factories_["delay"] = OpenDelay;
-  (void)log;
   return registry;
 }
 

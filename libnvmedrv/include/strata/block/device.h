@@ -35,14 +35,17 @@ struct Lba {
 struct Geometry {
   uint32_t block_size_bytes = 4096;  // A power of two, at least 512.
   uint64_t block_count = 0;          // Blocks that can be addressed: [0, block_count).
-  uint32_t max_transfer_bytes =
-      1u << 20;  // Largest data transfer of one request; a multiple of the block size.
+
+  // Largest data transfer of one request; a multiple of the block size.
+  uint32_t max_transfer_bytes = 1u << 20;
   uint32_t max_segments = 128;          // Most segments in one request.
   uint32_t buffer_alignment_bytes = 1;  // What every segment's address must be aligned to.
-  bool volatile_write_cache =
-      false;  // A completed write may be lost at a power cut until a flush completes.
-  uint32_t atomic_write_blocks =
-      1;  // A write up to this size survives a power cut whole or not at all.
+
+  // A completed write may be lost at a power cut until a flush completes.
+  bool volatile_write_cache = false;
+  // A write up to this size survives a power cut whole or not at all. 0: nothing is promised.
+  uint32_t atomic_write_blocks = 1;
+
   bool supports_discard = false;  // Otherwise kDiscard is Unimplemented.
   uint64_t zone_size_blocks = 0;  // 0: not zoned. Otherwise writes are sequential within each zone.
 };
@@ -56,8 +59,7 @@ struct Segment {
 enum class Op : uint8_t {
   kRead,  // Blocks never written, or discarded, read as zeroes.
   kWrite,
-  kFlush,    // Every write that completed before this flush was submitted is durable when it
-             // completes.
+  kFlush,    // When it completes, every write that completed before it was submitted is durable.
   kDiscard,  // The blocks' content is given up; they read as zeroes afterwards.
   kWriteZeroes,
   kCompare,     // Completes with Aborted, the name of a lost comparison, when the content differs.
@@ -65,16 +67,18 @@ enum class Op : uint8_t {
 };
 
 // One I/O. The caller owns it, its segments and their memory until `done` has run; the device
-// allocates nothing for it.
+// allocates nothing for it. Requests in flight together may be executed in any order.
 struct Request {
   Op op = Op::kRead;
   bool force_unit_access = false;  // kWrite, kWriteZeroes: durable on completion, without a flush.
   Lba lba{};
   uint32_t block_count = 0;  // 0 for kFlush.
-  std::span<const Segment>
-      segments{};  // kRead, kWrite, kCompare, kZoneAppend: exactly block_count blocks in all.
-  void (*done)(Request*) =
-      nullptr;              // Runs exactly once, from Channel::Poll(). May submit; may not Poll().
+
+  // kRead, kWrite, kCompare, kZoneAppend: exactly block_count blocks in all.
+  std::span<const Segment> segments{};
+
+  // Runs exactly once, from Channel::Poll(). It may submit, this request too; it may not Poll().
+  void (*done)(Request*) = nullptr;
   void* context = nullptr;  // The caller's.
 
   // Set before `done` runs. OK; DataLoss: the medium failed or the data is wrong; Aborted: kCompare
@@ -101,8 +105,8 @@ class STRATA_EXPORT Channel {
   // Starts *request. OK: request->done runs exactly once, later, from Poll(). Error: it never runs.
   // InvalidArgument: range, alignment or segments; OutOfRange: past the end of the device;
   // Unimplemented: the operation; FailedPrecondition: a write to a device opened read-only;
-  // ResourceExhausted: the queue is full, Poll() first. A channel may hold requests back to start
-  // them together, at the latest in the next Poll().
+  // ResourceExhausted: the queue is full, Poll() first.
+  // A channel may hold requests back to start them together, at the latest in the next Poll().
   absl::Status Submit(Request* request);
 
   // Starts what Submit() held back, then runs up to `max_completions` callbacks. Never blocks.

@@ -29,19 +29,29 @@ STRATA_EXPORT absl::StatusOr<std::unique_ptr<Device>> CreateMemoryDevice(
 
 struct UringDeviceOptions {
   std::string path{};  // A regular file, or a kernel block device.
-  uint64_t size_bytes =
-      0;  // File: most bytes it may grow to; 0: its present size. Block device: must be 0.
+
+  // File: most bytes it may grow to; 0: its present size. Block device: must be 0.
+  uint64_t size_bytes = 0;
+
   bool create = false;  // File: make it when absent.
   bool read_only = false;
-  bool direct =
-      true;  // O_DIRECT; falls back to the page cache, and logs it, where that is refused.
-  uint32_t block_size_bytes = 4096;  // File only.
+
+  // O_DIRECT. Falls back to the page cache, and logs it, where that is refused.
+  bool direct = true;
+
+  // False: preadv and pwritev inside Poll(), as where the kernel refuses io_uring.
+  bool use_io_uring = true;
+
+  uint32_t block_size_bytes = 4096;  // File only; a block device has its own.
   LogSink log{};
 };
 
 // A file is exclusively locked (flock) while open: a second opener gets FailedPrecondition naming
-// the path. The file grows as blocks are written, and blocks past its end read as zeroes. Where the
-// kernel refuses io_uring the device falls back to preadv/pwritev run inside Poll(), and logs it.
+// the path. The file grows as blocks are written, with some space reserved ahead that a clean close
+// gives back; blocks past its end read as zeroes. Where the kernel refuses io_uring the device
+// falls back to preadv/pwritev run inside Poll(), and logs it. A failed flush is final: every later
+// one is DataLoss. Errors of requests name the path, the operation and the offset. InvalidArgument:
+// an option, or the kind of file; NotFound, PermissionDenied: as the kernel says.
 STRATA_EXPORT absl::StatusOr<std::unique_ptr<Device>> OpenUringDevice(
     const UringDeviceOptions& options);
 

@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backing_file.h"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <system_error>
+
+#include "absl/strings/str_cat.h"
+#include "strata/base/status_macros.h"
+#include "strata/block/buffer.h"
+
+namespace strata::block {
+namespace {
+
+constexpr uint64_t kMiB = uint64_t{1} << 20;
+
+// A file grows by an eighth of its size, within these bounds: large enough that growing is rare,
+// small enough that what a crash leaves unused is small beside the file.
+constexpr uint64_t kLeastStepBytes = 1 * kMiB;
+constexpr uint64_t kMostStepBytes = 64 * kMiB;
+
+std::string ErrorText(int error) { return std::generic_category().message(error); }
+
+absl::StatusCode CodeFor(int error) {
+  switch (error) {
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+    case ENOMEM:
+      return absl::StatusCode::kResourceExhausted;
+    case EIO:
+    case EILSEQ:
+    case EBADMSG:
+    case ENODATA:
+    case EREMOTEIO:
+    case EUCLEAN:
+      return absl::StatusCode::kDataLoss;
+    case ENODEV:
+    case ENXIO:
+    case ESHUTDOWN:
+    case ENOTCONN:
+    case ETIMEDOUT:
+    case ESTALE:
+      return absl::StatusCode::kUnavailable;
+    case ENOENT:
+      return absl::StatusCode::kNotFound;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return absl::StatusCode::kPermissionDenied;
+    case EBUSY:
+    case ETXTBSY:
+      return absl::StatusCode::kFailedPrecondition;
+    case EFAULT:
+    case EINVAL:
+      return absl::StatusCode::kInvalidArgument;
+    default:
+      return absl::StatusCode::kInternal;
+  }
+}
+
+absl::Status OpenError(const std::string& path, int error, absl::string_view what) {
+  return absl::Status(CodeFor(error), absl::StrCat(path, ": ", what, ": ", ErrorText(error)));
+}
+
+absl::Status BadOption(const UringDeviceOptions& options, absl::string_view what) {
+  return absl::InvalidArgumentError(absl::StrCat(options.path, ": ", what));
+}
+
+absl::Status CheckOptions(const UringDeviceOptions& options) {
+  if (options.path.empty()) return absl::InvalidArgumentError("file: no path given");
+  if (options.path.find('\0') != std::string::npos) {
+    return absl::InvalidArgumentError("file: the path holds a zero byte");
+  }
+  if (!std::has_single_bit(options.block_size_bytes) || options.block_size_bytes < 512 ||
+      options.block_size_bytes > kMiB) {
+    return BadOption(options, absl::StrCat("block size ", options.block_size_bytes,
+                                           " is not a power of two from 512 to 1048576"));
+  }
+  if (options.size_bytes % options.block_size_bytes != 0 ||
+      options.size_bytes > (uint64_t{1} << 62)) {
+    return BadOption(options, absl::StrCat("size ", options.size_bytes,
+                                           " is not a whole number of blocks, or too large"));
+  }
+  if (options.create && options.read_only) {
+    return BadOption(options, "create and read_only exclude each other");
+  }
+  return absl::OkStatus();
+}
+
+std::string ParentOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+int OpenRetrying(const std::string& path, int flags) {
+  int fd;
+  do {
+    fd = open(path.c_str(), flags, 0600);
+  } while (fd < 0 && errno == EINTR);
+  return fd;
+}
+
+struct Opened {
+  int fd;
+  bool direct;
+  bool is_new;
+};
+
+absl::StatusOr<Opened> OpenPath(const UringDeviceOptions& options) {
+  struct stat info;
+  const bool exists = stat(options.path.c_str(), &info) == 0;
+  if (!exists && !(options.create && errno == ENOENT)) {
+    return OpenError(options.path, errno, "cannot open");
+  }
+  if (!exists && options.size_bytes == 0) {
+    return BadOption(options, "a file to be created needs a size to grow to");
+  }
+  if (exists && !S_ISREG(info.st_mode) && !S_ISBLK(info.st_mode)) {
+    return BadOption(options, "neither a regular file nor a block device");
+  }
+  int flags = O_CLOEXEC | (options.read_only ? O_RDONLY : O_RDWR);
+  if (!exists) flags |= O_CREAT;
+  // On a block device O_EXCL refuses one that is mounted or otherwise claimed.
+  if (exists && S_ISBLK(info.st_mode)) flags |= O_EXCL;
+  int fd = OpenRetrying(options.path, flags | (options.direct ? O_DIRECT : 0));
+  if (fd >= 0) return Opened{fd, options.direct, !exists};
+  if (options.direct && errno == EINVAL) {
+    fd = OpenRetrying(options.path, flags);
+    if (fd >= 0) return Opened{fd, false, !exists};
+  }
+  if (errno == EBUSY) {
+    return absl::FailedPreconditionError(absl::StrCat(options.path, ": in use (mounted, or open)"));
+  }
+  return OpenError(options.path, errno, "cannot open");
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<BackingFile>> BackingFile::Open(const UringDeviceOptions& options) {
+  STRATA_RETURN_IF_ERROR(CheckOptions(options));
+  STRATA_ASSIGN_OR_RETURN(const Opened opened, OpenPath(options));
+  std::unique_ptr<BackingFile> file(new BackingFile(options, opened.fd, opened.direct));
+  STRATA_RETURN_IF_ERROR(file->Lock());
+  struct stat info;
+  if (fstat(file->fd_, &info) != 0) return OpenError(options.path, errno, "cannot stat");
+  file->is_regular_ = S_ISREG(info.st_mode);
+  if (options.direct && !opened.direct) {
+    STRATA_RETURN_IF_ERROR(file->FallBackToPageCache("the filesystem refuses it", options.log));
+  } else if (options.direct && !file->ProbeDirect()) {
+    STRATA_RETURN_IF_ERROR(
+        file->FallBackToPageCache("it does not work for this block size", options.log));
+  }
+  if (file->is_regular_) {
+    STRATA_RETURN_IF_ERROR(file->MeasureFile(options));
+    if (opened.is_new) STRATA_RETURN_IF_ERROR(file->MakeCreationDurable());
+  } else {
+    STRATA_RETURN_IF_ERROR(file->MeasureBlockDevice(options));
+  }
+  return file;
+}
+
+BackingFile::BackingFile(const UringDeviceOptions& options, int fd, bool direct)
+    : path_(options.path), fd_(fd), read_only_(options.read_only), direct_(direct) {
+  geometry_.block_size_bytes = options.block_size_bytes;
+}
+
+BackingFile::~BackingFile() {
+  const uint64_t used_bytes = std::max(first_size_bytes_, written_end_bytes_.load());
+  if (is_regular_ && !read_only_ && size_bytes() > used_bytes) {
+    // A failure leaves a tail that reads as zeroes, as the blocks beyond the end do.
+    [[maybe_unused]] const int ignored = ftruncate(fd_, static_cast<off_t>(used_bytes));
+  }
+  close(fd_);
+}
+
+absl::Status BackingFile::Lock() {
+  int result;
+  do {
+    result = flock(fd_, LOCK_EX | LOCK_NB);
+  } while (result != 0 && errno == EINTR);
+  if (result == 0) return absl::OkStatus();
+  if (errno == EWOULDBLOCK) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(path_, ": already open, here or in another process"));
+  }
+  return OpenError(path_, errno, "cannot lock");
+}
+
+// The name of a new file must survive a power cut as well as the data flushed into it.
+absl::Status BackingFile::MakeCreationDurable() {
+  if (fsync(fd_) != 0) return OpenError(path_, errno, "cannot sync");
+  const std::string parent = ParentOf(path_);
+  const int folder = OpenRetrying(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) return OpenError(parent, errno, "cannot open");
+  const int result = fsync(folder);
+  const int error = errno;
+  close(folder);
+  if (result != 0) return OpenError(parent, error, "cannot sync");
+  return absl::OkStatus();
+}
+
+absl::Status BackingFile::FallBackToPageCache(std::string_view why, const LogSink& log) {
+  const int flags = fcntl(fd_, F_GETFL);
+  if (flags < 0 || fcntl(fd_, F_SETFL, flags & ~O_DIRECT) != 0) {
+    return OpenError(path_, errno, "cannot leave O_DIRECT");
+  }
+  direct_ = false;
+  Log(log, LogLevel::kWarning,
+      absl::StrCat("block: ", path_, ": using the page cache instead of O_DIRECT: ",
+                   absl::string_view(why.data(), why.size())));
+  return absl::OkStatus();
+}
+
+// True when O_DIRECT works for whole blocks. Learns the alignments where the kernel tells them.
+bool BackingFile::ProbeDirect() {
+#ifdef STATX_DIOALIGN
+  struct statx info;
+  if (statx(fd_, "", AT_EMPTY_PATH, STATX_DIOALIGN, &info) == 0 &&
+      (info.stx_mask & STATX_DIOALIGN) != 0) {
+    memory_alignment_bytes_ = info.stx_dio_mem_align;
+    offset_alignment_bytes_ = info.stx_dio_offset_align;
+    if (offset_alignment_bytes_ == 0) return false;
+    if (is_regular_ && offset_alignment_bytes_ > geometry_.block_size_bytes) return false;
+  }
+#endif
+  if (!is_regular_) return true;
+  Buffer block(geometry_.block_size_bytes);
+  return pread(fd_, block.data(), block.size(), 0) >= 0 || errno != EINVAL;
+}
+
+absl::Status BackingFile::MeasureFile(const UringDeviceOptions& options) {
+  struct stat info;
+  if (fstat(fd_, &info) != 0) return OpenError(path_, errno, "cannot stat");
+  const uint64_t present_bytes = static_cast<uint64_t>(info.st_size);
+  if (options.size_bytes != 0 && present_bytes > options.size_bytes) {
+    return BadOption(options,
+                     absl::StrCat("holds ", present_bytes, " bytes, more than the size of ",
+                                  options.size_bytes, " asked for"));
+  }
+  const uint64_t limit_bytes = options.size_bytes != 0 ? options.size_bytes : present_bytes;
+  if (limit_bytes < options.block_size_bytes) {
+    return BadOption(options, "the file is empty and no size to grow to was given");
+  }
+  first_size_bytes_ = present_bytes;
+  size_bytes_ = present_bytes;
+  geometry_.block_count = limit_bytes / options.block_size_bytes;
+  geometry_.buffer_alignment_bytes = 1;
+  if (direct_) {
+    geometry_.buffer_alignment_bytes =
+        memory_alignment_bytes_ != 0 ? memory_alignment_bytes_ : options.block_size_bytes;
+  }
+  geometry_.volatile_write_cache = true;
+  // A filesystem promises only its disk's sectors, and those may be smaller than our blocks.
+  geometry_.atomic_write_blocks = options.block_size_bytes == 512 ? 1 : 0;
+  geometry_.supports_discard = true;
+  return absl::OkStatus();
+}
+
+absl::Status BackingFile::MeasureBlockDevice(const UringDeviceOptions& options) {
+  if (options.size_bytes != 0) {
+    return BadOption(options, "a block device has its own size; do not give one");
+  }
+  uint64_t size_bytes = 0;
+  int logical_block_bytes = 0;
+  if (ioctl(fd_, BLKGETSIZE64, &size_bytes) != 0) return OpenError(path_, errno, "BLKGETSIZE64");
+  if (ioctl(fd_, BLKSSZGET, &logical_block_bytes) != 0) return OpenError(path_, errno, "BLKSSZGET");
+  const uint32_t block_bytes = static_cast<uint32_t>(logical_block_bytes);
+  if (!std::has_single_bit(block_bytes) || block_bytes < 512 || size_bytes < block_bytes) {
+    return BadOption(options, absl::StrCat("unusable block device: ", size_bytes,
+                                           " bytes in blocks of ", block_bytes));
+  }
+  size_bytes_ = size_bytes;
+  first_size_bytes_ = size_bytes;
+  geometry_.block_size_bytes = block_bytes;
+  geometry_.block_count = size_bytes / block_bytes;
+  geometry_.buffer_alignment_bytes = 1;
+  if (direct_) {
+    geometry_.buffer_alignment_bytes =
+        memory_alignment_bytes_ != 0 ? memory_alignment_bytes_ : block_bytes;
+  }
+  geometry_.volatile_write_cache = true;
+  geometry_.atomic_write_blocks = 1;
+  geometry_.supports_discard = true;
+  return absl::OkStatus();
+}
+
+absl::Status BackingFile::Grow(uint64_t offset_bytes, uint64_t end_bytes) {
+  MutexLock lock(&grow_mutex_);
+  const uint64_t present_bytes = size_bytes();
+  if (end_bytes <= present_bytes) return absl::OkStatus();
+  const uint64_t limit_bytes = geometry_.block_count * geometry_.block_size_bytes;
+  const uint64_t step_bytes = std::clamp(present_bytes / 8, kLeastStepBytes, kMostStepBytes);
+  const uint64_t wanted_bytes = (end_bytes + step_bytes - 1) / kMiB * kMiB;
+  const uint64_t target_bytes = std::clamp(wanted_bytes, end_bytes, limit_bytes);
+  absl::Status status = GrowLocked(offset_bytes, target_bytes);
+  if (absl::IsResourceExhausted(status) && target_bytes > end_bytes) {
+    status = GrowLocked(offset_bytes, end_bytes);
+  }
+  return status;
+}
+
+// Preallocates from where this write starts, or the file ends, whichever is later: a write far
+// beyond the end leaves a hole behind it.
+absl::Status BackingFile::GrowLocked(uint64_t offset_bytes, uint64_t target_bytes) {
+  const uint64_t start_bytes = std::max(offset_bytes, size_bytes());
+  int error = 0;
+  if (can_preallocate_) {
+    do {
+      const int result = fallocate(fd_, 0, static_cast<off_t>(start_bytes),
+                                   static_cast<off_t>(target_bytes - start_bytes));
+      error = result == 0 ? 0 : errno;
+    } while (error == EINTR);
+    if (error == EOPNOTSUPP || error == ENOSYS) can_preallocate_ = false;
+  }
+  if (!can_preallocate_) {
+    error = ftruncate(fd_, static_cast<off_t>(target_bytes)) == 0 ? 0 : errno;
+  }
+  if (error != 0) return Error(error, "growing the file", start_bytes, target_bytes - start_bytes);
+  size_bytes_.store(target_bytes, std::memory_order_release);
+  return absl::OkStatus();
+}
+
+absl::Status BackingFile::Error(int error, std::string_view what, uint64_t offset_bytes,
+                                uint64_t size_bytes) const {
+  return absl::Status(
+      CodeFor(error),
+      absl::StrCat(path_, ": ", absl::string_view(what.data(), what.size()), ", ", size_bytes,
+                   " bytes at offset ", offset_bytes, ": ", ErrorText(error)));
+}
+
+}  // namespace strata::block

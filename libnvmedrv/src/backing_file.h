@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The file or kernel block device under a UringDevice: opened, locked, measured, and grown as
+// blocks are written.
+//
+// Thread safety: any thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "strata/base/mutex.h"
+#include "strata/block/devices.h"
+
+namespace strata::block {
+
+class BackingFile {
+ public:
+  static absl::StatusOr<std::unique_ptr<BackingFile>> Open(const UringDeviceOptions& options);
+
+  // Gives back what was preallocated and never written.
+  ~BackingFile();
+  BackingFile(const BackingFile&) = delete;
+  BackingFile& operator=(const BackingFile&) = delete;
+
+  int fd() const { return fd_; }
+  const Geometry& geometry() const { return geometry_; }
+  const std::string& path() const { return path_; }
+  bool read_only() const { return read_only_; }
+  bool direct() const { return direct_; }
+
+  // Where the file ends now; all beyond reads as zeroes.
+  uint64_t size_bytes() const { return size_bytes_.load(std::memory_order_acquire); }
+
+  // Makes room for a write of [offset, end) before it is started. ResourceExhausted: no space left.
+  absl::Status Extend(uint64_t offset_bytes, uint64_t end_bytes) {
+    uint64_t written = written_end_bytes_.load(std::memory_order_relaxed);
+    while (end_bytes > written && !written_end_bytes_.compare_exchange_weak(written, end_bytes)) {
+    }
+    if (end_bytes <= size_bytes()) return absl::OkStatus();
+    return Grow(offset_bytes, end_bytes);
+  }
+
+  // What the filesystem was found not to do, so that it is asked only once.
+  std::atomic<bool> can_punch_hole{true};
+  std::atomic<bool> can_zero_range{true};
+
+  // After a failed flush the kernel forgets which pages were dirty: a later flush that succeeds
+  // proves nothing.
+  std::atomic<bool> flush_failed{false};
+
+  // The status for errno `error` of a call named `what`.
+  absl::Status Error(int error, std::string_view what, uint64_t offset_bytes,
+                     uint64_t size_bytes) const;
+
+ private:
+  BackingFile(const UringDeviceOptions& options, int fd, bool direct);
+
+  absl::Status MeasureFile(const UringDeviceOptions& options);
+  absl::Status MeasureBlockDevice(const UringDeviceOptions& options);
+  absl::Status Lock();
+  absl::Status MakeCreationDurable();
+  absl::Status FallBackToPageCache(std::string_view why, const LogSink& log);
+  bool ProbeDirect();
+  absl::Status Grow(uint64_t offset_bytes, uint64_t end_bytes);
+  absl::Status GrowLocked(uint64_t offset_bytes, uint64_t target_bytes)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(grow_mutex_);
+
+  const std::string path_;
+  const int fd_;
+  const bool read_only_;
+  bool direct_;
+  bool is_regular_ = true;
+  uint32_t memory_alignment_bytes_ = 0;  // O_DIRECT: what the kernel asks for; 0: it did not say.
+  uint32_t offset_alignment_bytes_ = 0;
+  Geometry geometry_;
+  uint64_t first_size_bytes_ = 0;
+  std::atomic<uint64_t> size_bytes_{0};
+  std::atomic<uint64_t> written_end_bytes_{0};
+  Mutex grow_mutex_;
+  bool can_preallocate_ ABSL_GUARDED_BY(grow_mutex_) = true;
+};
+
+}  // namespace strata::block

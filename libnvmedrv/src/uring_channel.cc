@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The io_uring channel, and the only file that knows liburing. Submit() writes a submission entry;
+// Poll() hands all of them to the kernel in one call, then takes completions from shared memory
+// without one.
+//
+// Every request has at most one entry outstanding, and the ring has an entry for each request of
+// the queue depth: there is always room, and the completion ring, twice as long, cannot overflow.
+#include <liburing.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <system_error>
+
+#include "absl/strings/str_cat.h"
+#include "file_channels.h"
+#include "kernel_calls.h"
+#include "strata/base/check.h"
+#include "wakeup.h"
+
+namespace strata::block {
+namespace {
+
+constexpr uint32_t kMostEntries = 32768;  // The kernel's own limit.
+constexpr unsigned kFileIndex = 0;        // Of our file among the ring's registered ones.
+constexpr size_t kMostRegions = 64;
+constexpr size_t kMostRegionBytes = size_t{1} << 30;  // The kernel's own limit.
+
+// Completions need no interrupt of the polling thread: it looks by itself.
+constexpr unsigned kPreferredFlags = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
+
+// Returns 0 or a negative errno.
+int SetUp(io_uring* ring, unsigned entries) {
+  const int result = io_uring_queue_init(entries, ring, kPreferredFlags);
+  return result == -EINVAL ? io_uring_queue_init(entries, ring, 0) : result;
+}
+
+class UringChannel final : public Channel {
+ public:
+  UringChannel(BackingFile& file, uint32_t queue_depth)
+      : file_(file), queue_depth_(queue_depth), calls_(file) {}
+
+  ~UringChannel() override {
+    STRATA_CHECK(in_flight_ == 0, "channel destroyed with I/O in flight");
+    if (is_set_up_) io_uring_queue_exit(&ring_);
+  }
+
+  absl::Status SetUpRing() {
+    int result = SetUp(&ring_, queue_depth_);
+    is_set_up_ = result == 0;
+    const int fd = file_.fd();
+    if (result == 0) result = io_uring_register_files(&ring_, &fd, 1);
+    if (result == 0) return absl::OkStatus();
+    return absl::ResourceExhaustedError(absl::StrCat(
+        file_.path(), ": io_uring for a channel: ", std::generic_category().message(-result)));
+  }
+
+  int Poll(int max_completions) override {
+    int completions = RunReady(max_completions);
+    HandOver();
+    completions += Reap(max_completions - completions);
+    HandOver();
+    return completions;
+  }
+
+  absl::StatusOr<int> EventFd() override {
+    if (wakeup_.wanted()) return wakeup_.Fd();
+    const absl::StatusOr<int> fd = wakeup_.Fd();
+    if (!fd.ok()) return fd;
+    const int result = io_uring_register_eventfd(&ring_, *fd);
+    if (result < 0) {
+      return absl::UnavailableError(
+          absl::StrCat("eventfd of a ring: ", std::generic_category().message(-result)));
+    }
+    if (in_flight_ > 0) wakeup_.Signal();
+    return fd;
+  }
+
+  absl::Status RegisterMemory(std::span<std::byte> memory) override;
+
+  uint32_t in_flight() const override { return in_flight_; }
+  const Geometry& geometry() const override { return file_.geometry(); }
+
+ protected:
+  absl::Status DoSubmit(Request* request) override {
+    if (file_.read_only() && IsWrite(request->op)) {
+      return absl::FailedPreconditionError(absl::StrCat(file_.path(), ": opened read-only"));
+    }
+    if (in_flight_ == queue_depth_) return absl::ResourceExhaustedError("queue full");
+    ++in_flight_;
+    switch (calls_.Start(request)) {
+      case KernelCalls::Begin::kCall:
+        Prepare(request);
+        break;
+      case KernelCalls::Begin::kFinished:
+        if (ready_.empty()) wakeup_.Signal();
+        ready_.Push(request);
+        break;
+      case KernelCalls::Begin::kWaits:
+        break;
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  void Prepare(Request* request);
+  void HandOver();
+  int Reap(int max_completions);
+  int RunReady(int max_completions);
+  int RegionOf(const KernelCall& call) const;
+
+  void Complete(Request* request) {
+    --in_flight_;
+    request->done(request);
+  }
+
+  BackingFile& file_;
+  const uint32_t queue_depth_;
+  KernelCalls calls_;
+  io_uring ring_{};
+  bool is_set_up_ = false;
+  uint32_t in_flight_ = 0;
+  RequestQueue ready_;  // Finished without the kernel; their callbacks run in the next Poll().
+  Wakeup wakeup_;
+  std::array<std::span<std::byte>, kMostRegions> regions_;
+  size_t region_count_ = 0;
+  bool has_region_table_ = false;
+};
+
+// The registered region that holds all of the call's memory, or -1.
+int UringChannel::RegionOf(const KernelCall& call) const {
+  for (size_t i = 0; i < region_count_; ++i) {
+    const std::span<std::byte> region = regions_[i];
+    if (call.data >= region.data() &&
+        call.data + call.size_bytes <= region.data() + region.size()) {
+      return static_cast<int>(i);
+    }
+  }
+  return -1;
+}
+
+void UringChannel::Prepare(Request* request) {
+  const KernelCall call = calls_.Next(request);
+  io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
+  STRATA_CHECK(sqe != nullptr, "no submission entry though the queue is not full");
+  const unsigned size = static_cast<unsigned>(call.size_bytes);
+  const int region = call.data != nullptr && region_count_ > 0 ? RegionOf(call) : -1;
+  switch (call.kind) {
+    case KernelCall::Kind::kRead:
+      if (call.data == nullptr) {
+        io_uring_prep_readv(sqe, kFileIndex, call.vector, call.vector_count, call.offset_bytes);
+      } else if (region >= 0) {
+        io_uring_prep_read_fixed(sqe, kFileIndex, call.data, size, call.offset_bytes, region);
+      } else {
+        io_uring_prep_read(sqe, kFileIndex, call.data, size, call.offset_bytes);
+      }
+      break;
+    case KernelCall::Kind::kWrite:
+      if (call.data == nullptr) {
+        io_uring_prep_writev(sqe, kFileIndex, call.vector, call.vector_count, call.offset_bytes);
+      } else if (region >= 0) {
+        io_uring_prep_write_fixed(sqe, kFileIndex, call.data, size, call.offset_bytes, region);
+      } else {
+        io_uring_prep_write(sqe, kFileIndex, call.data, size, call.offset_bytes);
+      }
+      sqe->rw_flags = call.flags;
+      break;
+    case KernelCall::Kind::kSync:
+      io_uring_prep_fsync(sqe, kFileIndex, IORING_FSYNC_DATASYNC);
+      break;
+    case KernelCall::Kind::kAllocate:
+      io_uring_prep_fallocate(sqe, kFileIndex, call.flags, static_cast<off_t>(call.offset_bytes),
+                              static_cast<off_t>(call.size_bytes));
+      break;
+  }
+  io_uring_sqe_set_flags(sqe, IOSQE_FIXED_FILE);
+  io_uring_sqe_set_data(sqe, request);
+}
+
+// Gives the kernel what was prepared. What it does not take now stays for the next Poll().
+void UringChannel::HandOver() {
+  if (io_uring_sq_ready(&ring_) == 0) return;
+  const int result = io_uring_submit(&ring_);
+  if (result >= 0 && io_uring_sq_ready(&ring_) == 0) return;
+  STRATA_CHECK(
+      result >= 0 || result == -EAGAIN || result == -EBUSY || result == -EINTR || result == -ENOMEM,
+      "io_uring_enter refused our ring");
+  wakeup_.Signal();
+}
+
+int UringChannel::Reap(int max_completions) {
+  int completions = 0;
+  while (completions < max_completions) {
+    io_uring_cqe* cqe = nullptr;
+    if (io_uring_peek_cqe(&ring_, &cqe) != 0) break;
+    Request* request = static_cast<Request*>(io_uring_cqe_get_data(cqe));
+    const int result = cqe->res;
+    io_uring_cqe_seen(&ring_, cqe);
+    if (!calls_.Finish(request, result)) {
+      Prepare(request);
+      continue;
+    }
+    if (Request* compare = calls_.NextCompare()) Prepare(compare);
+    Complete(request);
+    ++completions;
+  }
+  return completions;
+}
+
+int UringChannel::RunReady(int max_completions) {
+  int completions = 0;
+  while (completions < max_completions && !ready_.empty()) {
+    Complete(ready_.Pop());
+    ++completions;
+  }
+  return completions;
+}
+
+absl::Status UringChannel::RegisterMemory(std::span<std::byte> memory) {
+  if (memory.empty()) return absl::InvalidArgumentError("no memory to register");
+  if (!has_region_table_) {
+    if (io_uring_register_buffers_sparse(&ring_, kMostRegions) != 0) {
+      return absl::UnimplementedError("this kernel has no table of registered buffers");
+    }
+    has_region_table_ = true;
+  }
+  while (!memory.empty()) {
+    if (region_count_ == kMostRegions) {
+      return absl::ResourceExhaustedError("every slot for registered memory is taken");
+    }
+    const std::span<std::byte> piece = memory.first(std::min(memory.size(), kMostRegionBytes));
+    const iovec vector{piece.data(), piece.size()};
+    const __u64 tag = 0;
+    const int result = io_uring_register_buffers_update_tag(
+        &ring_, static_cast<unsigned>(region_count_), &vector, &tag, 1);
+    if (result < 0) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("registering ", piece.size(),
+                       " bytes (see ulimit -l): ", std::generic_category().message(-result)));
+    }
+    regions_[region_count_++] = piece;
+    memory = memory.subspan(piece.size());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status ProbeUring() {
+  io_uring ring;
+  const int result = SetUp(&ring, 2);
+  if (result < 0) return absl::UnimplementedError(std::generic_category().message(-result));
+  io_uring_probe* probe = io_uring_get_probe_ring(&ring);
+  bool complete = probe != nullptr;
+  for (const int op :
+       {IORING_OP_READ, IORING_OP_WRITE, IORING_OP_READV, IORING_OP_WRITEV, IORING_OP_READ_FIXED,
+        IORING_OP_WRITE_FIXED, IORING_OP_FSYNC, IORING_OP_FALLOCATE}) {
+    complete = complete && io_uring_opcode_supported(probe, op);
+  }
+  io_uring_free_probe(probe);
+  io_uring_queue_exit(&ring);
+  return complete ? absl::OkStatus() : absl::UnimplementedError("an operation is missing");
+}
+
+absl::StatusOr<std::unique_ptr<Channel>> OpenUringChannel(BackingFile& file,
+                                                          const ChannelOptions& options) {
+  if (options.queue_depth == 0 || options.queue_depth > kMostEntries) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("queue_depth ", options.queue_depth, " is not in 1..", kMostEntries));
+  }
+  auto channel = std::make_unique<UringChannel>(file, options.queue_depth);
+  absl::Status status = channel->SetUpRing();
+  if (!status.ok()) return status;
+  return channel;
+}
+
+}  // namespace strata::block

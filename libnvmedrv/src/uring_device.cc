@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "backing_file.h"
+#include "file_channels.h"
+#include "strata/base/status_macros.h"
+#include "strata/block/devices.h"
+
+namespace strata::block {
+namespace {
+
+class UringDevice final : public Device {
+ public:
+  UringDevice(std::unique_ptr<BackingFile> file, bool uses_uring)
+      : file_(std::move(file)), uses_uring_(uses_uring) {}
+
+  const Geometry& geometry() const override { return file_->geometry(); }
+  std::string name() const override { return absl::StrCat("file:", file_->path()); }
+
+  absl::StatusOr<std::unique_ptr<Channel>> OpenChannel(const ChannelOptions& options) override {
+    return uses_uring_ ? OpenUringChannel(*file_, options) : OpenSyscallChannel(*file_, options);
+  }
+
+ private:
+  const std::unique_ptr<BackingFile> file_;
+  const bool uses_uring_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Device>> OpenUringDevice(const UringDeviceOptions& options) {
+  STRATA_ASSIGN_OR_RETURN(std::unique_ptr<BackingFile> file, BackingFile::Open(options));
+  bool uses_uring = options.use_io_uring;
+  if (uses_uring) {
+    if (const absl::Status probed = ProbeUring(); !probed.ok()) {
+      Log(options.log, LogLevel::kWarning,
+          absl::StrCat("block: ", options.path,
+                       ": using preadv and pwritev instead of io_uring: ", probed.message()));
+      uses_uring = false;
+    }
+  }
+  return std::make_unique<UringDevice>(std::move(file), uses_uring);
+}
+
+}  // namespace strata::block

@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The engine on RocksDB: a column family per space, whose name carries the space's options: "o.NAME"
+// is ordered, "p.NAME" is for points. The default column family stays empty.
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <filesystem>
+#include <map>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "argument_checks.h"
+#include "directory_mark.h"
+#include "embedded_store.h"
+#include "rocksdb/cache.h"
+#include "rocksdb/db.h"
+#include "rocksdb/listener.h"
+#include "rocksdb/statistics.h"
+#include "rocksdb/utilities/checkpoint.h"
+#include "rocksdb_engine.h"
+#include "rocksdb_options.h"
+#include "rocksdb_status.h"
+#include "strata/base/check.h"
+#include "strata/base/mutex.h"
+#include "strata/base/status_macros.h"
+#include "strata/kv/engines.h"
+
+namespace strata::kv {
+namespace {
+
+using ColumnFamily = rocksdb::ColumnFamilyHandle;
+using ColumnDescriptors = std::vector<rocksdb::ColumnFamilyDescriptor>;
+
+rocksdb::Slice ToSlice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
+
+std::string ColumnName(std::string_view space, const SpaceOptions& options) {
+  const bool point = options.access == SpaceOptions::Access::kPoint;
+  return absl::StrCat(point ? "p." : "o.", std::string(space));
+}
+
+// Larger than every key, for ranges that go to the end of the space.
+const std::string& BehindEveryKey() {
+  static const std::string kEnd(kEmbeddedLimits.max_key_bytes + 1, '\xFF');
+  return kEnd;
+}
+
+class BackgroundErrorLog final : public rocksdb::EventListener {
+ public:
+  explicit BackgroundErrorLog(LogSink log) : log_(std::move(log)) {}
+  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
+    Log(log_, LogLevel::kError, absl::StrCat("kv: background work failed: ", status->ToString()));
+  }
+
+ private:
+  const LogSink log_;
+};
+
+class RocksDbEngine final : public Engine {
+ public:
+  static constexpr uint32_t kMaxSpaces = 255;
+
+  static absl::StatusOr<std::unique_ptr<Engine>> Open(const RocksDbOptions& options);
+  ~RocksDbEngine() override;
+
+  absl::Status OpenSpace(SpaceId id, std::string_view name, const SpaceOptions& options) override;
+  std::shared_ptr<const View> NewView() override;
+  absl::Status Apply(std::span<const WriteBatch* const> batches, bool sync) override;
+  absl::Status Sync() override;
+  absl::Status Checkpoint(const std::string& directory) override;
+  uint64_t applied_count() const override { return db_->GetLatestSequenceNumber(); }
+  uint64_t sync_count() const override {
+    return statistics_->getTickerCount(rocksdb::WAL_FILE_SYNCED);
+  }
+
+ private:
+  friend class RocksDbView;
+
+  RocksDbEngine(const RocksDbOptions& options, std::unique_ptr<DirectoryMark> mark)
+      : options_(options),
+        mark_(std::move(mark)),
+        cache_(rocksdb::NewLRUCache(options.block_cache_bytes)) {}
+
+  absl::StatusOr<bool> FindDatabase() const;
+  absl::StatusOr<ColumnDescriptors> DescribeColumns() const;
+  absl::Status OpenDatabase();
+  absl::Status Rehearse(const rocksdb::DBOptions& db_options, const ColumnDescriptors& columns);
+  absl::Status CheckRecovered(uint64_t sequence) const;
+  absl::Status FlushAll();
+  absl::Status Close();
+
+  ColumnFamily* column(SpaceId id) const {
+    return columns_[id.value].load(std::memory_order_acquire);
+  }
+  std::string Doing(std::string_view what) const {
+    return absl::StrCat("kv: ", std::string(what), " ", options_.directory);
+  }
+
+  const RocksDbOptions options_;
+  const std::unique_ptr<DirectoryMark> mark_;
+  const std::shared_ptr<rocksdb::Cache> cache_;
+  std::shared_ptr<rocksdb::Statistics> statistics_;
+  std::unique_ptr<rocksdb::DB> db_;
+  std::map<std::string, ColumnFamily*> column_by_name_;  // Open() and OpenSpace() only.
+  std::array<std::atomic<ColumnFamily*>, kMaxSpaces + 1> columns_{};  // By SpaceId.
+  std::atomic<bool> failed_{false};
+};
+
+class RocksDbView final : public View {
+ public:
+  explicit RocksDbView(const RocksDbEngine* engine)
+      : engine_(engine), snapshot_(engine->db_->GetSnapshot()) {}
+  ~RocksDbView() override { engine_->db_->ReleaseSnapshot(snapshot_); }
+
+  absl::StatusOr<std::optional<std::string>> Get(SpaceId space,
+                                                 std::string_view key) const override {
+    std::string value;
+    const rocksdb::Status status =
+        engine_->db_->Get(ReadOptions(), engine_->column(space), ToSlice(key), &value);
+    if (status.IsNotFound()) return std::nullopt;
+    STRATA_RETURN_IF_ERROR(FromRocksDb(status, engine_->Doing("reading")));
+    return value;
+  }
+
+  absl::StatusOr<std::vector<std::optional<std::string>>> MultiGet(
+      SpaceId space, const std::vector<std::string>& keys) const override {
+    std::vector<rocksdb::Slice> slices(keys.begin(), keys.end());
+    std::vector<rocksdb::PinnableSlice> found(keys.size());
+    std::vector<rocksdb::Status> statuses(keys.size());
+    engine_->db_->MultiGet(ReadOptions(), engine_->column(space), keys.size(), slices.data(),
+                           found.data(), statuses.data());
+    std::vector<std::optional<std::string>> values(keys.size());
+    for (size_t i = 0; i < keys.size(); ++i) {
+      if (statuses[i].IsNotFound()) continue;
+      STRATA_RETURN_IF_ERROR(FromRocksDb(statuses[i], engine_->Doing("reading")));
+      values[i] = found[i].ToString();
+    }
+    return values;
+  }
+
+  absl::StatusOr<Page> List(SpaceId space, const Range& range,
+                            const PageOptions& options) const override {
+    Page page;
+    if (IsEmptyRange(range)) return page;
+    rocksdb::ReadOptions read = ReadOptions();
+    const rocksdb::Slice begin(range.begin);
+    const rocksdb::Slice end(range.end);
+    read.iterate_lower_bound = &begin;
+    if (!range.end.empty()) read.iterate_upper_bound = &end;
+    const std::unique_ptr<rocksdb::Iterator> at(
+        engine_->db_->NewIterator(read, engine_->column(space)));
+    options.reverse ? at->SeekToLast() : at->Seek(begin);
+    size_t bytes = 0;
+    for (; at->Valid(); options.reverse ? at->Prev() : at->Next()) {
+      const size_t item_bytes = at->key().size() + at->value().size();
+      if (page.items.size() == options.max_items ||
+          (!page.items.empty() && bytes + item_bytes > options.max_bytes)) {
+        page.more = true;
+        break;
+      }
+      bytes += item_bytes;
+      page.items.push_back({at->key().ToString(), at->value().ToString()});
+    }
+    STRATA_RETURN_IF_ERROR(FromRocksDb(at->status(), engine_->Doing("listing")));
+    return page;
+  }
+
+ private:
+  rocksdb::ReadOptions ReadOptions() const {
+    rocksdb::ReadOptions read;
+    read.snapshot = snapshot_;
+    return read;
+  }
+
+  const RocksDbEngine* const engine_;
+  const rocksdb::Snapshot* const snapshot_;
+};
+
+absl::StatusOr<std::unique_ptr<Engine>> RocksDbEngine::Open(const RocksDbOptions& options) {
+  std::error_code error;
+  if (options.create_if_missing) {
+    std::filesystem::create_directories(options.directory, error);
+  } else if (!std::filesystem::exists(options.directory + "/CURRENT", error)) {
+    return absl::NotFoundError(absl::StrCat("kv: ", options.directory, " holds no store"));
+  }
+  STRATA_ASSIGN_OR_RETURN(std::unique_ptr<DirectoryMark> mark,
+                          DirectoryMark::Open(options.directory));
+  std::unique_ptr<RocksDbEngine> engine(new RocksDbEngine(options, std::move(mark)));
+  STRATA_RETURN_IF_ERROR(engine->OpenDatabase());
+  return engine;
+}
+
+absl::Status RocksDbEngine::OpenDatabase() {
+  STRATA_ASSIGN_OR_RETURN(const bool exists, FindDatabase());
+  ColumnDescriptors columns;
+  columns.emplace_back(rocksdb::kDefaultColumnFamilyName, rocksdb::ColumnFamilyOptions());
+  if (exists) {
+    STRATA_ASSIGN_OR_RETURN(columns, DescribeColumns());
+  }
+  rocksdb::DBOptions db_options = DatabaseOptions(options_);
+  if (exists && !mark_->was_closed_cleanly()) {
+    STRATA_RETURN_IF_ERROR(Rehearse(db_options, columns));
+  }
+  STRATA_RETURN_IF_ERROR(mark_->BeginUse());
+
+  db_options.listeners.push_back(std::make_shared<BackgroundErrorLog>(options_.log));
+  statistics_ = db_options.statistics;
+  std::vector<ColumnFamily*> handles;
+  rocksdb::DB* db = nullptr;
+  STRATA_RETURN_IF_ERROR(FromRocksDb(
+      rocksdb::DB::Open(db_options, options_.directory, columns, &handles, &db), Doing("opening")));
+  db_.reset(db);
+  for (ColumnFamily* handle : handles) column_by_name_[handle->GetName()] = handle;
+  STRATA_RETURN_IF_ERROR(CheckRecovered(db_->GetLatestSequenceNumber()));
+  Log(options_.log, LogLevel::kInfo,
+      absl::StrCat(Doing("opened"), ", ", handles.size() - 1, " spaces, sequence ",
+                   db_->GetLatestSequenceNumber()));
+  return absl::OkStatus();
+}
+
+// Whether there is a database to open. RocksDB goes by CURRENT alone, and would make a new database
+// over the tables of one that lost it.
+absl::StatusOr<bool> RocksDbEngine::FindDatabase() const {
+  std::error_code error;
+  bool exists = false;
+  bool has_tables = false;
+  for (std::filesystem::directory_iterator file(options_.directory, error), end;
+       !error && file != end; file.increment(error)) {
+    exists = exists || file->path().filename() == "CURRENT";
+    has_tables = has_tables || file->path().extension() == ".sst";
+  }
+  if (error) {
+    return absl::UnavailableError(absl::StrCat(Doing("listing"), ": ", error.message()));
+  }
+  if (!exists && (has_tables || mark_->acknowledged_at_open() > 0)) {
+    return absl::DataLossError(absl::StrCat(options_.directory, "/CURRENT is missing"));
+  }
+  return exists;
+}
+
+// After a crash, first recovers without changing a file: if something acknowledged turns out to be
+// lost, the files are still as they were found.
+absl::Status RocksDbEngine::Rehearse(const rocksdb::DBOptions& db_options,
+                                     const ColumnDescriptors& columns) {
+  rocksdb::DBOptions quiet = db_options;
+  quiet.create_if_missing = false;
+  std::vector<ColumnFamily*> handles;
+  rocksdb::DB* opened = nullptr;
+  STRATA_RETURN_IF_ERROR(
+      FromRocksDb(rocksdb::DB::OpenForReadOnly(quiet, options_.directory, columns, &handles, &opened),
+                  Doing("recovering")));
+  const std::unique_ptr<rocksdb::DB> db(opened);
+  const uint64_t sequence = db->GetLatestSequenceNumber();
+  for (ColumnFamily* handle : handles) db->DestroyColumnFamilyHandle(handle);
+  return CheckRecovered(sequence);
+}
+
+absl::Status RocksDbEngine::CheckRecovered(uint64_t sequence) const {
+  if (sequence >= mark_->acknowledged_at_open()) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(
+      Doing("recovering"), ": the write-ahead log is damaged: it ends at sequence ", sequence,
+      ", commits up to ", mark_->acknowledged_at_open(), " were acknowledged. Removing ",
+      DirectoryMark::kFileName, " accepts the loss."));
+}
+
+absl::StatusOr<ColumnDescriptors> RocksDbEngine::DescribeColumns() const {
+  std::vector<std::string> names;
+  STRATA_RETURN_IF_ERROR(
+      FromRocksDb(rocksdb::DB::ListColumnFamilies({}, options_.directory, &names), Doing("opening")));
+  ColumnDescriptors columns;
+  for (const std::string& name : names) {
+    if (name == rocksdb::kDefaultColumnFamilyName) {
+      columns.emplace_back(name, rocksdb::ColumnFamilyOptions());
+      continue;
+    }
+    SpaceOptions space;
+    if (name.starts_with("p.")) {
+      space.access = SpaceOptions::Access::kPoint;
+    } else if (!name.starts_with("o.")) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          options_.directory, " holds the column family ", PrintableKey(name),
+          ", which this program does not understand"));
+    }
+    columns.emplace_back(name, SpaceColumnOptions(options_, space, cache_));
+  }
+  return columns;
+}
+
+RocksDbEngine::~RocksDbEngine() {
+  if (db_ == nullptr) return;
+  if (absl::Status status = Close(); !status.ok()) {
+    Log(options_.log, LogLevel::kWarning, absl::StrCat("kv: closing: ", std::string(status.message())));
+  }
+}
+
+// Leaves nothing in the log, so that the next opening has nothing to recover.
+absl::Status RocksDbEngine::Close() {
+  const absl::Status flushed = failed_ ? absl::OkStatus() : FlushAll();
+  for (const auto& [name, handle] : column_by_name_) db_->DestroyColumnFamilyHandle(handle);
+  const uint64_t sequence = db_->GetLatestSequenceNumber();
+  const rocksdb::Status closed = db_->Close();
+  db_.reset();
+  STRATA_RETURN_IF_ERROR(flushed);
+  STRATA_RETURN_IF_ERROR(FromRocksDb(closed, Doing("closing")));
+  return failed_ ? absl::OkStatus() : mark_->MarkClosed(sequence);
+}
+
+absl::Status RocksDbEngine::FlushAll() {
+  std::vector<ColumnFamily*> handles;
+  for (const auto& [name, handle] : column_by_name_) handles.push_back(handle);
+  return FromRocksDb(db_->Flush(rocksdb::FlushOptions(), handles), Doing("flushing"));
+}
+
+absl::Status RocksDbEngine::OpenSpace(SpaceId id, std::string_view name,
+                                      const SpaceOptions& options) {
+  if (id.value > kMaxSpaces) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("a store has at most ", kMaxSpaces, " spaces"));
+  }
+  for (const auto access : {SpaceOptions::Access::kOrdered, SpaceOptions::Access::kPoint}) {
+    if (access != options.access && column_by_name_.contains(ColumnName(name, {access}))) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("space ", std::string(name), " was made with other options"));
+    }
+  }
+  ColumnFamily*& handle = column_by_name_[ColumnName(name, options)];
+  if (handle == nullptr) {
+    const rocksdb::Status status =
+        db_->CreateColumnFamily(SpaceColumnOptions(options_, options, cache_),
+                                ColumnName(name, options), &handle);
+    if (!status.ok()) {
+      column_by_name_.erase(ColumnName(name, options));
+      return FromRocksDb(status, Doing("making a space in"));
+    }
+  }
+  columns_[id.value].store(handle, std::memory_order_release);
+  return absl::OkStatus();
+}
+
+std::shared_ptr<const View> RocksDbEngine::NewView() {
+  return std::make_shared<RocksDbView>(this);
+}
+
+absl::Status RocksDbEngine::Apply(std::span<const WriteBatch* const> batches, bool sync) {
+  size_t bytes = 0;
+  for (const WriteBatch* batch : batches) {
+    bytes += batch->size_bytes() + 32 * batch->operations().size();
+  }
+  rocksdb::WriteBatch merged(bytes);
+  rocksdb::Status status;
+  for (const WriteBatch* batch : batches) {
+    for (const WriteBatch::Operation& operation : batch->operations()) {
+      ColumnFamily* const in = column(operation.space);
+      if (!status.ok()) break;
+      switch (operation.kind) {
+        case WriteBatch::Operation::Kind::kPut:
+          status = merged.Put(in, operation.key, operation.value);
+          break;
+        case WriteBatch::Operation::Kind::kDelete:
+          status = merged.Delete(in, operation.key);
+          break;
+        case WriteBatch::Operation::Kind::kDeleteRange:
+          if (IsEmptyRange({operation.key, operation.value})) break;
+          status = merged.DeleteRange(
+              in, operation.key, operation.value.empty() ? BehindEveryKey() : operation.value);
+          break;
+      }
+    }
+  }
+  if (status.ok()) {
+    rocksdb::WriteOptions write;
+    write.sync = sync;
+    status = db_->Write(write, &merged);
+  }
+  if (!status.ok()) failed_ = true;
+  STRATA_RETURN_IF_ERROR(FromRocksDb(status, Doing("writing")));
+  return sync ? mark_->Acknowledge(db_->GetLatestSequenceNumber()) : absl::OkStatus();
+}
+
+absl::Status RocksDbEngine::Sync() {
+  const uint64_t sequence = db_->GetLatestSequenceNumber();
+  const rocksdb::Status status = db_->SyncWAL();
+  if (!status.ok()) failed_ = true;
+  STRATA_RETURN_IF_ERROR(FromRocksDb(status, Doing("syncing")));
+  return mark_->Acknowledge(sequence);
+}
+
+absl::Status RocksDbEngine::Checkpoint(const std::string& directory) {
+  std::error_code error;
+  if (std::filesystem::exists(directory, error)) {
+    return absl::InvalidArgumentError(absl::StrCat("kv: checkpoint: ", directory, " exists"));
+  }
+  rocksdb::Checkpoint* made = nullptr;
+  rocksdb::Status status = rocksdb::Checkpoint::Create(db_.get(), &made);
+  const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
+  if (status.ok()) status = checkpoint->CreateCheckpoint(directory);
+  return FromRocksDb(status, absl::StrCat("kv: checkpoint into ", directory, " of ",
+                                          options_.directory));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Engine>> OpenRocksDbEngine(const RocksDbOptions& options) {
+  return RocksDbEngine::Open(options);
+}
+
+absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const RocksDbOptions& options) {
+  STRATA_ASSIGN_OR_RETURN(std::unique_ptr<Engine> engine, OpenRocksDbEngine(options));
+  return NewEmbeddedStore(std::move(engine));
+}
+
+}  // namespace strata::kv

@@ -91,7 +91,7 @@ function(strata_add_library)
     set_target_properties(
       strata_${name}
       PROPERTIES EXPORT_NAME ${name} VERSION ${PROJECT_VERSION}
-                 SOVERSION ${STRATA_SOVERSION}
+                 SOVERSION ${STRATA_SOVERSION} INSTALL_RPATH "$ORIGIN"
                  LINK_DEPENDS ${STRATA_CMAKE_DIR}/strata_exports.map)
     target_link_options(strata_${name} PRIVATE
                         -Wl,--version-script=${STRATA_CMAKE_DIR}/strata_exports.map)
@@ -152,6 +152,7 @@ function(strata_install_library)
     list(APPEND requires_private ${module})
   endforeach()
   list(JOIN requires ", " PC_REQUIRES)
+  file(RELATIVE_PATH PC_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
   list(JOIN requires_private ", " PC_REQUIRES_PRIVATE)
   configure_file(${STRATA_CMAKE_DIR}/strata.pc.in
                  ${PROJECT_BINARY_DIR}/package/strata_${name}.pc @ONLY)

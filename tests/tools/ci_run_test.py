@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+""".ci/run adds up its stages truthfully: run with a stand-in of make that leaves given results."""
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+SOURCE = pathlib.Path(sys.argv.pop(1))
+
+RESULTS = '<?xml version="1.0"?>\n<testsuite name="x"\n\ttests="{}"\n\tfailures="{}"\n' \
+          '\tdisabled="0"\n\tskipped="{}"\n>\n<testcase name="a" tests="99"/>\n</testsuite>\n'
+
+
+class CiRunTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="strata_ci_")
+        self.addCleanup(folder.cleanup)
+        self.root = pathlib.Path(folder.name)
+        (self.root / ".ci").mkdir()
+        (self.root / "bin").mkdir()
+        shutil.copy(SOURCE / ".ci/run", self.root / ".ci/run")
+
+    def run_stages(self, **stages):
+        """stages: name -> (exit status of make, (tests, failures, skipped) or None)."""
+        script = '#!/bin/sh\nfor stage; do :; done\ncase $stage in\n'
+        for stage, (status, counts) in stages.items():
+            script += f"{stage})\n"
+            if counts:
+                (self.root / f"{stage}.xml").write_text(RESULTS.format(*counts))
+                folder = "release" if stage == "test" else stage
+                script += f"mkdir -p build/{folder}; cp {stage}.xml build/{folder}/results.xml\n"
+            script += f"exit {status};;\n"
+        make = self.root / "bin/make"
+        make.write_text(script + "esac\n")
+        make.chmod(0o755)
+        environment = dict(os.environ, PATH=f"{self.root}/bin:{os.environ['PATH']}")
+        result = subprocess.run([self.root / ".ci/run"], capture_output=True, text=True,
+                                timeout=30, env=environment)
+        return result.returncode, result.stdout.splitlines()[-1]
+
+    def test_sums_both_stages(self):
+        self.assertEqual(self.run_stages(test=(0, (12, 0, 0)), asan=(0, (9, 0, 0))),
+                         (0, "21 passed, 0 failed"))
+
+    def test_a_failed_test_fails(self):
+        self.assertEqual(self.run_stages(test=(2, (12, 3, 0)), asan=(0, (9, 0, 0))),
+                         (1, "18 passed, 3 failed"))
+
+    def test_skipped_is_not_passed(self):
+        self.assertEqual(self.run_stages(test=(0, (12, 0, 2)), asan=(0, (9, 0, 0))),
+                         (0, "19 passed, 0 failed"))
+
+    def test_a_broken_build_is_a_failure(self):
+        self.assertEqual(self.run_stages(test=(0, (12, 0, 0)), asan=(2, None)),
+                         (1, "12 passed, 1 failed"))
+
+    def test_results_of_an_earlier_run_do_not_count(self):
+        self.run_stages(test=(0, (12, 0, 0)), asan=(0, (9, 0, 0)))
+        self.assertEqual(self.run_stages(test=(2, None), asan=(2, None)),
+                         (1, "0 passed, 2 failed"))
+
+    def test_no_test_at_all_fails(self):
+        self.assertEqual(self.run_stages(test=(0, (0, 0, 0)), asan=(0, (0, 0, 0))),
+                         (1, "0 passed, 0 failed"))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -21,7 +21,7 @@ set(STRATA_USES_dedup base block kv)
 set(STRATA_DIR_object libobject)
 set(STRATA_USES_object base dedup kv)
 
-set(STRATA_DIR_s3 libobject)
+set(STRATA_DIR_s3 libobject/s3)
 set(STRATA_USES_s3 base object)
 
 # What stands on the libraries.

@@ -8,7 +8,6 @@
 # and strata::n_static. DEPS are checked against cmake/StrataLayers.cmake. PUBLIC_DEPS appear in
 # public headers; PRIVATE_DEPS do not, and consumers of the shared library never see them. Names of
 # third parties are those of cmake/StrataThirdParty.cmake, absl::x, or targets.
-# Nothing is added when the library is switched off.
 # HDRS are relative to the folder and lie under include/; SRCS (and private headers) under src/.
 
 include_guard(GLOBAL)
@@ -54,9 +53,6 @@ function(strata_add_library)
     message(FATAL_ERROR "strata_add_library(${ARG_NAME}): stray '${ARG_UNPARSED_ARGUMENTS}'")
   endif()
   set(name ${ARG_NAME})
-  if(NOT STRATA_WITH_${name})
-    return()
-  endif()
   foreach(dep IN LISTS ARG_DEPS)
     if(NOT dep IN_LIST STRATA_USES_${name})
       message(FATAL_ERROR "strata: the layer table does not let '${name}' use '${dep}' "

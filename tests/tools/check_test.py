@@ -161,7 +161,7 @@ class CheckTest(unittest.TestCase):
         self.expect("disabled", "tests/low/name_test.cc:5", "does not run")
 
     def test_skipped_python_test(self):
-        self.write("python/tests/x_test.py", "@unittest.skip('slow')\n")
+        self.write("python/tests/x_test.py", "@unittest" + ".skip('slow')\n")
         self.expect("disabled", "python/tests/x_test.py:1", "does not run")
 
     def test_disabled_ctest(self):
@@ -212,21 +212,19 @@ class CheckTest(unittest.TestCase):
         self.expect("format", NAME_CC + ":6", "make format")
 
     def test_tidy(self):
-        self.edit(NAME_CC, 'return "low";', "int* none = 0;\n  return none ? std::string() : "
-                  'std::string("low");\n')
+        self.edit(NAME_CC, 'return "low";', "constexpr int size = 3;\n  return {size, 'x'};\n")
         result = self.check("--only", "tidy")
         self.assertEqual(result.returncode, 1, result.stdout + result.stderr)
-        self.assertIn(f"{NAME_CC}:6: [tidy] use nullptr", result.stdout)
+        self.assertIn(f"{NAME_CC}:6: [tidy] invalid case style for constexpr", result.stdout)
 
     def test_tidy_looks_at_what_changed_only(self):
         git = ["git", "-c", "user.name=t", "-c", "user.email=t@localhost"]
-        self.edit(NAME_CC, 'return "low";', "int* none = 0;\n  return none ? std::string() : "
-                  'std::string("low");\n')
+        self.edit(NAME_CC, 'return "low";', "constexpr int size = 3;\n  return {size, 'x'};\n")
         for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "x"]):
             subprocess.run([*git, *command], cwd=self.root, check=True, capture_output=True)
         result = self.check("--only", "tidy")
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
-        self.edit(NAME_CC, "none", "nothing")
+        self.edit(NAME_CC, "size", "length")
         result = self.check("--only", "tidy")
         self.assertEqual(result.returncode, 1, result.stdout + result.stderr)
 

@@ -27,12 +27,14 @@
 #define STRATA_ASSIGN_OR_RETURN(lhs, ...) \
   STRATA_ASSIGN_OR_RETURN_AS_(STRATA_JOIN_(strata_result_, __LINE__), lhs, (__VA_ARGS__))
 
+// NOLINTBEGIN(bugprone-macro-parentheses): a declaration cannot stand in parentheses.
 #define STRATA_ASSIGN_OR_RETURN_AS_(result, lhs, expression) \
   auto result = expression;                                  \
   if (!result.ok()) {                                        \
     return std::move(result).status();                       \
   }                                                          \
   lhs = std::move(result).value()
+// NOLINTEND(bugprone-macro-parentheses)
 
 #define STRATA_JOIN_(a, b) STRATA_JOIN_EXPANDED_(a, b)
 #define STRATA_JOIN_EXPANDED_(a, b) a##b

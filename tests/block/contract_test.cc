@@ -6,6 +6,8 @@
 
 #include "strata/block/devices.h"
 #include "support/block/device_contract.h"
+#include "support/block/fault_device.h"
+#include "support/seed.h"
 
 namespace strata::block {
 namespace {
@@ -49,6 +51,7 @@ TEST_CASE("block device contract") {
       {"file, page cache, no io_uring",
        [] { return MakeFile({.direct = false, .use_io_uring = false}); }},
       {"file, tmpfs", [] { return MakeFile({}, "/dev/shm"); }},
+      {"fault disk", [] { return FaultDisk({.block_count = 4096, .seed = test::Seed()}).Open(); }},
       {"delay over memory", [] { return MakeDelayed(MakeMemory(4096)); }},
       {"delay over a file", [] { return MakeDelayed(MakeFile({})); }},
   };

@@ -17,7 +17,7 @@
 #       Built, and run as a ctest with ARGS in an empty folder; it must exit 0.
 #
 # LIB is a library (nothing is added when it is switched off) or, for what tests the whole house, a
-# subject: apps, python, tools, install, peers.
+# subject: apps, python, e2e, tools, install, peers.
 
 include_guard(GLOBAL)
 

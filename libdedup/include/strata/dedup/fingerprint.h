@@ -16,7 +16,7 @@
 
 namespace strata::dedup {
 
-struct Fingerprint {
+struct STRATA_EXPORT Fingerprint {
   std::array<std::byte, 32> bytes{};
   friend auto operator<=>(const Fingerprint&, const Fingerprint&) = default;
 

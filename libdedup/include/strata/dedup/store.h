@@ -37,7 +37,7 @@
 namespace strata::dedup {
 
 // 128 random bits.
-struct StreamId {
+struct STRATA_EXPORT StreamId {
   std::array<std::byte, 16> bytes{};
   friend auto operator<=>(const StreamId&, const StreamId&) = default;
 

@@ -29,9 +29,11 @@ set(STRATA_USES_high low)
 
 #include <string>
 
+#define STRATA_EXPORT __attribute__((visibility("default")))
+
 namespace strata::low {
 
-std::string Name();
+STRATA_EXPORT std::string Name();
 
 }  // namespace strata::low
 """,
@@ -51,15 +53,15 @@ std::string Name() { return "low"; }
 
 #include <string>
 
+#include "strata/low/name.h"
+
 namespace strata::high {
 
-std::string Title();
+STRATA_EXPORT std::string Title();
 
 }  // namespace strata::high
 """,
     "libhigh/src/title.cc": SPDX + """#include "strata/high/title.h"
-
-#include "strata/low/name.h"
 
 namespace strata::high {
 
@@ -74,7 +76,8 @@ TEST_CASE("it has a name", "[name]") {}
 """,
 }
 
-ALL_BUT_TIDY = "name,size,notes,header,disabled,listed,layers,foreign,alone,format"  # Tidy is slow.
+# Tidy is slow, and has cases of its own.
+ALL_BUT_TIDY = "name,size,notes,header,disabled,listed,layers,foreign,exported,alone,format"
 NAME_H = "liblow/include/strata/low/name.h"
 NAME_CC = "liblow/src/name.cc"
 
@@ -153,8 +156,8 @@ class CheckTest(unittest.TestCase):
         self.expect("header", NAME_H, "#pragma once")
 
     def test_conditional_public_header(self):
-        self.edit(NAME_H, "std::string Name();", "#ifdef FAST\n#endif\nstd::string Name();")
-        self.expect("header", NAME_H + ":10", "#if")
+        self.edit(NAME_H, "STRATA_EXPORT std", "#ifdef FAST\n#endif\nSTRATA_EXPORT std")
+        self.expect("header", NAME_H + ":12", "#if")
 
     def test_hidden_test(self):
         self.edit("tests/low/name_test.cc", "[name]", "[.]")
@@ -182,7 +185,7 @@ class CheckTest(unittest.TestCase):
 
     def test_include_that_is_not_in_deps(self):
         self.edit("libhigh/CMakeLists.txt", " DEPS low", "")
-        self.expect("layers", "libhigh/src/title.cc:4", "not in its DEPS")
+        self.expect("layers", "libhigh/include/strata/high/title.h:8", "not in its DEPS")
 
     def test_upward_dependency(self):
         self.edit("liblow/CMakeLists.txt", ")", " DEPS high)")
@@ -197,12 +200,26 @@ class CheckTest(unittest.TestCase):
         self.edit(NAME_H, "#include <string>", "#include <openssl/evp.h>\n\n#include <string>")
         self.expect("foreign", NAME_H + ":6", "openssl/evp.h")
 
+    def test_function_that_the_shared_library_hides(self):
+        self.edit(NAME_H, "STRATA_EXPORT std::string Name();", "std::string Name();")
+        self.expect("exported", NAME_H + ":12", "std::string Name()")
+
+    def test_member_that_the_shared_library_hides(self):
+        members = "  int number = 0;\n  int Twice() const { return 2 * number; }\n  int Half() const;\n"
+        self.edit(NAME_H, "STRATA_EXPORT std", f"struct Pair {{\n{members}}};\n\nSTRATA_EXPORT std")
+        self.expect("exported", NAME_H + ":15", "int Half() const")
+
+    def test_members_of_an_exported_class_are_shown(self):
+        members = " public:\n  virtual ~Pair() = default;\n  int Half() const;\n"
+        self.edit(NAME_H, "STRATA_EXPORT std",
+                  f"class STRATA_EXPORT Pair {{\n{members}}};\n\nSTRATA_EXPORT std")
+        result = self.check("--only", ALL_BUT_TIDY)
+        self.assertEqual(result.returncode, 0, result.stdout)
+
     def test_header_that_does_not_stand_alone(self):
         self.edit(NAME_H, "#include <string>\n\n", "")
         self.edit(NAME_CC, '#include "strata/low/name.h"',
                   '#include <string>\n\n#include "strata/low/name.h"')
-        self.edit("libhigh/src/title.cc", '#include "strata/high/title.h"',
-                  '#include "strata/high/title.h"\n\n#include <string>')
         result = self.check("--only", "alone")
         self.assertEqual(result.returncode, 1)
         self.assertIn(f"{NAME_H}:1: [alone] does not compile by itself", result.stdout)

@@ -11,7 +11,9 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <chrono>
 #include <system_error>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "strata/base/status_macros.h"
@@ -110,6 +112,21 @@ int OpenRetrying(const std::string& path, int flags) {
   return fd;
 }
 
+// The last I/O of a killed process keeps its file open, and so locked, until it is done: a moment,
+// which is waited for here. Calls attempt() until it returns neither EBUSY nor EWOULDBLOCK, or time
+// is up; returns its errno.
+template <typename Attempt>
+int RetryWhileHeld(Attempt attempt) {
+  constexpr int kMostAttempts = 20;
+  int error = attempt();
+  for (int i = 1; i < kMostAttempts && (error == EBUSY || error == EWOULDBLOCK || error == EINTR);
+       ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    error = attempt();
+  }
+  return error;
+}
+
 struct Opened {
   int fd;
   bool direct;
@@ -132,16 +149,24 @@ absl::StatusOr<Opened> OpenPath(const UringDeviceOptions& options) {
   if (!exists) flags |= O_CREAT;
   // On a block device O_EXCL refuses one that is mounted or otherwise claimed.
   if (exists && S_ISBLK(info.st_mode)) flags |= O_EXCL;
-  int fd = OpenRetrying(options.path, flags | (options.direct ? O_DIRECT : 0));
-  if (fd >= 0) return Opened{fd, options.direct, !exists};
-  if (options.direct && errno == EINVAL) {
-    fd = OpenRetrying(options.path, flags);
-    if (fd >= 0) return Opened{fd, false, !exists};
+  int fd = -1;
+  const auto open_with = [&](int more_flags) {
+    return RetryWhileHeld([&] {
+      fd = OpenRetrying(options.path, flags | more_flags);
+      return fd >= 0 ? 0 : errno;
+    });
+  };
+  bool direct = options.direct;
+  int error = open_with(direct ? O_DIRECT : 0);
+  if (direct && error == EINVAL) {
+    direct = false;
+    error = open_with(0);
   }
-  if (errno == EBUSY) {
+  if (error == 0) return Opened{fd, direct, !exists};
+  if (error == EBUSY) {
     return absl::FailedPreconditionError(absl::StrCat(options.path, ": in use (mounted, or open)"));
   }
-  return OpenError(options.path, errno, "cannot open");
+  return OpenError(options.path, error, "cannot open");
 }
 
 }  // namespace
@@ -180,20 +205,20 @@ BackingFile::~BackingFile() {
     // A failure leaves a tail that reads as zeroes, as the blocks beyond the end do.
     [[maybe_unused]] const int ignored = ftruncate(fd_, static_cast<off_t>(used_bytes));
   }
+  // A child process may have inherited the descriptor: the lock must not live as long as it does.
+  flock(fd_, LOCK_UN);
   close(fd_);
 }
 
 absl::Status BackingFile::Lock() {
-  int result;
-  do {
-    result = flock(fd_, LOCK_EX | LOCK_NB);
-  } while (result != 0 && errno == EINTR);
-  if (result == 0) return absl::OkStatus();
-  if (errno == EWOULDBLOCK) {
+  const int error =
+      RetryWhileHeld([this] { return flock(fd_, LOCK_EX | LOCK_NB) == 0 ? 0 : errno; });
+  if (error == 0) return absl::OkStatus();
+  if (error == EWOULDBLOCK) {
     return absl::FailedPreconditionError(
         absl::StrCat(path_, ": already open, here or in another process"));
   }
-  return OpenError(path_, errno, "cannot lock");
+  return OpenError(path_, error, "cannot lock");
 }
 
 // The name of a new file must survive a power cut as well as the data flushed into it.

@@ -23,7 +23,6 @@ namespace strata::block {
 namespace {
 
 constexpr uint32_t kMostEntries = 32768;  // The kernel's own limit.
-constexpr unsigned kFileIndex = 0;        // Of our file among the ring's registered ones.
 constexpr size_t kMostRegions = 64;
 constexpr size_t kMostRegionBytes = size_t{1} << 30;  // The kernel's own limit.
 
@@ -47,11 +46,9 @@ class UringChannel final : public Channel {
   }
 
   absl::Status SetUpRing() {
-    int result = SetUp(&ring_, queue_depth_);
+    const int result = SetUp(&ring_, queue_depth_);
     is_set_up_ = result == 0;
-    const int fd = file_.fd();
-    if (result == 0) result = io_uring_register_files(&ring_, &fd, 1);
-    if (result == 0) return absl::OkStatus();
+    if (is_set_up_) return absl::OkStatus();
     return absl::ResourceExhaustedError(absl::StrCat(
         file_.path(), ": io_uring for a channel: ", std::generic_category().message(-result)));
   }
@@ -144,37 +141,37 @@ void UringChannel::Prepare(Request* request) {
   const KernelCall call = calls_.Next(request);
   io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
   STRATA_CHECK(sqe != nullptr, "no submission entry though the queue is not full");
+  const int fd = file_.fd();
   const unsigned size = static_cast<unsigned>(call.size_bytes);
   const int region = call.data != nullptr && region_count_ > 0 ? RegionOf(call) : -1;
   switch (call.kind) {
     case KernelCall::Kind::kRead:
       if (call.data == nullptr) {
-        io_uring_prep_readv(sqe, kFileIndex, call.vector, call.vector_count, call.offset_bytes);
+        io_uring_prep_readv(sqe, fd, call.vector, call.vector_count, call.offset_bytes);
       } else if (region >= 0) {
-        io_uring_prep_read_fixed(sqe, kFileIndex, call.data, size, call.offset_bytes, region);
+        io_uring_prep_read_fixed(sqe, fd, call.data, size, call.offset_bytes, region);
       } else {
-        io_uring_prep_read(sqe, kFileIndex, call.data, size, call.offset_bytes);
+        io_uring_prep_read(sqe, fd, call.data, size, call.offset_bytes);
       }
       break;
     case KernelCall::Kind::kWrite:
       if (call.data == nullptr) {
-        io_uring_prep_writev(sqe, kFileIndex, call.vector, call.vector_count, call.offset_bytes);
+        io_uring_prep_writev(sqe, fd, call.vector, call.vector_count, call.offset_bytes);
       } else if (region >= 0) {
-        io_uring_prep_write_fixed(sqe, kFileIndex, call.data, size, call.offset_bytes, region);
+        io_uring_prep_write_fixed(sqe, fd, call.data, size, call.offset_bytes, region);
       } else {
-        io_uring_prep_write(sqe, kFileIndex, call.data, size, call.offset_bytes);
+        io_uring_prep_write(sqe, fd, call.data, size, call.offset_bytes);
       }
       sqe->rw_flags = call.flags;
       break;
     case KernelCall::Kind::kSync:
-      io_uring_prep_fsync(sqe, kFileIndex, IORING_FSYNC_DATASYNC);
+      io_uring_prep_fsync(sqe, fd, IORING_FSYNC_DATASYNC);
       break;
     case KernelCall::Kind::kAllocate:
-      io_uring_prep_fallocate(sqe, kFileIndex, call.flags, static_cast<off_t>(call.offset_bytes),
+      io_uring_prep_fallocate(sqe, fd, call.flags, static_cast<off_t>(call.offset_bytes),
                               static_cast<off_t>(call.size_bytes));
       break;
   }
-  io_uring_sqe_set_flags(sqe, IOSQE_FIXED_FILE);
   io_uring_sqe_set_data(sqe, request);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Opens lock, kv store, device and dedup store of one directory, in this order, and closes them in the opposite one.
+// Opens lock, kv store, device and dedup store of one directory, in this order, and closes them in
+// the opposite one.
 #include "strata/dedup/directory.h"
 
 #include <fcntl.h>
@@ -21,7 +22,8 @@ namespace strata::dedup {
 namespace {
 
 absl::Status ErrnoError(std::string_view what, const std::string& path) {
-  return absl::ErrnoToStatus(errno, absl::StrCat(absl::string_view(what.data(), what.size()), " ", path));
+  return absl::ErrnoToStatus(errno,
+                             absl::StrCat(absl::string_view(what.data(), what.size()), " ", path));
 }
 
 // Holds PATH/lock; the file's text is the holder's process id.

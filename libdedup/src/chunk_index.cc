@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "chunk_index.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "absl/strings/str_format.h"
+#include "strata/base/check.h"
+#include "strata/base/status_macros.h"
+
+namespace strata::dedup {
+namespace {
+
+constexpr size_t kFilterKeysAtFirst = 65536;
+constexpr size_t kLoadPageItems = 10000;
+constexpr size_t kKeysPerMultiGet = 1024;
+
+}  // namespace
+
+ChunkIndex::ChunkIndex(Options options)
+    : options_(std::move(options)),
+      filter_(kFilterKeysAtFirst),
+      cache_(options_.metadata_cache_bytes) {}
+
+absl::Status ChunkIndex::Load() {
+  const std::unique_ptr<kv::Snapshot> snapshot = options_.kv->NewSnapshot();
+  kv::Range range;
+  for (bool more = true; more;) {
+    STRATA_ASSIGN_OR_RETURN(kv::Page page,
+                            snapshot->List(options_.chunks, range,
+                                           {.max_items = kLoadPageItems, .max_bytes = 4u << 20}));
+    MutexLock lock(&mutex_);
+    for (const kv::KeyValue& item : page.items) {
+      Fingerprint fingerprint;
+      if (item.key.size() != fingerprint.bytes.size()) {
+        return absl::DataLossError("dedup: the chunk index holds a key that is no fingerprint");
+      }
+      std::memcpy(fingerprint.bytes.data(), item.key.data(), item.key.size());
+      filter_.Add(fingerprint);
+    }
+    more = page.more;
+    if (more) range.begin = page.items.back().key + '\0';
+  }
+  return absl::OkStatus();
+}
+
+bool ChunkIndex::FindInMemory(const Fingerprint& fingerprint, bool usable_only, PinSet* pins,
+                              std::optional<FoundChunk>* found) {
+  found->reset();
+  if (!filter_.MayContain(fingerprint)) return true;
+  if (const auto unsealed = unsealed_.find(fingerprint); unsealed != unsealed_.end()) {
+    *found = unsealed->second;
+  } else if (const std::optional<ChunkPlace> place = cache_.Find(fingerprint)) {
+    *found = FoundChunk{*place, 0};
+  } else {
+    return false;
+  }
+  if (usable_only && !options_.table->PinIfUsable((*found)->place.container_id, pins)) {
+    found->reset();
+  }
+  return true;
+}
+
+absl::StatusOr<std::optional<ChunkPlace>> ChunkIndex::FindInKv(const Fingerprint& fingerprint) {
+  kv_reads_.fetch_add(1, std::memory_order_relaxed);
+  STRATA_ASSIGN_OR_RETURN(const std::optional<std::string> value,
+                          options_.kv->NewSnapshot()->Get(options_.chunks, ChunkKey(fingerprint)));
+  if (!value.has_value()) return std::nullopt;
+  STRATA_ASSIGN_OR_RETURN(const ChunkPlace place, DecodeChunkPlace(*value));
+  return place;
+}
+
+void ChunkIndex::LoadTable(uint64_t container_id) {
+  const std::optional<ContainerInfo> info = options_.table->Find(container_id);
+  if (!info.has_value() || !info->usable() || !info->record.sealed) return;
+  {
+    MutexLock lock(&mutex_);
+    if (cache_.Holds(container_id)) return;
+  }
+  const absl::StatusOr<ContainerContents> contents = options_.load_contents(container_id);
+  if (contents.ok()) {
+    MutexLock lock(&mutex_);
+    cache_.Insert(container_id, *contents);
+  } else if (absl::IsDataLoss(contents.status())) {
+    // Unless it was emptied and freed meanwhile, which makes this harmless.
+    options_.table->MarkDamaged(container_id, std::string(contents.status().message()));
+  }
+}
+
+absl::Status ChunkIndex::FindForDuplicates(std::span<const Fingerprint> fingerprints, PinSet* pins,
+                                           std::span<std::optional<FoundChunk>> found) {
+  STRATA_CHECK(fingerprints.size() == found.size(), "one answer per fingerprint");
+  std::vector<size_t> unknown;
+  {
+    MutexLock lock(&mutex_);
+    for (size_t i = 0; i < fingerprints.size(); ++i) {
+      if (!FindInMemory(fingerprints[i], /*usable_only=*/true, pins, &found[i])) {
+        unknown.push_back(i);
+      }
+    }
+  }
+  for (const size_t i : unknown) {
+    {
+      // The table that came in for an earlier chunk may know this one.
+      MutexLock lock(&mutex_);
+      if (FindInMemory(fingerprints[i], /*usable_only=*/true, pins, &found[i])) continue;
+    }
+    STRATA_ASSIGN_OR_RETURN(const std::optional<ChunkPlace> place, FindInKv(fingerprints[i]));
+    if (!place.has_value()) continue;
+    LoadTable(place->container_id);
+    if (options_.table->PinIfUsable(place->container_id, pins)) found[i] = FoundChunk{*place, 0};
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<FoundChunk> ChunkIndex::Find(const Fingerprint& fingerprint) {
+  for (;;) {
+    const uint64_t removals = removals_.load();
+    {
+      MutexLock lock(&mutex_);
+      std::optional<FoundChunk> found;
+      if (FindInMemory(fingerprint, /*usable_only=*/false, nullptr, &found) && found.has_value()) {
+        return *found;
+      }
+    }
+    STRATA_ASSIGN_OR_RETURN(const std::optional<ChunkPlace> place, FindInKv(fingerprint));
+    if (place.has_value()) {
+      LoadTable(place->container_id);
+      return FoundChunk{*place, 0};
+    }
+    // A container that was emptied meanwhile: the chunk is in another one by now.
+    if (removals == removals_.load()) {
+      return absl::NotFoundError(
+          absl::StrFormat("dedup: no chunk %s is stored", fingerprint.ToHex()));
+    }
+  }
+}
+
+void ChunkIndex::AddUnsealed(uint64_t container_id, const RegionExtent& region,
+                             std::span<const Fingerprint> chunks, uint64_t log_position) {
+  MutexLock lock(&mutex_);
+  for (size_t i = 0; i < chunks.size(); ++i) {
+    filter_.Add(chunks[i]);
+    unsealed_[chunks[i]] = {
+        {container_id, region.offset_units, region.size_units, static_cast<uint16_t>(i)},
+        log_position};
+  }
+}
+
+absl::Status ChunkIndex::WriteIfFull(kv::WriteBatch* batch, kv::Durability durability) {
+  const kv::Limits& limits = options_.kv->limits();
+  if (batch->operations().size() + 1 < limits.max_transaction_operations &&
+      batch->size_bytes() + 1024 < limits.max_transaction_bytes) {
+    return absl::OkStatus();
+  }
+  STRATA_RETURN_IF_ERROR(options_.kv->Write(*batch, durability));
+  batch->Clear();
+  return absl::OkStatus();
+}
+
+absl::Status ChunkIndex::CommitSealed(uint64_t container_id, const ContainerRecord& record,
+                                      const ContainerContents& contents) {
+  MutexLock writes(&kv_writes_);
+  // Entries may go ahead of the record in batches of their own: until it says "sealed", recovery
+  // enters them again.
+  kv::WriteBatch batch;
+  size_t chunk = 0;
+  for (const RegionExtent& region : contents.regions) {
+    for (uint32_t i = 0; i < region.chunk_count; ++i, ++chunk) {
+      const ChunkPlace place{container_id, region.offset_units, region.size_units,
+                             static_cast<uint16_t>(i)};
+      batch.Put(options_.chunks, ChunkKey(contents.chunks[chunk]), EncodeChunkPlace(place));
+      STRATA_RETURN_IF_ERROR(WriteIfFull(&batch, kv::Durability::kAsync));
+    }
+  }
+  batch.Put(options_.containers, ContainerKey(container_id), EncodeContainerRecord(record));
+  STRATA_RETURN_IF_ERROR(options_.kv->Write(batch, kv::Durability::kAsync));
+  options_.table->Update(container_id, record);
+
+  MutexLock lock(&mutex_);
+  cache_.Insert(container_id, contents);
+  for (const Fingerprint& fingerprint : contents.chunks) {
+    const auto unsealed = unsealed_.find(fingerprint);
+    if (unsealed != unsealed_.end() && unsealed->second.place.container_id == container_id) {
+      unsealed_.erase(unsealed);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ChunkIndex::RemoveContainer(uint64_t container_id, const ContainerContents& contents) {
+  MutexLock writes(&kv_writes_);
+  kv::WriteBatch batch;
+  const std::unique_ptr<kv::Snapshot> snapshot = options_.kv->NewSnapshot();
+  for (size_t first = 0; first < contents.chunks.size(); first += kKeysPerMultiGet) {
+    const size_t end = std::min(first + kKeysPerMultiGet, contents.chunks.size());
+    std::vector<std::string> keys;
+    for (size_t i = first; i < end; ++i) keys.push_back(ChunkKey(contents.chunks[i]));
+    STRATA_ASSIGN_OR_RETURN(const std::vector<std::optional<std::string>> values,
+                            snapshot->MultiGet(options_.chunks, keys));
+    for (size_t i = 0; i < keys.size(); ++i) {
+      if (!values[i].has_value()) continue;
+      STRATA_ASSIGN_OR_RETURN(const ChunkPlace place, DecodeChunkPlace(*values[i]));
+      if (place.container_id != container_id) continue;
+      batch.Delete(options_.chunks, keys[i]);
+      STRATA_RETURN_IF_ERROR(WriteIfFull(&batch, kv::Durability::kAsync));
+    }
+  }
+  batch.Delete(options_.containers, ContainerKey(container_id));
+  STRATA_RETURN_IF_ERROR(options_.kv->Write(batch, kv::Durability::kSync));
+  {
+    MutexLock lock(&mutex_);
+    cache_.Remove(container_id);
+  }
+  options_.table->Remove(container_id);
+  removals_.fetch_add(1);
+  return absl::OkStatus();
+}
+
+absl::Status ChunkIndex::Clear() {
+  MutexLock writes(&kv_writes_);
+  kv::WriteBatch batch;
+  batch.DeleteRange(options_.chunks, {});
+  return options_.kv->Write(batch, kv::Durability::kSync);
+}
+
+size_t ChunkIndex::memory_bytes() const {
+  MutexLock lock(&mutex_);
+  return filter_.memory_bytes() + cache_.memory_bytes() +
+         unsealed_.capacity() * (sizeof(Fingerprint) + sizeof(FoundChunk));
+}
+
+}  // namespace strata::dedup

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Finds chunks by fingerprint. It asks, in this order: the summary filter (is it new for certain?),
+// the chunks of containers that are not sealed yet, the tables of recently seen containers, and the
+// kv store, whose answer brings in the table of a whole container.
+//
+// Thread safety: any thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "container_format.h"
+#include "container_table.h"
+#include "index_records.h"
+#include "metadata_cache.h"
+#include "strata/base/mutex.h"
+#include "strata/kv/store.h"
+#include "summary_filter.h"
+
+namespace strata::dedup {
+
+struct FoundChunk {
+  ChunkPlace place;
+  uint64_t log_position =
+      0;  // The chunk is durable once ContainerLog's durable position reaches this.
+};
+
+class ChunkIndex final {
+ public:
+  struct Options {
+    kv::Store* kv = nullptr;
+    kv::SpaceId chunks;
+    kv::SpaceId containers;
+    size_t metadata_cache_bytes = 0;
+    ContainerTable* table = nullptr;
+    // Reads a sealed container's footer.
+    std::function<absl::StatusOr<ContainerContents>(uint64_t container_id)> load_contents;
+  };
+  explicit ChunkIndex(Options options);
+
+  // Fills the summary filter from the kv store.
+  absl::Status Load();
+
+  // For writers: found[i] is where fingerprints[i] lies, if it does, in a container that may be
+  // relied on and that `pins` then holds.
+  absl::Status FindForDuplicates(std::span<const Fingerprint> fingerprints, PinSet* pins,
+                                 std::span<std::optional<FoundChunk>> found);
+
+  // For readers, in whatever container. NotFound: nowhere.
+  absl::StatusOr<FoundChunk> Find(const Fingerprint& fingerprint);
+
+  // A region was appended to the open container.
+  void AddUnsealed(uint64_t container_id, const RegionExtent& region,
+                   std::span<const Fingerprint> chunks, uint64_t log_position);
+
+  // Enters a container whose data and footer are durable; from then on it is found through the kv
+  // store.
+  absl::Status CommitSealed(uint64_t container_id, const ContainerRecord& record,
+                            const ContainerContents& contents);
+
+  // Takes a container out whose live chunks were copied elsewhere: one durable batch.
+  absl::Status RemoveContainer(uint64_t container_id, const ContainerContents& contents);
+
+  // Deletes every entry of the kv store's; unsealed chunks stay known.
+  absl::Status Clear();
+
+  uint64_t kv_reads() const { return kv_reads_.load(std::memory_order_relaxed); }
+  size_t memory_bytes() const;
+
+ private:
+  // Answers without the kv store. False: only the kv store knows.
+  bool FindInMemory(const Fingerprint& fingerprint, bool usable_only, PinSet* pins,
+                    std::optional<FoundChunk>* found) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<std::optional<ChunkPlace>> FindInKv(const Fingerprint& fingerprint);
+  // Brings the container's table into the cache. A footer that cannot be read makes the container
+  // damaged.
+  void LoadTable(uint64_t container_id);
+
+  // Commits `batch` and begins anew once it is as large as a transaction may be.
+  absl::Status WriteIfFull(kv::WriteBatch* batch, kv::Durability durability);
+
+  const Options options_;
+  std::atomic<uint64_t> kv_reads_{0};
+  std::atomic<uint64_t> removals_{0};
+
+  mutable Mutex mutex_;
+  SummaryFilter filter_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<Fingerprint, FoundChunk, FingerprintHash> unsealed_ ABSL_GUARDED_BY(mutex_);
+  MetadataCache cache_ ABSL_GUARDED_BY(mutex_);
+
+  Mutex kv_writes_;  // Keeps "does the entry still point here?" and what follows from it together.
+};
+
+}  // namespace strata::dedup

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "chunk_reader.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "strata/base/status_macros.h"
+
+namespace strata::dedup {
+namespace {
+
+constexpr size_t kMostReadAheadBytes = 1u << 20;
+constexpr int kMostMoves = 16;  // A chunk is not moved this often while somebody looks for it.
+
+// One meaning per code: damage is DataLoss, whatever the parser called it.
+absl::StatusCode CodeOf(const absl::Status& cause) {
+  return absl::IsNotFound(cause) || absl::IsOutOfRange(cause) ? absl::StatusCode::kDataLoss
+                                                              : cause.code();
+}
+
+}  // namespace
+
+absl::Status ChunkReader::Damaged(const ChunkPlace& place, uint32_t slot,
+                                  const absl::Status& cause) {
+  const uint64_t offset = SlotOffset(slot, options_.superblock->container_bytes) +
+                          uint64_t{place.offset_units} * kUnitBytes;
+  const std::string message =
+      absl::StrFormat("dedup: container %d is damaged at byte %d of the device: %s",
+                      place.container_id, offset, std::string(cause.message()));
+  const absl::StatusCode code = CodeOf(cause);
+  if (code == absl::StatusCode::kDataLoss) {
+    CountCorruption();
+    options_.table->MarkDamaged(place.container_id, message);
+  }
+  return absl::Status(code, message);
+}
+
+absl::StatusOr<std::span<const std::byte>> ChunkReader::ReadBytes(const ChunkPlace& place,
+                                                                  uint32_t slot, ReadAhead* ahead) {
+  const uint64_t begin = uint64_t{place.offset_units} * kUnitBytes;
+  const size_t size = size_t{place.size_units} * kUnitBytes;
+  const uint64_t container_bytes = options_.superblock->container_bytes;
+  if (begin + size > container_bytes)
+    return absl::DataLossError("a place behind the container's end");
+  const uint64_t ahead_end = ahead->begin_bytes_ + ahead->bytes_.span().size();
+  const bool same = ahead->container_id_ == place.container_id && !ahead->bytes_.span().empty();
+  if (same && begin >= ahead->begin_bytes_ && begin + size <= ahead_end) {
+    return ahead->bytes_.span().subspan(begin - ahead->begin_bytes_, size);
+  }
+  // Going on where the last read ended, or within it, is reading in order.
+  const bool in_order = same && begin >= ahead->begin_bytes_ && begin <= ahead_end;
+  ahead->window_bytes_ =
+      in_order ? std::min(std::max(ahead->window_bytes_, size) * 2, kMostReadAheadBytes) : 0;
+  const size_t wanted =
+      std::min<uint64_t>(std::max(size, ahead->window_bytes_), container_bytes - begin);
+  ahead->container_id_ = 0;
+  STRATA_ASSIGN_OR_RETURN(ahead->bytes_,
+                          options_.io->Read(SlotOffset(slot, container_bytes) + begin, wanted));
+  ahead->container_id_ = place.container_id;
+  ahead->begin_bytes_ = begin;
+  return ahead->bytes_.span().first(size);
+}
+
+absl::StatusOr<std::shared_ptr<const LoadedRegion>> ChunkReader::ReadRegion(const ChunkPlace& place,
+                                                                            ReadAhead* ahead) {
+  const RegionCache::Key key{place.container_id, place.offset_units};
+  if (std::shared_ptr<const LoadedRegion> cached = cache_.Find(key)) return cached;
+  ReadAhead alone;
+  if (ahead == nullptr) ahead = &alone;
+  const std::optional<ContainerInfo> info = options_.table->Find(place.container_id);
+  if (!info.has_value()) return absl::NotFoundError("the container is gone");
+  const uint32_t slot = info->record.slot;
+
+  // When the slot was freed and used again meanwhile, what was read says nothing about this
+  // container.
+  const auto moved = [&] { return !options_.table->Find(place.container_id).has_value(); };
+  const absl::StatusOr<std::span<const std::byte>> bytes = ReadBytes(place, slot, ahead);
+  if (!bytes.ok()) {
+    if (moved()) return absl::NotFoundError("the container is gone");
+    return Damaged(place, slot, bytes.status());
+  }
+  absl::StatusOr<DecodedRegion> region = DecodeRegion(*bytes);
+  if (region.ok() && (region->header.container_id != place.container_id ||
+                      region->header.offset_units != place.offset_units)) {
+    region = absl::DataLossError("a region of another container or place");
+  }
+  if (region.ok()) {
+    auto loaded = std::make_shared<LoadedRegion>();
+    loaded->raw.resize(region->header.raw_bytes);
+    const absl::Status status =
+        options_.codec->Decompress(region->header.codec, region->payload, loaded->raw);
+    if (status.ok()) {
+      loaded->table = std::move(region->table);
+      uint32_t offset = 0;
+      for (const ChunkEntry& entry : loaded->table) {
+        loaded->offsets.push_back(offset);
+        offset += entry.size_bytes;
+      }
+      cache_.Insert(key, loaded);
+      return loaded;
+    }
+    region = status;
+  }
+  if (moved()) return absl::NotFoundError("the container is gone");
+  return Damaged(place, slot, region.status());
+}
+
+absl::StatusOr<ChunkBytes> ChunkReader::Read(const Fingerprint& fingerprint, uint32_t size_bytes,
+                                             ReadAhead* ahead) {
+  for (int move = 0; move < kMostMoves; ++move) {
+    const absl::StatusOr<FoundChunk> found = options_.index->Find(fingerprint);
+    if (absl::IsNotFound(found.status())) {
+      CountCorruption();
+      return absl::DataLossError(found.status().message());
+    }
+    STRATA_RETURN_IF_ERROR(found.status());
+    const ChunkPlace& place = found->place;
+    absl::StatusOr<std::shared_ptr<const LoadedRegion>> region = ReadRegion(place, ahead);
+    if (absl::IsNotFound(region.status())) continue;
+    STRATA_RETURN_IF_ERROR(region.status());
+    if (place.ordinal >= (*region)->table.size() ||
+        (*region)->table[place.ordinal].fingerprint != fingerprint ||
+        (*region)->table[place.ordinal].size_bytes != size_bytes) {
+      CountCorruption();
+      return absl::DataLossError(absl::StrFormat(
+          "dedup: container %d does not hold chunk %s where the index says; rebuild the index",
+          place.container_id, fingerprint.ToHex()));
+    }
+    const std::span<const std::byte> bytes = (*region)->chunk(place.ordinal);
+    return ChunkBytes{*std::move(region), bytes};
+  }
+  CountCorruption();
+  return absl::DataLossError(absl::StrFormat(
+      "dedup: chunk %s: the index leads to containers that are not there; rebuild the index",
+      fingerprint.ToHex()));
+}
+
+absl::StatusOr<ContainerContents> ChunkReader::ReadFooter(uint64_t container_id,
+                                                          const ContainerRecord& record) {
+  const uint64_t container_bytes = options_.superblock->container_bytes;
+  const uint64_t slot_offset = SlotOffset(record.slot, static_cast<uint32_t>(container_bytes));
+  if (record.footer_bytes < kContainerTrailerBytes || record.footer_bytes > container_bytes) {
+    return absl::DataLossError(
+        absl::StrFormat("dedup: the record of container %d is damaged", container_id));
+  }
+  const auto read = [&]() -> absl::StatusOr<ContainerContents> {
+    STRATA_ASSIGN_OR_RETURN(const DeviceBytes bytes,
+                            options_.io->Read(slot_offset + container_bytes - record.footer_bytes,
+                                              record.footer_bytes));
+    size_t footer_bytes = 0;
+    STRATA_ASSIGN_OR_RETURN(DecodedFooter footer, DecodeFooter(bytes.span(), &footer_bytes));
+    if (footer.container_id != container_id) {
+      return absl::DataLossError("the footer is another container's");
+    }
+    return std::move(footer.contents);
+  };
+  absl::StatusOr<ContainerContents> contents = read();
+  if (!contents.ok()) {
+    return absl::Status(
+        CodeOf(contents.status()),
+        absl::StrFormat("dedup: container %d, footer before byte %d of the device: %s",
+                        container_id, slot_offset + container_bytes,
+                        std::string(contents.status().message())));
+  }
+  return contents;
+}
+
+absl::StatusOr<DeviceBytes> ChunkReader::ReadSlot(uint32_t slot) {
+  const uint32_t container_bytes = options_.superblock->container_bytes;
+  return options_.io->Read(SlotOffset(slot, container_bytes), container_bytes);
+}
+
+}  // namespace strata::dedup

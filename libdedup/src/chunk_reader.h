@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Brings chunks back: finds the place, reads the region around it in one I/O, checks it,
+// decompresses it, and keeps it for the neighbours. Every region that comes off the device is
+// checked by CRC-32C, and the chunk asked for by the fingerprint in the region's table.
+//
+// Thread safety: any thread; a ReadAhead belongs to one of them.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "absl/status/statusor.h"
+#include "chunk_index.h"
+#include "codec.h"
+#include "container_format.h"
+#include "container_scan.h"
+#include "device_io.h"
+#include "region_cache.h"
+#include "strata/dedup/fingerprint.h"
+#include "superblock.h"
+
+namespace strata::dedup {
+
+// What one reader's last device read brought in. Regions that are asked for in the order they were
+// written are found here; the window grows while that goes on.
+class ReadAhead final {
+ private:
+  friend class ChunkReader;
+  DeviceBytes bytes_;
+  uint64_t container_id_ = 0;
+  uint64_t begin_bytes_ = 0;  // Within the container.
+  size_t window_bytes_ = 0;   // Of the next read.
+};
+
+// A chunk's bytes, and what keeps them alive.
+struct ChunkBytes {
+  std::shared_ptr<const LoadedRegion> region;
+  std::span<const std::byte> bytes;
+};
+
+class ChunkReader final {
+ public:
+  struct Options {
+    DeviceIo* io = nullptr;
+    ChunkIndex* index = nullptr;
+    ContainerTable* table = nullptr;
+    Codec* codec = nullptr;
+    const Superblock* superblock = nullptr;
+    size_t cache_bytes = 0;
+  };
+  explicit ChunkReader(const Options& options) : options_(options), cache_(options.cache_bytes) {}
+
+  // DataLoss: missing or damaged; names container and place. `ahead` may be null.
+  absl::StatusOr<ChunkBytes> Read(const Fingerprint& fingerprint, uint32_t size_bytes,
+                                  ReadAhead* ahead);
+
+  // The region at `place`, decompressed. NotFound: another container lies there by now.
+  absl::StatusOr<std::shared_ptr<const LoadedRegion>> ReadRegion(const ChunkPlace& place,
+                                                                 ReadAhead* ahead);
+
+  // A sealed container's table of contents.
+  absl::StatusOr<ContainerContents> ReadFooter(uint64_t container_id,
+                                               const ContainerRecord& record);
+
+  // The whole slot.
+  absl::StatusOr<DeviceBytes> ReadSlot(uint32_t slot);
+
+  uint64_t corruptions() const { return corruptions_.load(std::memory_order_relaxed); }
+  void CountCorruption() { corruptions_.fetch_add(1, std::memory_order_relaxed); }
+  size_t memory_bytes() const { return cache_.memory_bytes(); }
+
+ private:
+  // The region's bytes, from `ahead` or the device.
+  absl::StatusOr<std::span<const std::byte>> ReadBytes(const ChunkPlace& place, uint32_t slot,
+                                                       ReadAhead* ahead);
+  absl::Status Damaged(const ChunkPlace& place, uint32_t slot, const absl::Status& cause);
+
+  const Options options_;
+  RegionCache cache_;
+  std::atomic<uint64_t> corruptions_{0};
+};
+
+}  // namespace strata::dedup

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Compression of regions. lz4 and zstd stay behind this file. A Codec keeps idle compressor states,
+// so that a compression does not pay for making one.
+//
+// Thread safety: any thread.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+
+#include "absl/status/status.h"
+#include "strata/dedup/store.h"
+
+namespace strata::dedup {
+
+class Codec {
+ public:
+  virtual ~Codec() = default;
+
+  // Compresses `raw` into `out` and returns the size, or 0 when it does not shrink to out.size() or
+  // below.
+  virtual size_t Compress(Compression method, int level, std::span<const std::byte> raw,
+                          std::span<std::byte> out) = 0;
+
+  // Fills `raw` exactly. DataLoss: `stored` is not what Compress() made of raw.size() bytes;
+  // Unimplemented: the method.
+  virtual absl::Status Decompress(Compression method, std::span<const std::byte> stored,
+                                  std::span<std::byte> raw) = 0;
+};
+
+std::unique_ptr<Codec> CreateCodec();
+
+}  // namespace strata::dedup

@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "container_log.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "strata/base/check.h"
+#include "strata/base/endian.h"
+#include "strata/base/status_macros.h"
+#include "strata/block/blocking.h"
+
+namespace strata::dedup {
+namespace {
+
+constexpr size_t kMostWriteBytes = 512u << 10;
+constexpr size_t kMostInFlight = 8;
+constexpr size_t kMostIdleWrites = 4;
+constexpr size_t kMostSealedWaiting = 3;  // More full containers than this wait for a flush.
+constexpr int kSleepMs = 100;
+
+uint64_t RandomSeed() {
+  std::array<std::byte, 8> bytes{};
+  if (!SecureRandomBytes(bytes).ok()) return static_cast<uint64_t>(SystemClock().WallNanos());
+  return LoadLe64(bytes.data());
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ContainerLog>> ContainerLog::Create(const Options& options) {
+  auto log = std::unique_ptr<ContainerLog>(new ContainerLog(options));
+  {
+    MutexLock lock(&log->mutex_);
+    STRATA_ASSIGN_OR_RETURN(log->channel_,
+                            options.device->OpenChannel({.queue_depth = log->MostRequests()}));
+    STRATA_ASSIGN_OR_RETURN(log->event_fd_, log->channel_->EventFd());
+  }
+  MutexLock lock(&log->flush_mutex_);
+  STRATA_ASSIGN_OR_RETURN(log->flush_channel_, options.device->OpenChannel({.queue_depth = 2}));
+  return log;
+}
+
+ContainerLog::ContainerLog(const Options& options)
+    : options_(options),
+      block_bytes_(options.superblock->block_bytes),
+      container_bytes_(options.superblock->container_bytes),
+      write_bytes_(AlignDown(
+          std::min<size_t>(options.device->geometry().max_transfer_bytes, kMostWriteBytes),
+          options.superblock->block_bytes)),
+      random_(RandomSeed()) {}
+
+uint32_t ContainerLog::MostRequests() const {
+  // One append may add a footer and a region to what is in flight; neither is longer than a
+  // container.
+  return static_cast<uint32_t>(kMostInFlight + 2 * (container_bytes_ / write_bytes_ + 1));
+}
+
+ContainerLog::~ContainerLog() {
+  MutexLock lock(&mutex_);
+  while (!in_flight_.empty() && WaitForCompletion().ok()) {
+  }
+  // After a failure the writes behind the failed one are still the device's.
+  while (channel_ != nullptr && channel_->in_flight() > 0) channel_->Poll(kMostInFlight);
+}
+
+absl::Status ContainerLog::Fail(const char* what, const absl::Status& cause) {
+  if (failure_.ok()) {
+    failure_ = absl::FailedPreconditionError(
+        absl::StrFormat("dedup: the store takes no more data since %s failed: %s", what,
+                        std::string(cause.message())));
+    Log(options_.log, LogLevel::kError, std::string(failure_.message()));
+    changed_.NotifyAll();
+  }
+  return failure_;
+}
+
+std::unique_ptr<ContainerLog::Write> ContainerLog::NewWrite(uint64_t device_offset) {
+  std::unique_ptr<Write> write;
+  if (!idle_writes_.empty()) {
+    write = std::move(idle_writes_.back());
+    idle_writes_.pop_back();
+  } else {
+    write = std::make_unique<Write>();
+    write->buffer = block::Buffer(
+        write_bytes_, std::max<size_t>(options_.device->geometry().buffer_alignment_bytes, 4096));
+  }
+  write->device_offset = device_offset;
+  write->filled_bytes = 0;
+  write->done = false;
+  return write;
+}
+
+absl::Status ContainerLog::Stage(uint64_t device_offset, std::span<const std::byte> bytes) {
+  if (staging_ != nullptr && staging_->device_offset + staging_->filled_bytes != device_offset) {
+    STRATA_RETURN_IF_ERROR(SubmitStaged());
+  }
+  while (!bytes.empty()) {
+    if (staging_ == nullptr) {
+      STRATA_CHECK(device_offset % block_bytes_ == 0, "a write begins inside a block");
+      staging_ = NewWrite(device_offset);
+    }
+    const size_t size = std::min(bytes.size(), write_bytes_ - staging_->filled_bytes);
+    std::memcpy(staging_->buffer.data() + staging_->filled_bytes, bytes.data(), size);
+    staging_->filled_bytes += size;
+    device_offset += size;
+    bytes = bytes.subspan(size);
+    if (staging_->filled_bytes == write_bytes_) STRATA_RETURN_IF_ERROR(SubmitStaged());
+  }
+  return absl::OkStatus();
+}
+
+void ContainerLog::MarkStaged(uint64_t position) {
+  staged_ = position;
+  if (staging_ != nullptr) return;
+  // The last byte filled a write, which has left already.
+  if (!in_flight_.empty()) {
+    in_flight_.back()->position = position;
+  } else if (failure_.ok()) {
+    completed_ = position;
+  }
+}
+
+absl::Status ContainerLog::SubmitStaged() {
+  if (staging_ == nullptr) return absl::OkStatus();
+  std::unique_ptr<Write> write = std::move(staging_);
+  const size_t size = AlignUp(write->filled_bytes, block_bytes_);
+  std::memset(write->buffer.data() + write->filled_bytes, 0, size - write->filled_bytes);
+  write->position = staged_;
+  write->segment = {write->buffer.data(), size};
+  const uint32_t device_block = options_.device->geometry().block_size_bytes;
+  write->request = block::Request{};
+  write->request.op = block::Op::kWrite;
+  write->request.lba = block::Lba{write->device_offset / device_block};
+  write->request.block_count = static_cast<uint32_t>(size / device_block);
+  write->request.segments = {&write->segment, 1};
+  write->request.context = write.get();
+  write->request.done = [](block::Request* request) {
+    static_cast<Write*>(request->context)->done = true;
+  };
+  const absl::Status status = channel_->Submit(&write->request);
+  if (!status.ok()) return Fail("a write to the device", status);
+  in_flight_.push_back(std::move(write));
+  PollCompletions();
+  return failure_;
+}
+
+void ContainerLog::PollCompletions() {
+  channel_->Poll(kMostInFlight);
+  while (!in_flight_.empty() && in_flight_.front()->done) {
+    std::unique_ptr<Write> write = std::move(in_flight_.front());
+    in_flight_.pop_front();
+    if (!write->request.status.ok()) {
+      (void)Fail("a write to the device", write->request.status);
+    } else if (failure_.ok()) {
+      completed_ = write->position;
+    }
+    if (idle_writes_.size() < kMostIdleWrites) idle_writes_.push_back(std::move(write));
+    changed_.NotifyAll();
+  }
+}
+
+absl::Status ContainerLog::WaitForCompletion() {
+  PollCompletions();
+  if (!failure_.ok() || in_flight_.empty()) return failure_;
+  if (sleeping_) {
+    changed_.Wait(&mutex_);
+    return failure_;
+  }
+  sleeping_ = true;
+  mutex_.Unlock();
+  struct pollfd event = {.fd = event_fd_, .events = POLLIN, .revents = 0};
+  if (poll(&event, 1, kSleepMs) > 0) {
+    uint64_t count = 0;
+    [[maybe_unused]] const ssize_t size = read(event_fd_, &count, sizeof(count));
+  }
+  mutex_.Lock();
+  sleeping_ = false;
+  PollCompletions();
+  changed_.NotifyAll();
+  return failure_;
+}
+
+bool ContainerLog::Fits(const EncodedRegion& region) const {
+  // Before the region there may be padding up to the next block.
+  const uint64_t end = AlignUp(open_->end_bytes, block_bytes_) + region.bytes.size();
+  const size_t chunks = open_->contents.chunks.size() + region.table.size();
+  const size_t footer = FooterBytes(open_->contents.regions.size() + 1, chunks);
+  return chunks <= kMostChunksPerContainer &&
+         AlignUp(end, block_bytes_) + AlignUp(footer, block_bytes_) <= container_bytes_;
+}
+
+absl::Status ContainerLog::OpenNext(bool may_use_reserve) {
+  const uint32_t keep_free = may_use_reserve ? 0 : options_.reserved_slots;
+  STRATA_ASSIGN_OR_RETURN(const uint32_t slot, options_.table->AcquireSlot(keep_free));
+  OpenContainer next;
+  next.header.id = uint64_t{options_.generation} << 32 | next_id_++;
+  next.header.store_uuid = options_.superblock->uuid;
+  next.header.slot = slot;
+  next.header.container_bytes = container_bytes_;
+  next.header.created_ns = static_cast<uint64_t>(SystemClock().WallNanos());
+  next.header.nonce = random_.Next64();
+  std::array<std::byte, kContainerHeaderBytes> bytes;
+  EncodeContainerHeader(&next.header, bytes.data());
+  next.last_crc = next.header.header_crc;
+  next.end_bytes = kContainerHeaderBytes;
+
+  // Whoever commits a stream durably makes this record durable before it: commits keep their order.
+  const ContainerRecord record{.slot = slot};
+  kv::WriteBatch batch;
+  batch.Put(options_.containers, ContainerKey(next.header.id), EncodeContainerRecord(record));
+  if (absl::Status status = options_.kv->Write(batch, kv::Durability::kAsync); !status.ok()) {
+    options_.table->ReleaseSlot(slot);
+    return Fail("a write to the kv store", status);
+  }
+  STRATA_RETURN_IF_ERROR(options_.table->Add(next.header.id, record));
+  open_ = std::move(next);
+  return Stage(SlotOffset(slot, container_bytes_), bytes);
+}
+
+absl::Status ContainerLog::CloseOpen() {
+  OpenContainer closing = std::move(*open_);
+  open_.reset();
+  const std::vector<std::byte> footer = EncodeFooter(closing.header, closing.contents);
+  const uint64_t slot_offset = SlotOffset(closing.header.slot, container_bytes_);
+  const uint64_t pad = AlignUp(footer.size(), block_bytes_) - footer.size();
+  SealedContainer sealed;
+  sealed.id = closing.header.id;
+  sealed.record = {.slot = closing.header.slot,
+                   .sealed = true,
+                   .chunk_count = static_cast<uint32_t>(closing.contents.chunks.size()),
+                   .footer_bytes = static_cast<uint32_t>(footer.size()),
+                   .raw_bytes = closing.contents.raw_bytes,
+                   .stored_bytes = closing.contents.stored_bytes};
+  sealed.contents = std::move(closing.contents);
+  sealed.position = ++appended_;
+  const uint64_t footer_at = slot_offset + container_bytes_ - footer.size();
+  sealed_.push_back(std::move(sealed));
+  STRATA_RETURN_IF_ERROR(Stage(footer_at - pad, std::vector<std::byte>(pad)));
+  STRATA_RETURN_IF_ERROR(Stage(footer_at, footer));
+  MarkStaged(appended_);
+  return SubmitStaged();
+}
+
+absl::StatusOr<uint64_t> ContainerLog::Append(EncodedRegion* region, PinSet* pins,
+                                              bool may_use_reserve) {
+  uint64_t position = 0;
+  bool sealed_wait = false;
+  {
+    MutexLock lock(&mutex_);
+    STRATA_RETURN_IF_ERROR(failure_);
+    while (in_flight_.size() >= kMostInFlight) STRATA_RETURN_IF_ERROR(WaitForCompletion());
+    // From here to the end of the block the lock is not given up.
+    if (open_.has_value() && !Fits(*region)) STRATA_RETURN_IF_ERROR(CloseOpen());
+    if (!open_.has_value()) STRATA_RETURN_IF_ERROR(OpenNext(may_use_reserve));
+    STRATA_CHECK(Fits(*region), "a region larger than a container");
+
+    const uint64_t slot_offset = SlotOffset(open_->header.slot, container_bytes_);
+    const bool joins = staging_ != nullptr && staging_->device_offset + staging_->filled_bytes ==
+                                                  slot_offset + open_->end_bytes;
+    const uint64_t at = joins ? open_->end_bytes : AlignUp(open_->end_bytes, block_bytes_);
+    PlaceRegion(open_->header.id, open_->next_sequence, static_cast<uint32_t>(at / kUnitBytes),
+                open_->last_crc, region);
+    const RegionHeader& header = region->header;
+    open_->end_bytes = at + region->bytes.size();
+    open_->next_sequence = header.sequence + 1;
+    open_->last_crc = header.header_crc;
+    const size_t first_chunk = open_->contents.chunks.size();
+    AppendToContents(header, region->table, &open_->contents);
+    position = ++appended_;
+    STRATA_CHECK(options_.table->PinIfUsable(header.container_id, pins),
+                 "the open container is usable");
+    options_.index->AddUnsealed(header.container_id, open_->contents.regions.back(),
+                                std::span(open_->contents.chunks).subspan(first_chunk), position);
+    STRATA_RETURN_IF_ERROR(Stage(slot_offset + at, region->bytes));
+    MarkStaged(position);
+    sealed_wait = sealed_.size() > kMostSealedWaiting;
+  }
+  if (sealed_wait) STRATA_RETURN_IF_ERROR(WaitDurable(position));
+  return position;
+}
+
+absl::Status ContainerLog::WaitDurable(uint64_t position) {
+  bool flushed = false;
+  {
+    MutexLock lock(&mutex_);
+    while (durable_ < position) {
+      STRATA_RETURN_IF_ERROR(failure_);
+      if (flushing_) {
+        changed_.Wait(&mutex_);
+        continue;
+      }
+      flushing_ = true;
+      const uint64_t target = staged_;
+      absl::Status status = SubmitStaged();
+      while (status.ok() && completed_ < target) status = WaitForCompletion();
+      if (status.ok()) {
+        mutex_.Unlock();
+        {
+          MutexLock flush(&flush_mutex_);
+          status = block::FlushBlocking(*flush_channel_);
+        }
+        flushes_.fetch_add(1, std::memory_order_relaxed);
+        flushed = true;
+        mutex_.Lock();
+        if (status.ok() && failure_.ok()) {
+          durable_ = std::max(durable_, target);
+        } else if (!status.ok()) {
+          status = Fail("a flush of the device", status);
+        }
+      }
+      flushing_ = false;
+      changed_.NotifyAll();
+    }
+  }
+  return flushed ? CommitSealed() : absl::OkStatus();
+}
+
+absl::Status ContainerLog::CommitSealed() {
+  MutexLock committing(&committing_);
+  for (;;) {
+    SealedContainer* next = nullptr;
+    {
+      MutexLock lock(&mutex_);
+      if (sealed_.empty() || sealed_.front().position > durable_) return absl::OkStatus();
+      next = &sealed_.front();  // Only this function takes elements away; push_back moves none.
+    }
+    const absl::Status status =
+        options_.index->CommitSealed(next->id, next->record, next->contents);
+    MutexLock lock(&mutex_);
+    if (!status.ok()) return Fail("a write to the kv store", status);
+    sealed_.pop_front();
+  }
+}
+
+absl::Status ContainerLog::Seal() {
+  uint64_t position = 0;
+  {
+    MutexLock lock(&mutex_);
+    STRATA_RETURN_IF_ERROR(failure_);
+    if (open_.has_value()) STRATA_RETURN_IF_ERROR(CloseOpen());
+    position = appended_;
+  }
+  STRATA_RETURN_IF_ERROR(WaitDurable(position));
+  return CommitSealed();
+}
+
+void ContainerLog::Resume(const ContainerScan& scan) {
+  MutexLock lock(&mutex_);
+  STRATA_CHECK(!open_.has_value(), "a container is open already");
+  OpenContainer open;
+  open.header = scan.header;
+  open.contents = scan.contents;
+  open.end_bytes = AlignUp(scan.end_bytes, block_bytes_);
+  open.next_sequence = scan.next_sequence;
+  open.last_crc = scan.last_crc;
+  size_t chunk = 0;
+  for (const RegionExtent& region : open.contents.regions) {
+    options_.index->AddUnsealed(open.header.id, region,
+                                std::span(open.contents.chunks).subspan(chunk, region.chunk_count),
+                                /*log_position=*/0);
+    chunk += region.chunk_count;
+  }
+  open_ = std::move(open);
+}
+
+ContainerLog::Unsealed ContainerLog::unsealed() {
+  Unsealed sum;
+  const auto add = [&sum](const ContainerContents& contents, uint64_t device_bytes) {
+    sum.chunk_count += contents.chunks.size();
+    sum.raw_bytes += contents.raw_bytes;
+    sum.stored_bytes += contents.stored_bytes;
+    sum.device_bytes += device_bytes;
+  };
+  MutexLock lock(&mutex_);
+  for (const SealedContainer& sealed : sealed_) add(sealed.contents, container_bytes_);
+  if (open_.has_value()) add(open_->contents, open_->end_bytes);
+  return sum;
+}
+
+}  // namespace strata::dedup

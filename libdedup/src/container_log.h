@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Appends regions to the open container. Append() places a region and returns at once; the device
+// write happens behind it, many regions to a write. WaitDurable() writes out what is waiting and
+// flushes the device: one flush serves everybody whose region was appended before it began. There
+// is no thread: callers drive the I/O.
+//
+// When a container is full its footer is written, and once that is durable it is entered into the
+// chunk index as sealed. After a failed write or flush nobody knows what the device holds: the log
+// refuses everything from then on.
+//
+// Thread safety: any thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "chunk_index.h"
+#include "container_format.h"
+#include "container_scan.h"
+#include "container_table.h"
+#include "region_format.h"
+#include "strata/base/clock.h"
+#include "strata/base/mutex.h"
+#include "strata/base/random.h"
+#include "strata/block/buffer.h"
+#include "strata/block/device.h"
+#include "strata/kv/store.h"
+#include "superblock.h"
+
+namespace strata::dedup {
+
+class ContainerLog final {
+ public:
+  struct Options {
+    block::Device* device = nullptr;
+    kv::Store* kv = nullptr;
+    kv::SpaceId containers;
+    ContainerTable* table = nullptr;
+    ChunkIndex* index = nullptr;
+    const Superblock* superblock = nullptr;
+    uint32_t generation = 0;      // Upper half of the ids of new containers.
+    uint32_t reserved_slots = 0;  // Left to those who may use the reserve: garbage collection.
+    LogSink log;
+  };
+  static absl::StatusOr<std::unique_ptr<ContainerLog>> Create(const Options& options);
+  ~ContainerLog();  // Waits for writes in flight; what nobody waited for may be lost.
+
+  // Gives `region` its place; `pins` holds its container from then on. Returns a position for
+  // WaitDurable(). ResourceExhausted: the device is full.
+  absl::StatusOr<uint64_t> Append(EncodedRegion* region, PinSet* pins, bool may_use_reserve);
+
+  // Everything appended up to `position` is on stable media when this returns.
+  absl::Status WaitDurable(uint64_t position);
+
+  // Closes the open container, durably, and enters it into the index.
+  absl::Status Seal();
+
+  // Goes on in a container that recovery scanned. REQUIRES: none is open, and the table holds it.
+  void Resume(const ContainerScan& scan);
+
+  uint64_t flush_count() const { return flushes_.load(std::memory_order_relaxed); }
+
+  // What lies in containers that the index does not know as sealed.
+  struct Unsealed {
+    uint64_t chunk_count = 0;
+    uint64_t raw_bytes = 0;
+    uint64_t stored_bytes = 0;
+    uint64_t device_bytes = 0;
+  };
+  Unsealed unsealed();
+
+ private:
+  struct OpenContainer {
+    ContainerHeader header;
+    ContainerContents contents;
+    uint64_t end_bytes = 0;  // Behind the last region.
+    uint32_t next_sequence = 0;
+    uint32_t last_crc = 0;
+  };
+  struct SealedContainer {
+    uint64_t id = 0;
+    ContainerRecord record;
+    ContainerContents contents;
+    uint64_t position = 0;  // Durable when the footer is.
+  };
+  // A run of blocks on its way to the device.
+  struct Write {
+    block::Buffer buffer;
+    uint64_t device_offset = 0;
+    size_t filled_bytes = 0;
+    uint64_t position = 0;  // Everything up to here lies in this write or an earlier one.
+    block::Request request;
+    block::Segment segment;
+    bool done = false;
+  };
+
+  explicit ContainerLog(const Options& options);
+
+  uint32_t MostRequests() const;
+  bool Fits(const EncodedRegion& region) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status OpenNext(bool may_use_reserve) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CloseOpen() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CommitSealed();
+
+  // Copies bytes to where they will be written from; writes out what is full.
+  absl::Status Stage(uint64_t device_offset, std::span<const std::byte> bytes)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status SubmitStaged() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void MarkStaged(uint64_t position) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status WaitForCompletion() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void PollCompletions() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status Fail(const char* what, const absl::Status& cause)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::unique_ptr<Write> NewWrite(uint64_t device_offset) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const Options options_;
+  const uint32_t block_bytes_;  // Writes are multiples of this.
+  const uint32_t container_bytes_;
+  const size_t write_bytes_;  // Most bytes of one write.
+
+  Mutex mutex_;
+  CondVar changed_;
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<block::Channel> channel_ ABSL_GUARDED_BY(mutex_);
+  int event_fd_ = -1;
+  std::optional<OpenContainer> open_ ABSL_GUARDED_BY(mutex_);
+  std::deque<SealedContainer> sealed_ ABSL_GUARDED_BY(mutex_);  // Not in the index yet.
+  uint32_t next_id_ ABSL_GUARDED_BY(mutex_) = 1;  // Lower half of the next container's id.
+  Random random_ ABSL_GUARDED_BY(mutex_);
+
+  // Positions: appended >= staged >= completed >= durable.
+  uint64_t appended_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t staged_ ABSL_GUARDED_BY(mutex_) = 0;  // Every byte up to here was copied to staging.
+  uint64_t completed_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t durable_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::unique_ptr<Write> staging_ ABSL_GUARDED_BY(mutex_);
+  std::deque<std::unique_ptr<Write>> in_flight_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<Write>> idle_writes_ ABSL_GUARDED_BY(mutex_);
+  bool sleeping_ ABSL_GUARDED_BY(mutex_) = false;  // Somebody waits on event_fd_ for everybody.
+  bool flushing_ ABSL_GUARDED_BY(mutex_) = false;
+
+  Mutex committing_;  // One at a time enters sealed containers, in order.
+  Mutex flush_mutex_;
+  std::unique_ptr<block::Channel> flush_channel_ ABSL_GUARDED_BY(flush_mutex_);
+  std::atomic<uint64_t> flushes_{0};
+};
+
+}  // namespace strata::dedup

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "container_scan.h"
+
+#include "layout.h"
+#include "strata/base/status_macros.h"
+
+namespace strata::dedup {
+namespace {
+
+// The region at `offset_bytes`, when it is the next of the chain.
+absl::StatusOr<DecodedRegion> NextRegion(std::span<const std::byte> slot, uint64_t offset_bytes,
+                                         const ContainerScan& scan) {
+  if (offset_bytes >= slot.size()) return absl::OutOfRangeError("the slot is full");
+  STRATA_ASSIGN_OR_RETURN(DecodedRegion region, DecodeRegion(slot.subspan(offset_bytes)));
+  const RegionHeader& header = region.header;
+  if (header.container_id != scan.header.id || header.sequence != scan.next_sequence ||
+      header.previous_crc != scan.last_crc ||
+      uint64_t{header.offset_units} * kUnitBytes != offset_bytes) {
+    return absl::DataLossError("region: a leftover, not the next of this container");
+  }
+  return region;
+}
+
+}  // namespace
+
+void AppendToContents(const RegionHeader& header, std::span<const ChunkEntry> table,
+                      ContainerContents* contents) {
+  contents->regions.push_back(
+      {header.offset_units, header.size_units(), header.chunk_count, header.kind});
+  for (const ChunkEntry& entry : table) contents->chunks.push_back(entry.fingerprint);
+  contents->raw_bytes += header.raw_bytes;
+  contents->stored_bytes += header.stored_bytes;
+}
+
+absl::StatusOr<ContainerScan> ScanContainer(std::span<const std::byte> slot, uint32_t block_bytes,
+                                            const RegionVisitor& visit) {
+  ContainerScan scan;
+  STRATA_ASSIGN_OR_RETURN(scan.header, DecodeContainerHeader(slot));
+  scan.last_crc = scan.header.header_crc;
+  scan.end_bytes = kContainerHeaderBytes;
+  for (;;) {
+    // The next region follows at once, or at the next block when it was written later.
+    absl::StatusOr<DecodedRegion> region = NextRegion(slot, scan.end_bytes, scan);
+    if (!region.ok() && scan.end_bytes % block_bytes != 0) {
+      absl::StatusOr<DecodedRegion> later =
+          NextRegion(slot, AlignUp(scan.end_bytes, block_bytes), scan);
+      if (later.ok()) region = std::move(later);
+    }
+    if (!region.ok()) {
+      scan.end_reason = std::string(region.status().message());
+      return scan;
+    }
+    const RegionHeader& header = region->header;
+    if (scan.contents.chunks.size() + header.chunk_count > kMostChunksPerContainer) {
+      scan.end_reason = "more chunks than a container holds";
+      return scan;
+    }
+    if (visit != nullptr) STRATA_RETURN_IF_ERROR(visit(*region));
+    AppendToContents(header, region->table, &scan.contents);
+    scan.next_sequence = header.sequence + 1;
+    scan.last_crc = header.header_crc;
+    scan.end_bytes = (uint64_t{header.offset_units} + header.size_units()) * kUnitBytes;
+  }
+}
+
+}  // namespace strata::dedup

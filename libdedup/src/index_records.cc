@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "index_records.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_format.h"
+#include "strata/base/endian.h"
+
+namespace strata::dedup {
+namespace {
+
+constexpr uint8_t kVersion = 1;
+constexpr size_t kPlaceBytes = 18;
+constexpr size_t kContainerRecordBytes = 30;
+constexpr size_t kStoreRecordBytes = 22;
+
+std::byte* Bytes(std::string& text) { return reinterpret_cast<std::byte*>(text.data()); }
+const std::byte* Bytes(std::string_view text) {
+  return reinterpret_cast<const std::byte*>(text.data());
+}
+
+absl::Status CheckRecord(const char* what, std::string_view bytes, size_t size) {
+  if (!bytes.empty() && static_cast<uint8_t>(bytes[0]) > kVersion) {
+    return absl::UnimplementedError(absl::StrFormat("%s: format version %d, this program knows %d",
+                                                    what, static_cast<uint8_t>(bytes[0]),
+                                                    kVersion));
+  }
+  if (bytes.size() != size || static_cast<uint8_t>(bytes[0]) != kVersion) {
+    return absl::DataLossError(absl::StrFormat("%s: cannot be decoded", what));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::string ChunkKey(const Fingerprint& fingerprint) {
+  return std::string(reinterpret_cast<const char*>(fingerprint.bytes.data()),
+                     fingerprint.bytes.size());
+}
+
+std::string EncodeChunkPlace(const ChunkPlace& place) {
+  std::string bytes(kPlaceBytes, '\0');
+  std::byte* at = Bytes(bytes);
+  StoreLe64(at, place.container_id);
+  StoreLe32(at + 8, place.offset_units);
+  StoreLe32(at + 12, place.size_units);
+  StoreLe16(at + 16, place.ordinal);
+  return bytes;
+}
+
+absl::StatusOr<ChunkPlace> DecodeChunkPlace(std::string_view bytes) {
+  if (bytes.size() != kPlaceBytes)
+    return absl::DataLossError("chunk index entry: cannot be decoded");
+  const std::byte* at = Bytes(bytes);
+  ChunkPlace place;
+  place.container_id = LoadLe64(at);
+  place.offset_units = LoadLe32(at + 8);
+  place.size_units = LoadLe32(at + 12);
+  place.ordinal = LoadLe16(at + 16);
+  return place;
+}
+
+std::string ContainerKey(uint64_t container_id) {
+  std::string key(8, '\0');
+  StoreBe64(Bytes(key), container_id);
+  return key;
+}
+
+absl::StatusOr<uint64_t> ParseContainerKey(std::string_view key) {
+  if (key.size() != 8) return absl::InvalidArgumentError("not the key of a container record");
+  return LoadBe64(Bytes(key));
+}
+
+std::string EncodeContainerRecord(const ContainerRecord& record) {
+  std::string bytes(kContainerRecordBytes, '\0');
+  std::byte* at = Bytes(bytes);
+  at[0] = std::byte{kVersion};
+  at[1] = std::byte{record.sealed};
+  StoreLe32(at + 2, record.slot);
+  StoreLe32(at + 6, record.chunk_count);
+  StoreLe32(at + 10, record.footer_bytes);
+  StoreLe64(at + 14, record.raw_bytes);
+  StoreLe64(at + 22, record.stored_bytes);
+  return bytes;
+}
+
+absl::StatusOr<ContainerRecord> DecodeContainerRecord(std::string_view bytes) {
+  absl::Status status = CheckRecord("container record", bytes, kContainerRecordBytes);
+  if (!status.ok()) return status;
+  const std::byte* at = Bytes(bytes);
+  ContainerRecord record;
+  record.sealed = at[1] != std::byte{0};
+  record.slot = LoadLe32(at + 2);
+  record.chunk_count = LoadLe32(at + 6);
+  record.footer_bytes = LoadLe32(at + 10);
+  record.raw_bytes = LoadLe64(at + 14);
+  record.stored_bytes = LoadLe64(at + 22);
+  return record;
+}
+
+std::string EncodeStoreRecord(const StoreRecord& record) {
+  std::string bytes(kStoreRecordBytes, '\0');
+  std::byte* at = Bytes(bytes);
+  at[0] = std::byte{kVersion};
+  at[1] = static_cast<std::byte>(record.state);
+  std::copy(record.uuid.begin(), record.uuid.end(), at + 2);
+  StoreLe32(at + 18, record.generation);
+  return bytes;
+}
+
+absl::StatusOr<StoreRecord> DecodeStoreRecord(std::string_view bytes) {
+  absl::Status status = CheckRecord("store record", bytes, kStoreRecordBytes);
+  if (!status.ok()) return status;
+  const std::byte* at = Bytes(bytes);
+  StoreRecord record;
+  record.state = static_cast<StoreRecord::State>(at[1]);
+  if (record.state > StoreRecord::State::kRebuilding) {
+    return absl::DataLossError("store record: cannot be decoded");
+  }
+  std::copy(at + 2, at + 2 + record.uuid.size(), record.uuid.begin());
+  record.generation = LoadLe32(at + 18);
+  return record;
+}
+
+}  // namespace strata::dedup

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the kv store keeps about the device, in the spaces "<name>.chunks" and "<name>.containers".
+// Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "layout.h"
+#include "strata/dedup/fingerprint.h"
+
+namespace strata::dedup {
+
+// Where a chunk lies: its region, and which of the region's chunks it is.
+struct ChunkPlace {
+  uint64_t container_id = 0;
+  uint32_t offset_units = 0;
+  uint32_t size_units = 0;
+  uint16_t ordinal = 0;
+  friend bool operator==(const ChunkPlace&, const ChunkPlace&) = default;
+};
+
+std::string ChunkKey(const Fingerprint& fingerprint);
+std::string EncodeChunkPlace(const ChunkPlace& place);
+absl::StatusOr<ChunkPlace> DecodeChunkPlace(std::string_view bytes);
+
+struct ContainerRecord {
+  uint32_t slot = 0;
+  bool sealed = false;       // Otherwise what it holds must be read from the device.
+  uint32_t chunk_count = 0;  // This and what follows: sealed only.
+  uint32_t footer_bytes = 0;
+  uint64_t raw_bytes = 0;
+  uint64_t stored_bytes = 0;
+  friend bool operator==(const ContainerRecord&, const ContainerRecord&) = default;
+};
+
+std::string ContainerKey(uint64_t container_id);
+absl::StatusOr<uint64_t> ParseContainerKey(std::string_view key);
+std::string EncodeContainerRecord(const ContainerRecord& record);
+absl::StatusOr<ContainerRecord> DecodeContainerRecord(std::string_view bytes);
+
+// The one record that ties kv store and device together, in "<name>.containers" under kStoreKey.
+inline constexpr std::string_view kStoreKey = "store";
+
+struct StoreRecord {
+  enum class State : uint8_t {
+    kCreating = 0,  // The superblocks may not be written yet.
+    kReady = 1,
+    kRebuilding = 2,  // The chunk index is incomplete.
+  };
+  State state = State::kCreating;
+  Uuid uuid{};
+  uint32_t generation = 0;  // Counts openings; the upper half of the container ids made by each.
+  friend bool operator==(const StoreRecord&, const StoreRecord&) = default;
+};
+
+std::string EncodeStoreRecord(const StoreRecord& record);
+absl::StatusOr<StoreRecord> DecodeStoreRecord(std::string_view bytes);
+
+}  // namespace strata::dedup

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A stream on its way out: offset -> recipe -> chunk -> region -> bytes.
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "store_core.h"
+#include "strata/base/status_macros.h"
+#include "stream_walk.h"
+
+namespace strata::dedup {
+namespace {
+
+class RecipeReader final : public Reader {
+ public:
+  RecipeReader(StoreCore* core, const StreamId& id, std::unique_ptr<const StreamRecord> record)
+      : core_(core),
+        record_(std::move(record)),
+        info_(InfoOf(id, *record_)),
+        walk_(core->reader.get(), record_.get()) {}
+
+  ~RecipeReader() override {
+    MutexLock lock(&core_->roots_mutex);
+    core_->open_streams.erase(record_.get());
+  }
+
+  const StreamInfo& info() const override { return info_; }
+
+  absl::StatusOr<size_t> Read(uint64_t offset_bytes, std::span<std::byte> out) override {
+    if (offset_bytes > record_->size_bytes) {
+      return absl::OutOfRangeError(absl::StrFormat("dedup: read at %d of a stream of %d bytes",
+                                                   offset_bytes, record_->size_bytes));
+    }
+    const size_t wanted = std::min<uint64_t>(out.size(), record_->size_bytes - offset_bytes);
+    for (size_t done = 0; done < wanted;) {
+      const uint64_t at = offset_bytes + done;
+      const absl::StatusOr<std::span<const std::byte>> bytes = BytesAt(at);
+      if (!bytes.ok()) return WithPlace(bytes.status(), at);
+      const size_t size = std::min(bytes->size(), wanted - done);
+      std::memcpy(out.data() + done, bytes->data(), size);
+      done += size;
+    }
+    core_->counters.read_bytes.fetch_add(wanted, std::memory_order_relaxed);
+    return wanted;
+  }
+
+ private:
+  // The rest of the chunk that covers `offset`.
+  absl::StatusOr<std::span<const std::byte>> BytesAt(uint64_t offset) {
+    if (offset < chunk_begin_ || offset - chunk_begin_ >= chunk_.bytes.size()) {
+      uint64_t lost_end = 0;
+      STRATA_ASSIGN_OR_RETURN(const StreamWalk::Position position, walk_.Find(offset, &lost_end));
+      chunk_ = {};
+      STRATA_ASSIGN_OR_RETURN(chunk_, core_->reader->Read(position.chunk.fingerprint,
+                                                          position.chunk.chunk_bytes, &ahead_));
+      chunk_begin_ = position.begin_bytes;
+    }
+    return chunk_.bytes.subspan(offset - chunk_begin_);
+  }
+
+  absl::Status WithPlace(const absl::Status& status, uint64_t offset) const {
+    return absl::Status(status.code(), absl::StrFormat("stream %s at byte %d: %s", info_.id.ToHex(),
+                                                       offset, std::string(status.message())));
+  }
+
+  StoreCore* const core_;
+  const std::unique_ptr<const StreamRecord> record_;
+  const StreamInfo info_;
+  StreamWalk walk_;
+  ReadAhead ahead_;
+  ChunkBytes chunk_;  // The last one; begins at chunk_begin_ of the stream.
+  uint64_t chunk_begin_ = 0;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Reader>> CreateReader(StoreCore* core, const StreamId& id) {
+  MutexLock lock(&core->roots_mutex);
+  STRATA_ASSIGN_OR_RETURN(const std::optional<std::string> value,
+                          core->options.kv->NewSnapshot()->Get(core->streams, StreamKey(id)));
+  if (!value.has_value()) {
+    return absl::NotFoundError(absl::StrFormat("dedup: no stream %s", id.ToHex()));
+  }
+  STRATA_ASSIGN_OR_RETURN(StreamRecord record, DecodeStreamRecord(*value));
+  auto kept = std::make_unique<const StreamRecord>(std::move(record));
+  core->open_streams.insert(kept.get());
+  return std::make_unique<RecipeReader>(core, id, std::move(kept));
+}
+
+}  // namespace strata::dedup

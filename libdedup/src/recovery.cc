@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Opening a store: check that device and kv store belong together (or make both), load the
+// container records, scan the containers that were open when the store was last used.
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
+#include "container_scan.h"
+#include "store_core.h"
+#include "strata/base/clock.h"
+#include "strata/base/random.h"
+#include "strata/base/status_macros.h"
+
+namespace strata::dedup {
+namespace {
+
+constexpr uint32_t kLeastSlots = kReservedSlots + 2;
+
+absl::Status CheckOptions(const StoreOptions& options) {
+  if (options.device == nullptr || options.kv == nullptr) {
+    return absl::InvalidArgumentError("dedup: options.device and options.kv must be given");
+  }
+  const uint32_t container_bytes = options.container_bytes;
+  if (!std::has_single_bit(container_bytes) || container_bytes < kLeastContainerBytes ||
+      container_bytes > kMostContainerBytes) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "dedup: container_bytes is %d, must be a power of two from 1 to 64 MiB", container_bytes));
+  }
+  if (options.region_bytes < 16u << 10 || options.region_bytes > 1u << 20) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "dedup: region_bytes is %d, must be from 16 KiB to 1 MiB", options.region_bytes));
+  }
+  if (options.compression > Compression::kZstd) {
+    return absl::InvalidArgumentError(absl::StrFormat("dedup: compression %d is not known",
+                                                      static_cast<int>(options.compression)));
+  }
+  if (options.compression == Compression::kZstd &&
+      (options.compression_level < -7 || options.compression_level > 19)) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "dedup: compression_level is %d, must be -7..19 for zstd", options.compression_level));
+  }
+  return absl::OkStatus();
+}
+
+// A region must fit a container beside its footer, whatever its chunks are like.
+absl::Status CheckChunksFit(const ChunkerOptions& chunker, uint32_t container_bytes) {
+  const uint32_t longest =
+      chunker.algorithm == ChunkAlgorithm::kFixed ? chunker.avg_bytes : chunker.max_bytes;
+  if (longest <= container_bytes / 2) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrFormat(
+      "dedup: chunks of up to %d bytes need containers of at least twice that, not %d", longest,
+      container_bytes));
+}
+
+std::vector<std::byte> PaddedToBlock(std::vector<std::byte> bytes, uint32_t block_bytes) {
+  bytes.resize(AlignUp(bytes.size(), block_bytes));
+  return bytes;
+}
+
+class Opener final {
+ public:
+  explicit Opener(const StoreOptions& options) : core_(std::make_unique<StoreCore>()) {
+    core_->options = options;
+  }
+
+  absl::StatusOr<std::unique_ptr<StoreCore>> Open() {
+    STRATA_RETURN_IF_ERROR(CheckOptions(core_->options));
+    core_->io = std::make_unique<DeviceIo>(core_->options.device);
+    core_->codec = CreateCodec();
+    STRATA_RETURN_IF_ERROR(OpenSpaces());
+    STRATA_RETURN_IF_ERROR(Identify());
+    STRATA_RETURN_IF_ERROR(BeginGeneration());
+    STRATA_RETURN_IF_ERROR(LoadContainers());
+    STRATA_RETURN_IF_ERROR(MakeParts());
+    STRATA_RETURN_IF_ERROR(core_->index->Load());
+    STRATA_RETURN_IF_ERROR(RecoverOpenContainers());
+    STRATA_RETURN_IF_ERROR(CountStreams());
+    if (core_->store_record.state == StoreRecord::State::kRebuilding) {
+      Log(core_->options.log, LogLevel::kWarning,
+          "dedup: rebuilding the index, which an earlier rebuild left incomplete");
+      STRATA_RETURN_IF_ERROR(RebuildChunkIndex(core_.get(), nullptr));
+    }
+    return std::move(core_);
+  }
+
+ private:
+  absl::Status OpenSpaces() {
+    const std::string& name = core_->options.name;
+    kv::Store& kv = *core_->options.kv;
+    const kv::SpaceOptions ordered{.access = kv::SpaceOptions::Access::kOrdered};
+    const kv::SpaceOptions point{.access = kv::SpaceOptions::Access::kPoint};
+    STRATA_ASSIGN_OR_RETURN(core_->streams, kv.OpenSpace(name + ".streams", ordered));
+    STRATA_ASSIGN_OR_RETURN(core_->containers, kv.OpenSpace(name + ".containers", ordered));
+    STRATA_ASSIGN_OR_RETURN(core_->chunks, kv.OpenSpace(name + ".chunks", point));
+    return absl::OkStatus();
+  }
+
+  // Finds out which store this is, or makes one.
+  absl::Status Identify() {
+    STRATA_ASSIGN_OR_RETURN(const std::optional<std::string> value,
+                            core_->options.kv->NewSnapshot()->Get(core_->containers, kStoreKey));
+    const absl::StatusOr<Superblock> superblock = ReadSuperblock();
+    if (!value.has_value()) {
+      if (absl::IsNotFound(superblock.status())) return Create();
+      if (!superblock.ok()) return superblock.status();
+      return absl::FailedPreconditionError(absl::StrFormat(
+          "dedup: %s holds a store that this kv store (name '%s') knows nothing of; they do not "
+          "belong together",
+          core_->options.device->name(), core_->options.name));
+    }
+    STRATA_ASSIGN_OR_RETURN(core_->store_record, DecodeStoreRecord(*value));
+    if (core_->store_record.state == StoreRecord::State::kCreating) return FinishCreating();
+    if (absl::IsNotFound(superblock.status())) {
+      return absl::FailedPreconditionError(absl::StrFormat(
+          "dedup: the kv store (name '%s') belongs to a store, but %s is empty; they do not belong "
+          "together",
+          core_->options.name, core_->options.device->name()));
+    }
+    STRATA_RETURN_IF_ERROR(superblock.status());
+    if (superblock->uuid != core_->store_record.uuid) {
+      return absl::FailedPreconditionError(absl::StrFormat(
+          "dedup: %s holds another store than the kv store (name '%s') knows; they do not belong "
+          "together",
+          core_->options.device->name(), core_->options.name));
+    }
+    return Use(*superblock);
+  }
+
+  // The better of the two copies; a damaged one is written anew.
+  absl::StatusOr<Superblock> ReadSuperblock() {
+    absl::StatusOr<Superblock> copies[2] = {ReadCopy(0), ReadCopy(1)};
+    for (const int bad : {0, 1}) {
+      const absl::StatusOr<Superblock>& good = copies[1 - bad];
+      if (!good.ok() || copies[bad].ok()) continue;
+      if (absl::IsUnimplemented(copies[bad].status())) return copies[bad].status();
+      Log(core_->options.log, LogLevel::kWarning,
+          absl::StrFormat("dedup: %s: copy %d of the superblock is written anew: %s",
+                          core_->options.device->name(), bad,
+                          std::string(copies[bad].status().message())));
+      (void)WriteCopy(bad, *good);
+    }
+    if (copies[0].ok()) return copies[0];
+    if (copies[1].ok()) return copies[1];
+    const absl::Status& status =
+        absl::IsNotFound(copies[0].status()) ? copies[1].status() : copies[0].status();
+    return absl::Status(status.code(),
+                        absl::StrFormat("dedup: %s: %s", core_->options.device->name(),
+                                        std::string(status.message())));
+  }
+
+  absl::StatusOr<Superblock> ReadCopy(int copy) {
+    if (DeviceBytesTotal() < kDataOffsetBytes) {
+      return absl::InvalidArgumentError(
+          absl::StrFormat("%d bytes are too few for a store", DeviceBytesTotal()));
+    }
+    STRATA_ASSIGN_OR_RETURN(const DeviceBytes bytes,
+                            core_->io->Read(kSuperblockOffsets[copy], kSuperblockBytes));
+    return DecodeSuperblock(bytes.span());
+  }
+
+  absl::Status WriteCopy(int copy, const Superblock& superblock) {
+    return core_->io->Write(kSuperblockOffsets[copy],
+                            PaddedToBlock(EncodeSuperblock(superblock),
+                                          core_->options.device->geometry().block_size_bytes));
+  }
+
+  absl::Status Create() {
+    STRATA_RETURN_IF_ERROR(SecureRandomBytes(core_->store_record.uuid));
+    core_->store_record.state = StoreRecord::State::kCreating;
+    return FinishCreating();
+  }
+
+  // The record says "creating" before the device is touched, so that a crash in between is told
+  // from a foreign device.
+  absl::Status FinishCreating() {
+    Superblock superblock;
+    superblock.uuid = core_->store_record.uuid;
+    superblock.created_ns = static_cast<uint64_t>(SystemClock().WallNanos());
+    superblock.block_bytes =
+        std::max(core_->options.device->geometry().block_size_bytes, kUnitBytes);
+    superblock.container_bytes = core_->options.container_bytes;
+    superblock.chunker = core_->options.chunker;
+    STRATA_RETURN_IF_ERROR(CreateChunker(superblock.chunker).status());
+    STRATA_RETURN_IF_ERROR(CheckChunksFit(superblock.chunker, superblock.container_bytes));
+    if (SlotCount(superblock) < kLeastSlots) {
+      return absl::InvalidArgumentError(
+          absl::StrFormat("dedup: %s has %d bytes, too few for %d containers of %d bytes each",
+                          core_->options.device->name(), DeviceBytesTotal(), kLeastSlots,
+                          superblock.container_bytes));
+    }
+    STRATA_RETURN_IF_ERROR(WriteStoreRecord());
+    STRATA_RETURN_IF_ERROR(WriteCopy(0, superblock));
+    STRATA_RETURN_IF_ERROR(WriteCopy(1, superblock));
+    STRATA_RETURN_IF_ERROR(core_->io->Flush());
+    core_->store_record.state = StoreRecord::State::kReady;
+    STRATA_RETURN_IF_ERROR(WriteStoreRecord());
+    return Use(superblock);
+  }
+
+  absl::Status Use(const Superblock& superblock) {
+    core_->superblock = superblock;
+    const uint32_t device_block = core_->options.device->geometry().block_size_bytes;
+    if (superblock.block_bytes % device_block != 0) {
+      return absl::FailedPreconditionError(
+          absl::StrFormat("dedup: the store was made for blocks of %d bytes; those of %s have %d",
+                          superblock.block_bytes, core_->options.device->name(), device_block));
+    }
+    STRATA_ASSIGN_OR_RETURN(core_->chunker, CreateChunker(superblock.chunker));
+    return CheckChunksFit(superblock.chunker, superblock.container_bytes);
+  }
+
+  absl::Status WriteStoreRecord() {
+    kv::WriteBatch batch;
+    batch.Put(core_->containers, kStoreKey, EncodeStoreRecord(core_->store_record));
+    return core_->options.kv->Write(batch, kv::Durability::kSync);
+  }
+
+  absl::Status BeginGeneration() {
+    ++core_->store_record.generation;
+    return WriteStoreRecord();
+  }
+
+  absl::Status LoadContainers() {
+    core_->table = std::make_unique<ContainerTable>(SlotCount(core_->superblock));
+    const std::unique_ptr<kv::Snapshot> snapshot = core_->options.kv->NewSnapshot();
+    kv::Range range;
+    for (bool more = true; more;) {
+      STRATA_ASSIGN_OR_RETURN(kv::Page page, snapshot->List(core_->containers, range, {}));
+      for (const kv::KeyValue& item : page.items) {
+        const absl::StatusOr<uint64_t> id = ParseContainerKey(item.key);
+        if (!id.ok()) continue;  // The store's own record.
+        STRATA_ASSIGN_OR_RETURN(const ContainerRecord record, DecodeContainerRecord(item.value));
+        STRATA_RETURN_IF_ERROR(core_->table->Add(*id, record));
+      }
+      more = page.more;
+      if (more) range.begin = page.items.back().key + '\0';
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status MakeParts() {
+    StoreCore* core = core_.get();
+    core->index = std::make_unique<ChunkIndex>(ChunkIndex::Options{
+        .kv = core->options.kv,
+        .chunks = core->chunks,
+        .containers = core->containers,
+        .metadata_cache_bytes = core->options.metadata_cache_bytes,
+        .table = core->table.get(),
+        .load_contents = [core](uint64_t id) -> absl::StatusOr<ContainerContents> {
+          const std::optional<ContainerInfo> info = core->table->Find(id);
+          if (!info.has_value()) return absl::NotFoundError("the container is gone");
+          return core->reader->ReadFooter(id, info->record);
+        }});
+    core->reader = std::make_unique<ChunkReader>(
+        ChunkReader::Options{.io = core->io.get(),
+                             .index = core->index.get(),
+                             .table = core->table.get(),
+                             .codec = core->codec.get(),
+                             .superblock = &core->superblock,
+                             .cache_bytes = core->options.data_cache_bytes});
+    STRATA_ASSIGN_OR_RETURN(core->log,
+                            ContainerLog::Create({.device = core->options.device,
+                                                  .kv = core->options.kv,
+                                                  .containers = core->containers,
+                                                  .table = core->table.get(),
+                                                  .index = core->index.get(),
+                                                  .superblock = &core->superblock,
+                                                  .generation = core->store_record.generation,
+                                                  .reserved_slots = kReservedSlots,
+                                                  .log = core->options.log}));
+    return absl::OkStatus();
+  }
+
+  // Finds what the open containers hold. All but the newest are closed; that one is gone on with.
+  absl::Status RecoverOpenContainers() {
+    // What a scan finds may still sit in the device's cache; from here on it is relied on.
+    bool flushed = false;
+    std::optional<ContainerScan> last;
+    for (const auto& [id, info] : core_->table->List()) {
+      if (info.record.sealed) continue;
+      if (!flushed) STRATA_RETURN_IF_ERROR(core_->io->Flush());
+      flushed = true;
+      STRATA_ASSIGN_OR_RETURN(std::optional<ContainerScan> scan,
+                              ScanOpenContainer(id, info.record));
+      if (!scan.has_value()) continue;
+      if (last.has_value()) STRATA_RETURN_IF_ERROR(core_->log->Seal());
+      core_->log->Resume(*scan);
+      last = std::move(scan);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::optional<ContainerScan>> ScanOpenContainer(uint64_t id,
+                                                                 const ContainerRecord& record) {
+    STRATA_ASSIGN_OR_RETURN(const DeviceBytes bytes, core_->reader->ReadSlot(record.slot));
+    absl::StatusOr<ContainerScan> scan = ScanContainer(bytes.span(), core_->superblock.block_bytes);
+    if (absl::IsUnimplemented(scan.status())) return scan.status();
+    const bool ours = scan.ok() && scan->header.id == id && scan->header.slot == record.slot &&
+                      scan->header.store_uuid == core_->superblock.uuid;
+    if (ours) {
+      Log(core_->options.log, LogLevel::kInfo,
+          absl::StrFormat("dedup: container %d was open: %d regions, %d chunks", id,
+                          scan->contents.regions.size(), scan->contents.chunks.size()));
+      return *std::move(scan);
+    }
+    // Its header never became durable, so nothing in it was ever promised.
+    kv::WriteBatch batch;
+    batch.Delete(core_->containers, ContainerKey(id));
+    STRATA_RETURN_IF_ERROR(core_->options.kv->Write(batch, kv::Durability::kSync));
+    core_->table->Remove(id);
+    core_->table->ReleaseSlot(record.slot);
+    return std::nullopt;
+  }
+
+  absl::Status CountStreams() {
+    const std::unique_ptr<kv::Snapshot> snapshot = core_->options.kv->NewSnapshot();
+    return ForEachStream(*core_, *snapshot, [this](const StreamId&, const StreamRecord& record) {
+      ++core_->counters.stream_count;
+      core_->counters.logical_bytes += record.size_bytes;
+      return absl::OkStatus();
+    });
+  }
+
+  uint64_t DeviceBytesTotal() const {
+    const block::Geometry& geometry = core_->options.device->geometry();
+    return geometry.block_count * geometry.block_size_bytes;
+  }
+
+  uint32_t SlotCount(const Superblock& superblock) const {
+    const uint64_t bytes = DeviceBytesTotal();
+    if (bytes < kDataOffsetBytes) return 0;
+    return static_cast<uint32_t>(
+        std::min<uint64_t>((bytes - kDataOffsetBytes) / superblock.container_bytes, UINT32_MAX));
+  }
+
+  std::unique_ptr<StoreCore> core_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<StoreCore>> OpenStoreCore(const StoreOptions& options) {
+  return Opener(options).Open();
+}
+
+}  // namespace strata::dedup

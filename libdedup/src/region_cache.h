@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Regions that were read and decompressed, the least recently used given up first.
+//
+// Thread safety: any thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "region_format.h"
+#include "strata/base/mutex.h"
+
+namespace strata::dedup {
+
+// Constant once made.
+struct LoadedRegion {
+  std::vector<ChunkEntry> table;
+  std::vector<uint32_t> offsets;  // Where each chunk begins in `raw`.
+  std::vector<std::byte> raw;
+
+  std::span<const std::byte> chunk(size_t ordinal) const {
+    return std::span(raw).subspan(offsets[ordinal], table[ordinal].size_bytes);
+  }
+  size_t memory_bytes() const { return raw.size() + table.size() * (sizeof(ChunkEntry) + 4); }
+};
+
+class RegionCache final {
+ public:
+  using Key = std::pair<uint64_t, uint32_t>;  // Container id, offset in units.
+
+  explicit RegionCache(size_t capacity_bytes) : capacity_bytes_(capacity_bytes) {}
+
+  std::shared_ptr<const LoadedRegion> Find(const Key& key);
+  void Insert(const Key& key, std::shared_ptr<const LoadedRegion> region);
+  size_t memory_bytes() const;
+
+ private:
+  struct Entry {
+    Key key;
+    std::shared_ptr<const LoadedRegion> region;
+  };
+
+  const size_t capacity_bytes_;
+  mutable Mutex mutex_;
+  size_t memory_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::list<Entry> by_use_ ABSL_GUARDED_BY(mutex_);  // Most recently used first.
+  absl::flat_hash_map<Key, std::list<Entry>::iterator> entries_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace strata::dedup

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "region_format.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "strata/base/check.h"
+#include "strata/base/crc32c.h"
+#include "strata/base/endian.h"
+#include "strata/base/status_macros.h"
+
+namespace strata::dedup {
+namespace {
+
+constexpr uint32_t kMagic = 0x4E475253;  // "SRGN"
+
+constexpr size_t kVersionAt = 4;
+constexpr size_t kCodecAt = 6;
+constexpr size_t kKindAt = 7;
+constexpr size_t kContainerIdAt = 8;
+constexpr size_t kSequenceAt = 16;
+constexpr size_t kOffsetUnitsAt = 20;
+constexpr size_t kRawBytesAt = 24;
+constexpr size_t kStoredBytesAt = 28;
+constexpr size_t kChunkCountAt = 32;
+constexpr size_t kPreviousCrcAt = 36;
+constexpr size_t kBodyCrcAt = 40;
+constexpr size_t kHeaderCrcAt = 60;
+static_assert(kHeaderCrcAt + 4 == kRegionHeaderBytes);
+static_assert(kRegionHeaderBytes % kUnitBytes == 0);
+
+void StoreTable(std::span<const ChunkEntry> table, std::byte* at) {
+  for (const ChunkEntry& entry : table) {
+    std::copy(entry.fingerprint.bytes.begin(), entry.fingerprint.bytes.end(), at);
+    StoreLe32(at + 32, entry.size_bytes);
+    at += kRegionTableEntryBytes;
+  }
+}
+
+}  // namespace
+
+EncodedRegion EncodeRegion(RegionKind kind, std::vector<ChunkEntry> table,
+                           std::span<const std::byte> raw, Compression method, int level,
+                           Codec& codec) {
+  EncodedRegion region;
+  RegionHeader& header = region.header;
+  header.kind = kind;
+  header.raw_bytes = static_cast<uint32_t>(raw.size());
+  header.chunk_count = static_cast<uint32_t>(table.size());
+  const size_t payload_at = kRegionHeaderBytes + header.table_bytes();
+  region.bytes.resize(payload_at + AlignUp(raw.size(), kUnitBytes));
+  StoreTable(table, region.bytes.data() + kRegionHeaderBytes);
+
+  const size_t worthwhile = raw.size() - raw.size() / 16;
+  std::byte* payload = region.bytes.data() + payload_at;
+  size_t stored = codec.Compress(method, level, raw, {payload, worthwhile});
+  header.codec = method;
+  if (stored == 0) {
+    stored = raw.size();
+    header.codec = Compression::kNone;
+    if (!raw.empty()) std::memcpy(payload, raw.data(), raw.size());
+  }
+  header.stored_bytes = static_cast<uint32_t>(stored);
+  region.bytes.resize(size_t{header.size_units()} * kUnitBytes);
+  std::fill(region.bytes.begin() + static_cast<ptrdiff_t>(header.total_bytes()), region.bytes.end(),
+            std::byte{0});
+  header.body_crc =
+      Crc32c({region.bytes.data() + kRegionHeaderBytes, header.table_bytes() + stored});
+  region.table = std::move(table);
+  return region;
+}
+
+void PlaceRegion(uint64_t container_id, uint32_t sequence, uint32_t offset_units,
+                 uint32_t previous_crc, EncodedRegion* region) {
+  RegionHeader& header = region->header;
+  header.container_id = container_id;
+  header.sequence = sequence;
+  header.offset_units = offset_units;
+  header.previous_crc = previous_crc;
+  std::byte* at = region->bytes.data();
+  std::memset(at, 0, kRegionHeaderBytes);
+  StoreLe32(at, kMagic);
+  StoreLe16(at + kVersionAt, kFormatVersion);
+  at[kCodecAt] = static_cast<std::byte>(header.codec);
+  at[kKindAt] = static_cast<std::byte>(header.kind);
+  StoreLe64(at + kContainerIdAt, container_id);
+  StoreLe32(at + kSequenceAt, sequence);
+  StoreLe32(at + kOffsetUnitsAt, offset_units);
+  StoreLe32(at + kRawBytesAt, header.raw_bytes);
+  StoreLe32(at + kStoredBytesAt, header.stored_bytes);
+  StoreLe32(at + kChunkCountAt, header.chunk_count);
+  StoreLe32(at + kPreviousCrcAt, previous_crc);
+  StoreLe32(at + kBodyCrcAt, header.body_crc);
+  header.header_crc = Crc32c({at, kHeaderCrcAt});
+  StoreLe32(at + kHeaderCrcAt, header.header_crc);
+}
+
+absl::StatusOr<RegionHeader> DecodeRegionHeader(std::span<const std::byte> bytes) {
+  if (bytes.size() < kRegionHeaderBytes) return absl::DataLossError("region header: cut short");
+  const std::byte* at = bytes.data();
+  if (LoadLe32(at) != kMagic) return absl::DataLossError("region header: no region begins here");
+  RegionHeader header;
+  header.header_crc = LoadLe32(at + kHeaderCrcAt);
+  if (header.header_crc != Crc32c({at, kHeaderCrcAt})) {
+    return absl::DataLossError("region header: checksum does not match");
+  }
+  const uint16_t version = LoadLe16(at + kVersionAt);
+  if (version != kFormatVersion) {
+    return absl::UnimplementedError(absl::StrFormat(
+        "region header: format version %d, this program knows %d", version, kFormatVersion));
+  }
+  header.codec = static_cast<Compression>(at[kCodecAt]);
+  header.kind = static_cast<RegionKind>(at[kKindAt]);
+  header.container_id = LoadLe64(at + kContainerIdAt);
+  header.sequence = LoadLe32(at + kSequenceAt);
+  header.offset_units = LoadLe32(at + kOffsetUnitsAt);
+  header.raw_bytes = LoadLe32(at + kRawBytesAt);
+  header.stored_bytes = LoadLe32(at + kStoredBytesAt);
+  header.chunk_count = LoadLe32(at + kChunkCountAt);
+  header.previous_crc = LoadLe32(at + kPreviousCrcAt);
+  header.body_crc = LoadLe32(at + kBodyCrcAt);
+  if (header.raw_bytes > kMostRegionRawBytes || header.stored_bytes > header.raw_bytes ||
+      header.chunk_count > kMostChunksPerRegion) {
+    return absl::DataLossError("region header: values out of range");
+  }
+  return header;
+}
+
+absl::StatusOr<DecodedRegion> DecodeRegion(std::span<const std::byte> bytes) {
+  DecodedRegion region;
+  STRATA_ASSIGN_OR_RETURN(region.header, DecodeRegionHeader(bytes));
+  const RegionHeader& header = region.header;
+  if (bytes.size() < header.total_bytes()) return absl::DataLossError("region: cut short");
+  const std::span<const std::byte> body =
+      bytes.subspan(kRegionHeaderBytes, header.table_bytes() + header.stored_bytes);
+  if (header.body_crc != Crc32c(body)) {
+    return absl::DataLossError("region: checksum does not match");
+  }
+  region.table.resize(header.chunk_count);
+  uint64_t raw_bytes = 0;
+  const std::byte* at = body.data();
+  for (ChunkEntry& entry : region.table) {
+    std::copy(at, at + 32, entry.fingerprint.bytes.begin());
+    entry.size_bytes = LoadLe32(at + 32);
+    raw_bytes += entry.size_bytes;
+    at += kRegionTableEntryBytes;
+  }
+  if (raw_bytes != header.raw_bytes) {
+    return absl::DataLossError("region: sizes of the chunks do not add up");
+  }
+  region.payload = body.subspan(header.table_bytes());
+  return region;
+}
+
+}  // namespace strata::dedup

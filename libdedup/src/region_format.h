@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A region: chunks that were compressed together, with a table of what they are. Regions follow
+// each other in a container; each names its container, its place, and the checksum of the one
+// before it, so that a leftover of earlier use can never be taken for the next. Pure.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "codec.h"
+#include "layout.h"
+#include "strata/dedup/fingerprint.h"
+#include "strata/dedup/store.h"
+
+namespace strata::dedup {
+
+inline constexpr size_t kRegionHeaderBytes = 64;
+inline constexpr size_t kRegionTableEntryBytes = 36;
+
+enum class RegionKind : uint8_t { kData = 0, kRecipes = 1 };
+
+struct ChunkEntry {
+  Fingerprint fingerprint;
+  uint32_t size_bytes = 0;
+};
+
+struct RegionHeader {
+  uint64_t container_id = 0;
+  uint32_t sequence = 0;      // 0, 1, 2 ... within the container.
+  uint32_t offset_units = 0;  // From the start of the container.
+  uint32_t raw_bytes = 0;
+  uint32_t stored_bytes = 0;
+  uint32_t chunk_count = 0;
+  uint32_t previous_crc = 0;  // header_crc of the region before, or of the container's header.
+  uint32_t body_crc = 0;      // Of table and payload.
+  uint32_t header_crc = 0;
+  Compression codec = Compression::kNone;
+  RegionKind kind = RegionKind::kData;
+
+  size_t table_bytes() const { return chunk_count * kRegionTableEntryBytes; }
+  size_t total_bytes() const { return kRegionHeaderBytes + table_bytes() + stored_bytes; }
+  uint32_t size_units() const {
+    return static_cast<uint32_t>(AlignUp(total_bytes(), kUnitBytes) / kUnitBytes);
+  }
+};
+
+// A region without its place yet: the first kRegionHeaderBytes of `bytes` are left for
+// PlaceRegion(). bytes.size() is a multiple of kUnitBytes.
+struct EncodedRegion {
+  RegionHeader header;
+  std::vector<ChunkEntry> table;
+  std::vector<std::byte> bytes;
+};
+
+// Compresses where that saves at least a sixteenth. REQUIRES: the sizes in `table` add up to
+// raw.size().
+EncodedRegion EncodeRegion(RegionKind kind, std::vector<ChunkEntry> table,
+                           std::span<const std::byte> raw, Compression method, int level,
+                           Codec& codec);
+
+// Writes the header with its place into region->bytes.
+void PlaceRegion(uint64_t container_id, uint32_t sequence, uint32_t offset_units,
+                 uint32_t previous_crc, EncodedRegion* region);
+
+// Reads and checks a header alone. DataLoss says what is wrong; Unimplemented: a newer format.
+absl::StatusOr<RegionHeader> DecodeRegionHeader(std::span<const std::byte> bytes);
+
+// Checks everything. `bytes` begins with the region and may go on behind it.
+struct DecodedRegion {
+  RegionHeader header;
+  std::vector<ChunkEntry> table;
+  std::span<const std::byte> payload;  // Within `bytes`.
+};
+absl::StatusOr<DecodedRegion> DecodeRegion(std::span<const std::byte> bytes);
+
+}  // namespace strata::dedup

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The store's face: hands out writers and readers, commits streams, and sends the long jobs to
+// their files.
+#include "strata/dedup/store.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "store_core.h"
+#include "strata/base/check.h"
+#include "strata/base/clock.h"
+#include "strata/base/random.h"
+#include "strata/base/status_macros.h"
+
+namespace strata::dedup {
+namespace {
+
+constexpr size_t kListPageItems = 1000;
+
+absl::Status NoStream(const StreamId& id) {
+  return absl::NotFoundError(absl::StrFormat("dedup: no stream %s", id.ToHex()));
+}
+
+class ContainerStore final : public Store {
+ public:
+  explicit ContainerStore(std::unique_ptr<StoreCore> core) : core_(std::move(core)) {}
+
+  std::unique_ptr<Writer> NewWriter() override {
+    return CreateWriter(core_.get(), NewStreamId(), [this](PreparedWriter* writer) {
+      const std::unique_ptr<kv::Transaction> txn = core_->options.kv->Begin();
+      return Commit(*txn, {.add = {writer}, .copy = {}, .remove = {}}, kv::Durability::kSync);
+    });
+  }
+
+  absl::StatusOr<std::unique_ptr<Reader>> OpenReader(const StreamId& id) override {
+    return CreateReader(core_.get(), id);
+  }
+
+  StreamId NewStreamId() override {
+    StreamId id;
+    const absl::Status status = SecureRandomBytes(id.bytes);
+    STRATA_CHECK(status.ok(), "the kernel gives no random bytes");
+    return id;
+  }
+
+  absl::Status Commit(kv::Transaction& txn, const Change& change,
+                      kv::Durability durability) override;
+
+  absl::Status Delete(const StreamId& id) override {
+    uint64_t size_bytes = 0;
+    STRATA_RETURN_IF_ERROR(kv::RunTransaction(
+        *core_->options.kv, kv::Durability::kSync, [&](kv::Transaction& txn) -> absl::Status {
+          STRATA_ASSIGN_OR_RETURN(size_bytes, StageRemoval(txn, id));
+          return absl::OkStatus();
+        }));
+    core_->counters.stream_count -= 1;
+    core_->counters.logical_bytes -= size_bytes;
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<StreamInfo> Stat(const StreamId& id) override {
+    STRATA_ASSIGN_OR_RETURN(const std::optional<std::string> value,
+                            core_->options.kv->NewSnapshot()->Get(core_->streams, StreamKey(id)));
+    if (!value.has_value()) return NoStream(id);
+    STRATA_ASSIGN_OR_RETURN(const StreamRecord record, DecodeStreamRecord(*value));
+    return InfoOf(id, record);
+  }
+
+  absl::StatusOr<std::vector<StreamInfo>> List(const StreamId& after, size_t max_count) override {
+    std::vector<StreamInfo> streams;
+    const std::unique_ptr<kv::Snapshot> snapshot = core_->options.kv->NewSnapshot();
+    kv::Range range{StreamKey(after) + '\0', ""};
+    for (bool more = true; more && streams.size() < max_count;) {
+      const size_t wanted = std::min(max_count - streams.size(), kListPageItems);
+      STRATA_ASSIGN_OR_RETURN(kv::Page page,
+                              snapshot->List(core_->streams, range, {.max_items = wanted}));
+      for (const kv::KeyValue& item : page.items) {
+        STRATA_ASSIGN_OR_RETURN(const StreamId id, ParseStreamKey(item.key));
+        STRATA_ASSIGN_OR_RETURN(const StreamRecord record, DecodeStreamRecord(item.value));
+        streams.push_back(InfoOf(id, record));
+      }
+      more = page.more;
+      if (more) range.begin = page.items.back().key + '\0';
+    }
+    return streams;
+  }
+
+  absl::StatusOr<GarbageReport> CollectGarbage(const GarbageOptions& options) override {
+    return dedup::CollectGarbage(core_.get(), options);
+  }
+  absl::StatusOr<VerifyReport> Verify(const VerifyOptions& options) override {
+    return VerifyStore(core_.get(), options);
+  }
+  absl::Status RebuildIndex(const ProgressCallback& progress) override {
+    return RebuildChunkIndex(core_.get(), progress);
+  }
+
+  dedup::Stats Stats() override;
+
+ private:
+  // Deletes the record in `txn`. Returns the stream's size.
+  absl::StatusOr<uint64_t> StageRemoval(kv::Transaction& txn, const StreamId& id) {
+    STRATA_ASSIGN_OR_RETURN(const StreamRecord record, GetRecord(txn, id));
+    STRATA_RETURN_IF_ERROR(txn.Delete(core_->streams, StreamKey(id)));
+    return record.size_bytes;
+  }
+
+  absl::StatusOr<StreamRecord> GetRecord(kv::Transaction& txn, const StreamId& id) {
+    STRATA_ASSIGN_OR_RETURN(const std::optional<std::string> value,
+                            txn.Get(core_->streams, StreamKey(id)));
+    if (!value.has_value()) return NoStream(id);
+    return DecodeStreamRecord(*value);
+  }
+
+  std::unique_ptr<StoreCore> core_;
+};
+
+absl::Status ContainerStore::Commit(kv::Transaction& txn, const Change& change,
+                                    kv::Durability durability) {
+  uint64_t bytes_added = 0;
+  uint64_t bytes_removed = 0;
+  std::vector<PreparedWriter*> writers;
+  for (Writer* given : change.add) {
+    auto* writer = dynamic_cast<PreparedWriter*>(given);
+    if (writer == nullptr || writer->core() != core_.get() || !writer->prepared() ||
+        writer->committed()) {
+      return absl::FailedPreconditionError(
+          "dedup: a writer to commit is not prepared, is committed already, or is another store's");
+    }
+    writers.push_back(writer);
+    bytes_added += writer->record().size_bytes;
+    STRATA_RETURN_IF_ERROR(
+        txn.Put(core_->streams, StreamKey(writer->id()), EncodeStreamRecord(writer->record())));
+  }
+  for (const auto& [source, copy] : change.copy) {
+    // The read is checked at the commit: while the source exists, garbage collection keeps its
+    // chunks.
+    STRATA_ASSIGN_OR_RETURN(StreamRecord record, GetRecord(txn, source));
+    record.created_ns = static_cast<uint64_t>(SystemClock().WallNanos());
+    record.new_chunk_bytes = 0;
+    record.new_stored_bytes = 0;
+    bytes_added += record.size_bytes;
+    STRATA_RETURN_IF_ERROR(txn.Put(core_->streams, StreamKey(copy), EncodeStreamRecord(record)));
+  }
+  for (const StreamId& id : change.remove) {
+    STRATA_ASSIGN_OR_RETURN(const uint64_t size_bytes, StageRemoval(txn, id));
+    bytes_removed += size_bytes;
+  }
+  STRATA_RETURN_IF_ERROR(txn.Commit(durability));
+  for (PreparedWriter* writer : writers) writer->MarkCommitted();
+  core_->counters.stream_count += change.add.size() + change.copy.size();
+  core_->counters.stream_count -= change.remove.size();
+  core_->counters.logical_bytes += bytes_added - bytes_removed;
+  return absl::OkStatus();
+}
+
+dedup::Stats ContainerStore::Stats() {
+  const Counters& counters = core_->counters;
+  dedup::Stats stats;
+  stats.stream_count = counters.stream_count;
+  stats.logical_bytes = counters.logical_bytes;
+  stats.ingested_bytes = counters.ingested_bytes;
+  stats.ingested_chunks = counters.ingested_chunks;
+  stats.duplicate_bytes = counters.duplicate_bytes;
+  stats.duplicate_chunks = counters.duplicate_chunks;
+  stats.read_bytes = counters.read_bytes;
+  stats.device_flushes = core_->log->flush_count();
+  stats.index_reads = core_->index->kv_reads();
+  stats.corruptions_found = core_->reader->corruptions();
+  stats.metadata_memory_bytes = core_->index->memory_bytes();
+
+  const block::Geometry& geometry = core_->options.device->geometry();
+  stats.device_bytes = geometry.block_count * geometry.block_size_bytes;
+  const ContainerLog::Unsealed unsealed = core_->log->unsealed();
+  stats.chunk_count = unsealed.chunk_count;
+  stats.unique_bytes = unsealed.raw_bytes;
+  stats.compressed_bytes = unsealed.stored_bytes;
+  stats.container_bytes = unsealed.device_bytes;
+  for (const auto& [id, info] : core_->table->List()) {
+    ++stats.container_count;
+    if (!info.record.sealed) continue;
+    stats.chunk_count += info.record.chunk_count;
+    stats.unique_bytes += info.record.raw_bytes;
+    stats.compressed_bytes += info.record.stored_bytes;
+    stats.container_bytes += core_->superblock.container_bytes;
+  }
+  return stats;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) {
+  STRATA_ASSIGN_OR_RETURN(std::unique_ptr<StoreCore> core, OpenStoreCore(options));
+  return std::make_unique<ContainerStore>(std::move(core));
+}
+
+}  // namespace strata::dedup

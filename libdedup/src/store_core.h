@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The parts of an open store, and what writers, readers and the long jobs share. Made by
+// OpenStoreCore() in recovery.cc.
+//
+// Thread safety: the parts lock for themselves.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/statusor.h"
+#include "chunk_index.h"
+#include "chunk_reader.h"
+#include "codec.h"
+#include "container_log.h"
+#include "container_table.h"
+#include "device_io.h"
+#include "index_records.h"
+#include "recipe.h"
+#include "strata/base/mutex.h"
+#include "strata/dedup/store.h"
+#include "superblock.h"
+
+namespace strata::dedup {
+
+// What the log leaves to garbage collection, which must be able to copy before it can free.
+inline constexpr uint32_t kReservedSlots = 2;
+
+struct Counters {
+  std::atomic<uint64_t> stream_count{0};
+  std::atomic<uint64_t> logical_bytes{0};
+  std::atomic<uint64_t> ingested_bytes{0};
+  std::atomic<uint64_t> ingested_chunks{0};
+  std::atomic<uint64_t> duplicate_bytes{0};
+  std::atomic<uint64_t> duplicate_chunks{0};
+  std::atomic<uint64_t> read_bytes{0};
+};
+
+struct StoreCore {
+  StoreOptions options;
+  Superblock superblock;
+  StoreRecord store_record;
+  kv::SpaceId streams;
+  kv::SpaceId chunks;
+  kv::SpaceId containers;
+
+  std::unique_ptr<const Chunker> chunker;
+  std::unique_ptr<Codec> codec;
+  std::unique_ptr<DeviceIo> io;
+  std::unique_ptr<ContainerTable> table;
+  std::unique_ptr<ChunkIndex> index;
+  std::unique_ptr<ChunkReader> reader;
+  std::unique_ptr<ContainerLog> log;
+  Counters counters;
+
+  // Streams that are being read keep their chunks, deleted or not. Reading a stream's record and
+  // entering it here is one step, and so is garbage collection's taking of its snapshot.
+  Mutex roots_mutex;
+  absl::flat_hash_set<const StreamRecord*> open_streams ABSL_GUARDED_BY(roots_mutex);
+
+  std::atomic<bool> collecting{false};
+};
+
+std::string StreamKey(const StreamId& id);
+absl::StatusOr<StreamId> ParseStreamKey(std::string_view key);
+StreamInfo InfoOf(const StreamId& id, const StreamRecord& record);
+
+// Visits every stream record of `reader` in order of id.
+using StreamVisitor = std::function<absl::Status(const StreamId& id, const StreamRecord& record)>;
+absl::Status ForEachStream(StoreCore& core, kv::Reader& reader, const StreamVisitor& visit);
+
+// Opens or makes a store and recovers it. recovery.cc.
+absl::StatusOr<std::unique_ptr<StoreCore>> OpenStoreCore(const StoreOptions& options);
+
+// writer.cc
+class PreparedWriter : public Writer {
+ public:
+  virtual const StreamId& id() const = 0;
+  virtual const StoreCore* core() const = 0;
+  virtual bool prepared() const = 0;
+  virtual bool committed() const = 0;
+  virtual void MarkCommitted() = 0;
+  virtual const StreamRecord& record() const = 0;
+};
+// `finish` commits the one stream.
+using FinishStream = std::function<absl::Status(PreparedWriter* writer)>;
+std::unique_ptr<Writer> CreateWriter(StoreCore* core, const StreamId& id, FinishStream finish);
+
+// reader.cc
+absl::StatusOr<std::unique_ptr<Reader>> CreateReader(StoreCore* core, const StreamId& id);
+
+// garbage.cc, verify.cc, rebuild.cc
+absl::StatusOr<GarbageReport> CollectGarbage(StoreCore* core, const GarbageOptions& options);
+absl::StatusOr<VerifyReport> VerifyStore(StoreCore* core, const VerifyOptions& options);
+absl::Status RebuildChunkIndex(StoreCore* core, const ProgressCallback& progress);
+
+}  // namespace strata::dedup

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
+#include "store_core.h"
+#include "strata/base/status_macros.h"
+
+namespace strata::dedup {
+namespace {
+
+constexpr size_t kPageItems = 1000;
+
+}  // namespace
+
+std::string StreamId::ToHex() const {
+  return absl::BytesToHexString(
+      absl::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+}
+
+absl::StatusOr<StreamId> StreamId::FromHex(std::string_view hex) {
+  StreamId id;
+  const bool digits = std::all_of(hex.begin(), hex.end(), [](unsigned char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+  });
+  if (hex.size() != 2 * id.bytes.size() || !digits) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("'%s' is no stream id: 32 hexadecimal digits", std::string(hex)));
+  }
+  const std::string bytes = absl::HexStringToBytes(absl::string_view(hex.data(), hex.size()));
+  std::memcpy(id.bytes.data(), bytes.data(), id.bytes.size());
+  return id;
+}
+
+std::string StreamKey(const StreamId& id) {
+  return std::string(reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size());
+}
+
+absl::StatusOr<StreamId> ParseStreamKey(std::string_view key) {
+  StreamId id;
+  if (key.size() != id.bytes.size()) return absl::DataLossError("dedup: a stream's key is damaged");
+  std::memcpy(id.bytes.data(), key.data(), key.size());
+  return id;
+}
+
+StreamInfo InfoOf(const StreamId& id, const StreamRecord& record) {
+  return {.id = id,
+          .size_bytes = record.size_bytes,
+          .chunk_count = record.chunk_count,
+          .created_ns = record.created_ns,
+          .new_chunk_bytes = record.new_chunk_bytes,
+          .new_stored_bytes = record.new_stored_bytes};
+}
+
+absl::Status ForEachStream(StoreCore& core, kv::Reader& reader, const StreamVisitor& visit) {
+  kv::Range range;
+  for (bool more = true; more;) {
+    STRATA_ASSIGN_OR_RETURN(kv::Page page,
+                            reader.List(core.streams, range, {.max_items = kPageItems}));
+    for (const kv::KeyValue& item : page.items) {
+      STRATA_ASSIGN_OR_RETURN(const StreamId id, ParseStreamKey(item.key));
+      absl::StatusOr<StreamRecord> record = DecodeStreamRecord(item.value);
+      if (!record.ok()) {
+        return absl::Status(
+            record.status().code(),
+            absl::StrFormat("stream %s: %s", id.ToHex(), std::string(record.status().message())));
+      }
+      STRATA_RETURN_IF_ERROR(visit(id, *record));
+    }
+    more = page.more;
+    if (more) range.begin = page.items.back().key + '\0';
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace strata::dedup

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "summary_filter.h"
+
+#include <algorithm>
+
+#include "strata/base/endian.h"
+
+namespace strata::dedup {
+namespace {
+
+constexpr size_t kBitsPerKey = 10;
+constexpr size_t kBitsPerLine = 512;
+constexpr size_t kLeastCapacity = 65536;
+constexpr int kProbes = 6;
+
+// A fingerprint is random already: some of its bits choose the line, others the bits in it.
+uint64_t LineOf(const Fingerprint& fingerprint, uint64_t line_count) {
+  const uint64_t hash = LoadLe64(fingerprint.bytes.data() + 8);
+  return static_cast<uint64_t>((static_cast<unsigned __int128>(hash) * line_count) >> 64);
+}
+
+struct Probes {
+  explicit Probes(const Fingerprint& fingerprint) : bits(LoadLe64(fingerprint.bytes.data() + 16)) {}
+  uint32_t Next() {
+    const uint32_t bit = bits % kBitsPerLine;
+    bits /= kBitsPerLine;
+    return bit;
+  }
+  uint64_t bits;
+};
+static_assert(kProbes * 9 <= 64);
+
+}  // namespace
+
+SummaryFilter::SummaryFilter(size_t expected) { AddLayer(std::max(expected, kLeastCapacity)); }
+
+void SummaryFilter::AddLayer(size_t capacity) {
+  Layer layer;
+  layer.capacity = capacity;
+  layer.lines.resize(capacity * kBitsPerKey / kBitsPerLine + 1);
+  layers_.push_back(std::move(layer));
+}
+
+void SummaryFilter::Add(const Fingerprint& fingerprint) {
+  if (layers_.back().count >= layers_.back().capacity) AddLayer(layers_.back().capacity * 2);
+  Layer& layer = layers_.back();
+  Line& line = layer.lines[LineOf(fingerprint, layer.lines.size())];
+  Probes probes(fingerprint);
+  for (int i = 0; i < kProbes; ++i) {
+    const uint32_t bit = probes.Next();
+    line.words[bit / 64] |= uint64_t{1} << (bit % 64);
+  }
+  ++layer.count;
+}
+
+bool SummaryFilter::MayContain(const Fingerprint& fingerprint) const {
+  return std::any_of(layers_.begin(), layers_.end(), [&](const Layer& layer) {
+    const Line& line = layer.lines[LineOf(fingerprint, layer.lines.size())];
+    Probes probes(fingerprint);
+    for (int i = 0; i < kProbes; ++i) {
+      const uint32_t bit = probes.Next();
+      if ((line.words[bit / 64] >> (bit % 64) & 1) == 0) return false;
+    }
+    return true;
+  });
+}
+
+size_t SummaryFilter::memory_bytes() const {
+  size_t bytes = 0;
+  for (const Layer& layer : layers_) bytes += layer.lines.size() * sizeof(Line);
+  return bytes;
+}
+
+}  // namespace strata::dedup

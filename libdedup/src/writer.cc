@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A stream on its way in: bytes -> chunks -> fingerprints -> known or new -> regions of the log,
+// and a recipe beside them.
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "region_builder.h"
+#include "store_core.h"
+#include "strata/base/check.h"
+#include "strata/base/clock.h"
+#include "strata/base/status_macros.h"
+#include "strata/dedup/fingerprint.h"
+
+namespace strata::dedup {
+namespace {
+
+// Bytes are chunked, fingerprinted and copied a window at a time, so that they stay in the CPU's
+// cache.
+constexpr size_t kWindowBytes = 256u << 10;
+
+class WriterToLog final : public PreparedWriter {
+ public:
+  WriterToLog(StoreCore* core, const StreamId& id, FinishStream finish)
+      : core_(core),
+        id_(id),
+        finish_(std::move(finish)),
+        data_(core, RegionKind::kData, &pins_, /*may_use_reserve=*/false),
+        nodes_(core, RegionKind::kRecipes, &pins_, /*may_use_reserve=*/false),
+        recipe_([this](std::span<const std::byte> node) { return StoreNode(node); }) {
+    core_->table->Register(&pins_);
+  }
+  ~WriterToLog() override { core_->table->Unregister(&pins_); }
+
+  absl::Status Write(std::span<const std::byte> data) override {
+    STRATA_RETURN_IF_ERROR(status_);
+    if (prepared_) return absl::FailedPreconditionError("dedup: Write() after Prepare()");
+    status_ = Ingest(data);
+    return status_;
+  }
+
+  absl::StatusOr<StreamInfo> Prepare() override {
+    STRATA_RETURN_IF_ERROR(status_);
+    if (!prepared_) {
+      status_ = Complete();
+      STRATA_RETURN_IF_ERROR(status_);
+      prepared_ = true;
+    }
+    return InfoOf(id_, record_);
+  }
+
+  absl::StatusOr<StreamInfo> Finish() override {
+    STRATA_ASSIGN_OR_RETURN(const StreamInfo info, Prepare());
+    if (committed_) return absl::FailedPreconditionError("dedup: the stream is committed already");
+    STRATA_RETURN_IF_ERROR(finish_(this));
+    return info;
+  }
+
+  const StreamId& id() const override { return id_; }
+  const StoreCore* core() const override { return core_; }
+  bool prepared() const override { return prepared_; }
+  bool committed() const override { return committed_; }
+  void MarkCommitted() override { committed_ = true; }
+  const StreamRecord& record() const override { return record_; }
+
+ private:
+  absl::Status Ingest(std::span<const std::byte> data) {
+    record_.size_bytes += data.size();
+    const size_t max_bytes = core_->chunker->options().algorithm == ChunkAlgorithm::kFixed
+                                 ? core_->chunker->options().avg_bytes
+                                 : core_->chunker->options().max_bytes;
+    if (!pending_.empty()) {
+      // As much of the new data as ends the chunks that began in the old.
+      const size_t before = pending_.size();
+      const size_t joined = std::min(data.size(), max_bytes);
+      pending_.insert(pending_.end(), data.begin(), data.begin() + static_cast<ptrdiff_t>(joined));
+      STRATA_ASSIGN_OR_RETURN(const size_t consumed, AddChunks(pending_, /*last=*/false));
+      if (consumed < before) {
+        pending_.erase(pending_.begin(), pending_.begin() + static_cast<ptrdiff_t>(consumed));
+        STRATA_CHECK(joined == data.size(), "max_bytes more data end the chunk");
+        return absl::OkStatus();
+      }
+      pending_.clear();
+      data = data.subspan(consumed - before);
+    }
+    while (data.size() >= max_bytes) {
+      const std::span<const std::byte> window =
+          data.first(std::min(data.size(), kWindowBytes + max_bytes));
+      STRATA_ASSIGN_OR_RETURN(const size_t consumed, AddChunks(window, /*last=*/false));
+      data = data.subspan(consumed);
+    }
+    pending_.assign(data.begin(), data.end());
+    return absl::OkStatus();
+  }
+
+  // Cuts `data` and takes the chunks in. Returns how many bytes they cover.
+  absl::StatusOr<size_t> AddChunks(std::span<const std::byte> data, bool last) {
+    lengths_.clear();
+    const size_t consumed = core_->chunker->Split(data, last, &lengths_);
+    chunks_.clear();
+    for (const uint32_t length : lengths_) {
+      chunks_.push_back(data.first(length));
+      data = data.subspan(length);
+    }
+    fingerprints_.resize(chunks_.size());
+    found_.resize(chunks_.size());
+    FingerprintMany(chunks_, fingerprints_);
+    STRATA_RETURN_IF_ERROR(core_->index->FindForDuplicates(fingerprints_, &pins_, found_));
+    written_.clear();
+    for (size_t i = 0; i < chunks_.size(); ++i) {
+      STRATA_RETURN_IF_ERROR(AddChunk(fingerprints_[i], chunks_[i], found_[i]));
+    }
+    return consumed;
+  }
+
+  absl::Status AddChunk(const Fingerprint& fingerprint, std::span<const std::byte> chunk,
+                        const std::optional<FoundChunk>& found) {
+    ++record_.chunk_count;
+    if (found.has_value()) {
+      log_position_ = std::max(log_position_, found->log_position);
+    } else if (!data_.Holds(fingerprint) && written_.insert(fingerprint).second) {
+      record_.new_chunk_bytes += chunk.size();
+      ++new_chunks_;
+      STRATA_RETURN_IF_ERROR(data_.Add(fingerprint, chunk));
+    }
+    return recipe_.Add(fingerprint, static_cast<uint32_t>(chunk.size()));
+  }
+
+  absl::StatusOr<Fingerprint> StoreNode(std::span<const std::byte> node) {
+    const Fingerprint fingerprint = FingerprintOf(node);
+    std::optional<FoundChunk> found;
+    STRATA_RETURN_IF_ERROR(core_->index->FindForDuplicates({&fingerprint, 1}, &pins_, {&found, 1}));
+    if (found.has_value()) {
+      log_position_ = std::max(log_position_, found->log_position);
+    } else if (!nodes_.Holds(fingerprint)) {
+      STRATA_RETURN_IF_ERROR(nodes_.Add(fingerprint, node));
+    }
+    return fingerprint;
+  }
+
+  absl::Status Complete() {
+    STRATA_RETURN_IF_ERROR(AddChunks(pending_, /*last=*/true).status());
+    pending_ = {};
+    STRATA_ASSIGN_OR_RETURN(record_.root, recipe_.Finish());
+    STRATA_RETURN_IF_ERROR(data_.Flush());
+    STRATA_RETURN_IF_ERROR(nodes_.Flush());
+    STRATA_RETURN_IF_ERROR(core_->log->WaitDurable(
+        std::max({log_position_, data_.log_position(), nodes_.log_position()})));
+    record_.created_ns = static_cast<uint64_t>(SystemClock().WallNanos());
+    record_.new_stored_bytes = data_.stored_bytes() + nodes_.stored_bytes();
+    Counters& counters = core_->counters;
+    counters.ingested_bytes += record_.size_bytes;
+    counters.ingested_chunks += record_.chunk_count;
+    counters.duplicate_bytes += record_.size_bytes - record_.new_chunk_bytes;
+    counters.duplicate_chunks += record_.chunk_count - new_chunks_;
+    return absl::OkStatus();
+  }
+
+  StoreCore* const core_;
+  const StreamId id_;
+  const FinishStream finish_;
+  absl::Status status_;
+  bool prepared_ = false;
+  bool committed_ = false;
+  StreamRecord record_;
+  uint64_t new_chunks_ = 0;
+  uint64_t log_position_ = 0;  // Of the duplicates; new chunks are the builders'.
+  PinSet pins_;
+  RegionBuilder data_;
+  RegionBuilder nodes_;
+  RecipeBuilder recipe_;
+  std::vector<std::byte> pending_;  // Begins at a chunk's start; shorter than a chunk may be.
+
+  // One window's.
+  std::vector<uint32_t> lengths_;
+  std::vector<std::span<const std::byte>> chunks_;
+  std::vector<Fingerprint> fingerprints_;
+  std::vector<std::optional<FoundChunk>> found_;
+  absl::flat_hash_set<Fingerprint, FingerprintHash> written_;
+};
+
+}  // namespace
+
+std::unique_ptr<Writer> CreateWriter(StoreCore* core, const StreamId& id, FinishStream finish) {
+  return std::make_unique<WriterToLog>(core, id, std::move(finish));
+}
+
+}  // namespace strata::dedup

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The checksums S3 clients send along with content: CRC-32 (ISO 3309), CRC-32C (RFC 3720), CRC-64/NVME (NVMe NVM Command Set 1.0,
-// section 5.2.1.3.4), SHA-1 and SHA-256 (FIPS 180-4), MD5 (RFC 1321).
-// A Digest is used by one thread at a time.
+// The checksums S3 clients send along with content: CRC-32 (ISO 3309), CRC-32C (RFC 3720),
+// CRC-64/NVME (NVMe NVM Command Set 1.0, section 5.2.1.3.4), SHA-1 and SHA-256 (FIPS 180-4), MD5
+// (RFC 1321). A Digest is used by one thread at a time.
 #pragma once
 
 #include <cstddef>
@@ -18,7 +18,14 @@
 
 namespace strata::object {
 
-enum class ChecksumAlgorithm : uint8_t { kCrc32 = 1, kCrc32c = 2, kCrc64Nvme = 3, kSha1 = 4, kSha256 = 5, kMd5 = 6 };
+enum class ChecksumAlgorithm : uint8_t {
+  kCrc32 = 1,
+  kCrc32c = 2,
+  kCrc64Nvme = 3,
+  kSha1 = 4,
+  kSha256 = 5,
+  kMd5 = 6
+};
 
 // "CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256", "MD5", in any case.
 STRATA_EXPORT absl::StatusOr<ChecksumAlgorithm> ParseChecksumAlgorithm(std::string_view name);
@@ -37,8 +44,8 @@ class STRATA_EXPORT Digest {
 // A checksum value as it is stored with an object.
 struct Checksum {
   ChecksumAlgorithm algorithm = ChecksumAlgorithm::kCrc32;
-  std::string value;         // Raw bytes.
-  uint32_t part_count = 0;   // > 0: composite, the digest of that many parts' digests.
+  std::string value;        // Raw bytes.
+  uint32_t part_count = 0;  // > 0: composite, the digest of that many parts' digests.
   friend bool operator==(const Checksum&, const Checksum&) = default;
 };
 

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Buckets, objects, versions and uploads with S3's semantics, on a dedup::Store (content) and a kv::Store (everything else).
+// Buckets, objects, versions and uploads with S3's semantics, on a dedup::Store (content) and a
+// kv::Store (everything else).
 //
 //   STRATA_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, Store::Open({.dedup = dedup, .kv = kv}));
 //   STRATA_RETURN_IF_ERROR(store->CreateBucket("backups", "ada"));
-//   STRATA_ASSIGN_OR_RETURN(std::unique_ptr<ObjectWriter> writer, store->NewWriter("backups", "monday.tar", {}));
-//   STRATA_RETURN_IF_ERROR(writer->Write(bytes));
-//   STRATA_ASSIGN_OR_RETURN(ObjectInfo info, writer->Finish({}));     // durable and visible from here on
+//   STRATA_ASSIGN_OR_RETURN(std::unique_ptr<ObjectWriter> writer, store->NewWriter("backups",
+//   "monday.tar", {})); STRATA_RETURN_IF_ERROR(writer->Write(bytes));
+//   STRATA_ASSIGN_OR_RETURN(ObjectInfo info, writer->Finish({}));     // durable and visible from
+//   here on
 //
 // Who may do what is the front end's question: this class records owners and answers every caller.
 // Errors carry a Reason (error.h). Every mutation is durable when its call returns OK.
 //
-// Thread safety: a Store may be called from any thread; writers and readers are used by one thread at a time.
+// Thread safety: a Store may be called from any thread; writers and readers are used by one thread
+// at a time.
 #pragma once
 
 #include <cstddef>
@@ -21,6 +24,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -35,11 +39,12 @@
 
 namespace strata::object {
 
+// *dedup and *kv outlive the Store.
 struct StoreOptions {
-  dedup::Store* dedup = nullptr;   // Both outlive the Store. kv: the spaces named "<name>.*" are this store's alone.
-  kv::Store* kv = nullptr;
+  dedup::Store* dedup = nullptr;
+  kv::Store* kv = nullptr;  // Its spaces named "<name>.*" are this store's alone.
   std::string name = "object";
-  const Clock* clock = nullptr;    // nullptr: the system's.
+  const Clock* clock = nullptr;  // nullptr: the system's.
   LogSink log;
 };
 
@@ -48,11 +53,16 @@ class STRATA_EXPORT ObjectWriter {
  public:
   virtual ~ObjectWriter() = default;
 
-  // ResourceExhausted/kStorageFull; InvalidArgument/kEntityTooLarge. Any error is final for the writer.
+  // Says that ContentClaims::sha256 will stay empty, which saves a digest over the content.
+  // REQUIRES: before the first Write().
+  virtual void OmitSha256() = 0;
+
+  // ResourceExhausted/kStorageFull; InvalidArgument/kEntityTooLarge. Any error is final for the
+  // writer.
   virtual absl::Status Write(std::span<const std::byte> data) = 0;
 
-  // Checks the claims and the conditions, then makes the object visible, durably. For a part: ObjectInfo's key is the upload's, and etag, size_bytes
-  // and checksum are the part's.
+  // Checks the claims and the conditions, then makes the object visible, durably. For a part:
+  // ObjectInfo's key is the upload's, and etag, size_bytes and checksum are the part's.
   virtual absl::StatusOr<ObjectInfo> Finish(const ContentClaims& claims) = 0;
 };
 
@@ -62,11 +72,13 @@ class STRATA_EXPORT ObjectReader {
   virtual ~ObjectReader() = default;
   virtual const ObjectInfo& info() const = 0;
 
-  // The range of the object this reader covers: all of it, or the part asked for by GetOptions::part_number.
+  // The range of the object this reader covers: all of it, or the part asked for by
+  // GetOptions::part_number.
   virtual uint64_t offset_bytes() const = 0;
   virtual uint64_t size_bytes() const = 0;
 
-  // Fills `out` from `offset_bytes` of the object on; less only at the end of the object. DataLoss/kDamaged.
+  // Fills `out` from `offset_bytes` of the object on; less only at the end of the object.
+  // DataLoss/kDamaged.
   virtual absl::StatusOr<size_t> Read(uint64_t offset_bytes, std::span<std::byte> out) = 0;
 };
 
@@ -77,62 +89,88 @@ class STRATA_EXPORT Store {
 
   // ---- Users and keys
   virtual absl::Status CreateUser(const User& user) = 0;
-  virtual absl::Status DeleteUser(std::string_view id) = 0;  // With its keys. FailedPrecondition/kBucketNotEmpty while it owns buckets.
+
+  // With its keys. FailedPrecondition/kBucketNotEmpty while it owns buckets.
+  virtual absl::Status DeleteUser(std::string_view id) = 0;
   virtual absl::StatusOr<User> GetUser(std::string_view id) = 0;
   virtual absl::StatusOr<std::vector<User>> ListUsers() = 0;
-  virtual absl::Status AddAccessKey(const AccessKey& key) = 0;  // The same key again for the same user replaces its secret.
+
+  // The same key again for the same user replaces its secret. AlreadyExists: it is another user's.
+  virtual absl::Status AddAccessKey(const AccessKey& key) = 0;
   virtual absl::Status DeleteAccessKey(std::string_view access_key) = 0;
-  virtual absl::StatusOr<AccessKey> FindAccessKey(std::string_view access_key) = 0;  // kNoSuchAccessKey.
+  virtual absl::StatusOr<AccessKey> FindAccessKey(std::string_view access_key) = 0;
   virtual absl::StatusOr<std::vector<AccessKey>> ListAccessKeys(std::string_view user_id) = 0;
 
   // ---- Buckets
   virtual absl::Status CreateBucket(std::string_view bucket, std::string_view owner) = 0;
-  virtual absl::Status DeleteBucket(std::string_view bucket) = 0;  // kBucketNotEmpty: versions or uploads are left.
+
+  // kBucketNotEmpty: objects, older versions or uploads are left.
+  virtual absl::Status DeleteBucket(std::string_view bucket) = 0;
   virtual absl::StatusOr<BucketInfo> GetBucket(std::string_view bucket) = 0;
-  virtual absl::StatusOr<std::vector<BucketInfo>> ListBuckets(std::string_view owner) = 0;  // Empty owner: all.
+
+  // In order of name. Empty owner: everybody's.
+  virtual absl::StatusOr<std::vector<BucketInfo>> ListBuckets(std::string_view owner) = 0;
   virtual absl::Status SetVersioning(std::string_view bucket, Versioning versioning) = 0;
-  virtual absl::StatusOr<BucketUsage> GetBucketUsage(std::string_view bucket) = 0;  // Walks the bucket.
+
+  // Walks the bucket; approximate while others write to it.
+  virtual absl::StatusOr<BucketUsage> GetBucketUsage(std::string_view bucket) = 0;
 
   // ---- Objects
-  virtual absl::StatusOr<std::unique_ptr<ObjectWriter>> NewWriter(std::string_view bucket, std::string_view key,
+  virtual absl::StatusOr<std::unique_ptr<ObjectWriter>> NewWriter(std::string_view bucket,
+                                                                  std::string_view key,
                                                                   const PutOptions& options) = 0;
-  virtual absl::StatusOr<std::unique_ptr<ObjectReader>> OpenReader(std::string_view bucket, std::string_view key,
+  virtual absl::StatusOr<std::unique_ptr<ObjectReader>> OpenReader(std::string_view bucket,
+                                                                   std::string_view key,
                                                                    const GetOptions& options) = 0;
-  virtual absl::StatusOr<ObjectInfo> Head(std::string_view bucket, std::string_view key, const GetOptions& options) = 0;
+  virtual absl::StatusOr<ObjectInfo> Head(std::string_view bucket, std::string_view key,
+                                          const GetOptions& options) = 0;
 
-  // Without a version: removes the object, or hides it behind a delete marker where versioning says so. A missing object is not an error.
+  // Without a version: removes the object, or hides it behind a delete marker where versioning says
+  // so. A missing object is not an error.
   virtual absl::StatusOr<DeleteResult> Delete(std::string_view bucket, std::string_view key,
                                               std::string_view version_id) = 0;
 
   // The copy shares the content's chunks: no data moves. `metadata`: nullopt keeps the source's.
-  virtual absl::StatusOr<ObjectInfo> Copy(const CopySource& source, std::string_view bucket, std::string_view key,
-                                          const std::optional<Metadata>& metadata, const PutOptions& options) = 0;
+  virtual absl::StatusOr<ObjectInfo> Copy(const CopySource& source, std::string_view bucket,
+                                          std::string_view key,
+                                          const std::optional<Metadata>& metadata,
+                                          const PutOptions& options) = 0;
   virtual absl::StatusOr<ListPage> List(std::string_view bucket, const ListOptions& options) = 0;
-  virtual absl::StatusOr<ListPage> ListVersions(std::string_view bucket, const ListOptions& options) = 0;
+  virtual absl::StatusOr<ListPage> ListVersions(std::string_view bucket,
+                                                const ListOptions& options) = 0;
 
   // ---- Multipart uploads
-  virtual absl::StatusOr<UploadInfo> CreateUpload(std::string_view bucket, std::string_view key, const PutOptions& options,
+  virtual absl::StatusOr<UploadInfo> CreateUpload(std::string_view bucket, std::string_view key,
+                                                  const PutOptions& options,
                                                   bool full_object_checksum) = 0;
-  virtual absl::StatusOr<UploadInfo> GetUpload(std::string_view bucket, std::string_view key, std::string_view upload_id) = 0;
-  virtual absl::StatusOr<std::unique_ptr<ObjectWriter>> NewPartWriter(std::string_view bucket, std::string_view key,
-                                                                      std::string_view upload_id, uint32_t part_number,
-                                                                      std::optional<ChecksumAlgorithm> checksum) = 0;
+  virtual absl::StatusOr<UploadInfo> GetUpload(std::string_view bucket, std::string_view key,
+                                               std::string_view upload_id) = 0;
+  virtual absl::StatusOr<std::unique_ptr<ObjectWriter>> NewPartWriter(
+      std::string_view bucket, std::string_view key, std::string_view upload_id,
+      uint32_t part_number, std::optional<ChecksumAlgorithm> checksum) = 0;
   // `offset_bytes`, `size_bytes`: the source's range; nullopt: all of it.
-  virtual absl::StatusOr<PartInfo> CopyPart(const CopySource& source, std::string_view bucket, std::string_view key,
-                                            std::string_view upload_id, uint32_t part_number,
-                                            std::optional<std::pair<uint64_t, uint64_t>> offset_and_size_bytes) = 0;
-  virtual absl::StatusOr<PartsPage> ListParts(std::string_view bucket, std::string_view key, std::string_view upload_id,
+  virtual absl::StatusOr<PartInfo> CopyPart(
+      const CopySource& source, std::string_view bucket, std::string_view key,
+      std::string_view upload_id, uint32_t part_number,
+      std::optional<std::pair<uint64_t, uint64_t>> offset_and_size_bytes) = 0;
+  virtual absl::StatusOr<PartsPage> ListParts(std::string_view bucket, std::string_view key,
+                                              std::string_view upload_id,
                                               uint32_t part_number_marker, size_t max_parts) = 0;
-  virtual absl::StatusOr<UploadsPage> ListUploads(std::string_view bucket, const ListOptions& options,
+  virtual absl::StatusOr<UploadsPage> ListUploads(std::string_view bucket,
+                                                  const ListOptions& options,
                                                   std::string_view upload_id_marker) = 0;
   // Answers again with the same object when it was completed before with the same parts.
   virtual absl::StatusOr<ObjectInfo> CompleteUpload(std::string_view bucket, std::string_view key,
-                                                    std::string_view upload_id, const std::vector<CompletedPart>& parts,
-                                                    const Conditions& conditions, const ContentClaims& claims) = 0;
-  virtual absl::Status AbortUpload(std::string_view bucket, std::string_view key, std::string_view upload_id) = 0;
+                                                    std::string_view upload_id,
+                                                    const std::vector<CompletedPart>& parts,
+                                                    const Conditions& conditions,
+                                                    const ContentClaims& claims) = 0;
+  virtual absl::Status AbortUpload(std::string_view bucket, std::string_view key,
+                                   std::string_view upload_id) = 0;
 
   // ---- Upkeep
-  // Deletes the streams that finished, aborted and overwritten uploads left for later, at most `max_streams`. Returns how many; 0: nothing is left.
+  // Deletes the streams that finished, aborted and overwritten uploads left for later, at most
+  // `max_streams`. Returns how many; 0: nothing is left.
   virtual absl::StatusOr<size_t> ReapStreams(size_t max_streams) = 0;
 };
 

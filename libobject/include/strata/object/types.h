@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What an object store speaks of: users, buckets, objects, versions, uploads, and the options of its calls.
-// Times are nanoseconds since the Unix epoch. Keys are UTF-8, 1..1024 bytes, ordered as bytes.
+// What an object store speaks of: users, buckets, objects, versions, uploads, and the options of
+// its calls. Times are nanoseconds since the Unix epoch. Keys are UTF-8, 1..1024 bytes, ordered as
+// bytes.
 #pragma once
 
 #include <cstddef>
@@ -18,119 +19,127 @@ namespace strata::object {
 // ---- Users
 
 struct User {
-  std::string id;             // 1..64 of [A-Za-z0-9._@-].
+  std::string id;  // 1..64 of [A-Za-z0-9._@-].
   std::string display_name;
-  bool admin = false;         // May do anything to any bucket, and manage users.
+  bool admin = false;  // May do anything to any bucket, and manage users.
   uint64_t created_ns = 0;
 };
 
 struct AccessKey {
-  std::string access_key;     // 3..128 characters, unique in the store.
-  std::string secret_key;     // 8..128 characters.
+  std::string access_key;  // 3..128 characters, unique in the store.
+  std::string secret_key;  // 8..128 characters.
   std::string user_id;
   uint64_t created_ns = 0;
 };
 
 // ---- Buckets
 
-enum class Versioning : uint8_t { kOff = 0, kEnabled = 1, kSuspended = 2 };  // Once enabled, never off again.
+enum class Versioning : uint8_t {
+  kOff = 0,
+  kEnabled = 1,
+  kSuspended = 2
+};  // Once enabled, never off again.
 
 struct BucketInfo {
   std::string name;
-  std::string owner;          // A user id.
+  std::string owner;  // A user id.
   uint64_t created_ns = 0;
   Versioning versioning = Versioning::kOff;
 };
 
 struct BucketUsage {
-  uint64_t object_count = 0;     // Current objects.
-  uint64_t version_count = 0;    // All versions, delete markers included.
-  uint64_t logical_bytes = 0;    // All versions.
-  uint64_t new_bytes = 0;        // Of these, bytes that no equal chunk was stored for before, when they came.
-  uint64_t stored_bytes = 0;     // What these took on the device.
+  uint64_t object_count = 0;   // Current objects.
+  uint64_t version_count = 0;  // All versions, delete markers included.
+  uint64_t logical_bytes = 0;  // All versions.
+  uint64_t new_bytes = 0;      // Of these, those without an equal chunk in store when they came.
+  uint64_t stored_bytes = 0;   // What these took on the device.
 };
 
 // ---- Objects
 
-// What is kept with the content, 8 KiB in all; user metadata 2 KiB (names lower-case, without their protocol's prefix).
+// What is kept with the content, 8 KiB in all; user metadata 2 KiB (names lower-case, without their
+// protocol's prefix).
 struct Metadata {
   std::string content_type = "binary/octet-stream";
   std::string cache_control, content_disposition, content_encoding, content_language, expires;
   std::string website_redirect_location;
   std::string storage_class = "STANDARD";
   std::map<std::string, std::string> user;
-  std::map<std::string, std::string> tags;   // At most 10.
+  std::map<std::string, std::string> tags;  // At most 10.
 };
 
 struct ObjectInfo {
   std::string key;
-  std::string version_id;             // "null" for versions made while versioning was not enabled.
+  std::string version_id;  // "null" for versions made while versioning was not enabled.
   bool is_latest = true;
   bool is_delete_marker = false;
   uint64_t size_bytes = 0;
-  std::string etag;                   // Without quotes: MD5 in hexadecimal, or MD5 of the parts' MD5s "-" part count.
+  std::string etag;  // No quotes: MD5 in hexadecimal, or MD5 of the parts' MD5s "-" part count.
   uint64_t modified_ns = 0;
   std::string owner;
   Metadata metadata;
   std::optional<Checksum> checksum;
-  uint32_t part_count = 0;            // > 0: came as a multipart upload.
+  uint32_t part_count = 0;  // > 0: came as a multipart upload.
 };
 
-// Conditions on the object that a call meets; an empty field asks nothing. ETags without quotes; "*" is any object.
+// Conditions on the object that a call meets; an empty field asks nothing. ETags without quotes;
+// "*" is any object.
 struct Conditions {
-  std::vector<std::string> if_match;
-  std::vector<std::string> if_none_match;
-  std::optional<uint64_t> if_modified_since_ns;
-  std::optional<uint64_t> if_unmodified_since_ns;
+  std::vector<std::string> if_match{};
+  std::vector<std::string> if_none_match{};
+  std::optional<uint64_t> if_modified_since_ns{};
+  std::optional<uint64_t> if_unmodified_since_ns{};
 };
 
 struct PutOptions {
-  Metadata metadata;
-  std::string owner;                                   // A user id.
-  Conditions conditions;                               // Checked in the transaction that makes the object visible.
-  std::optional<ChecksumAlgorithm> checksum_algorithm; // Besides MD5; stored with the object.
+  Metadata metadata{};
+  std::string owner{};      // A user id.
+  Conditions conditions{};  // Checked in the transaction that makes the object visible.
+  std::optional<ChecksumAlgorithm> checksum_algorithm{};  // Besides MD5; stored with the object.
 };
 
-// What the sender says the content is, known at the end of it. BadDigest when it is not so; nothing is stored then.
+// What the sender says the content is, known at the end of it. BadDigest when it is not so; nothing
+// is stored then.
 struct ContentClaims {
-  std::optional<std::string> md5;        // 16 raw bytes.
-  std::optional<std::string> checksum;   // Raw bytes in PutOptions::checksum_algorithm.
-  std::optional<std::string> sha256;     // 32 raw bytes: the payload hash of a signed request.
-  std::optional<uint64_t> size_bytes;
+  std::optional<std::string> md5{};       // 16 raw bytes.
+  std::optional<std::string> checksum{};  // Raw bytes in PutOptions::checksum_algorithm.
+  std::optional<std::string> sha256{};    // 32 raw bytes: the payload hash of a signed request.
+  std::optional<uint64_t> size_bytes{};
 };
 
 struct GetOptions {
-  std::string version_id;                // Empty: the latest.
-  Conditions conditions;
-  uint32_t part_number = 0;              // > 0: only that part of a multipart object.
+  std::string version_id{};  // Empty: the latest.
+  Conditions conditions{};
+  uint32_t part_number = 0;  // > 0: only that part of a multipart object.
 };
 
 struct DeleteResult {
   bool existed = false;
-  bool delete_marker = false;            // A marker was made, or the deleted version was one.
-  std::string version_id;                // Of the marker made or the version deleted; empty when versioning is off.
+  bool delete_marker = false;  // A marker was made, or the deleted version was one.
+  std::string version_id{};    // Of the marker made or the version deleted; empty: not versioned.
 };
 
 struct CopySource {
-  std::string bucket, key, version_id;
-  Conditions conditions;
+  std::string bucket{}, key{}, version_id{};
+  Conditions conditions{};
 };
 
 // ---- Listing
 
 struct ListOptions {
-  std::string prefix;
-  std::string delimiter;                 // Empty: none. Any string.
-  std::string start_after;               // Keys (and common prefixes) after this one.
-  std::string version_marker;            // ListVersions: with start_after as key, versions older than this one come next.
-  size_t max_keys = 1000;                // Objects and prefixes together, cut to 1000.
+  std::string prefix{};
+  std::string delimiter{};       // Empty: none. Any string.
+  std::string start_after{};     // Keys (and common prefixes) after this one.
+  std::string version_marker{};  // ListVersions: with start_after as key, versions older than this
+                                 // one come next.
+  size_t max_keys = 1000;        // Objects and prefixes together, cut to 1000.
 };
 
 struct ListPage {
-  std::vector<ObjectInfo> objects;       // Metadata left empty.
+  std::vector<ObjectInfo> objects;  // Of the metadata only storage_class is filled in.
   std::vector<std::string> common_prefixes;
   bool truncated = false;
-  std::string next_start_after;          // When truncated: ListOptions::start_after of the next page.
+  std::string next_start_after;  // When truncated: ListOptions::start_after of the next page.
   std::string next_version_marker;
 };
 
@@ -142,11 +151,11 @@ struct UploadInfo {
   uint64_t created_ns = 0;
   Metadata metadata;
   std::optional<ChecksumAlgorithm> checksum_algorithm;
-  bool full_object_checksum = false;     // CRCs may cover the whole object instead of being composite.
+  bool full_object_checksum = false;  // CRCs may cover the whole object instead of being composite.
 };
 
 struct PartInfo {
-  uint32_t part_number = 0;              // 1..10000
+  uint32_t part_number = 0;  // 1..10000
   uint64_t size_bytes = 0;
   std::string etag;
   uint64_t modified_ns = 0;
@@ -156,23 +165,24 @@ struct PartInfo {
 struct CompletedPart {
   uint32_t part_number = 0;
   std::string etag;
-  std::optional<std::string> checksum;   // Raw bytes; checked when given.
+  std::optional<std::string> checksum;  // Raw bytes; checked when given.
 };
 
 struct PartsPage {
   UploadInfo upload;
   std::vector<PartInfo> parts;
-  bool truncated = false;                // Then go on with part_number_marker = parts.back().part_number.
+  bool truncated = false;  // Then go on with part_number_marker = parts.back().part_number.
 };
 
 struct UploadsPage {
-  std::vector<UploadInfo> uploads;       // By key, then by time of creation.
+  std::vector<UploadInfo> uploads;  // By key, then by time of creation.
   std::vector<std::string> common_prefixes;
   bool truncated = false;
   std::string next_key_marker, next_upload_id_marker;
 };
 
-// Lengths and counts that S3 gives (Amazon S3 User Guide, "Multipart upload limits", "Object key naming").
+// Lengths and counts that S3 gives (Amazon S3 User Guide, "Multipart upload limits", "Object key
+// naming").
 struct ObjectLimits {
   static constexpr size_t kMaxKeyBytes = 1024;
   static constexpr size_t kMaxUserMetadataBytes = 2048;

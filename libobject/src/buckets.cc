@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Buckets. Every change inside a bucket reads its record, and deleting a bucket reads its ranges:
+// of a deletion and a change that race, one finds that the other came first.
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "names.h"
+#include "object_store.h"
+#include "range_cursor.h"
+#include "strata/base/status_macros.h"
+
+namespace strata::object {
+namespace {
+
+BucketInfo ToInfo(std::string_view name, const BucketRecord& record) {
+  return {.name = std::string(name),
+          .owner = record.owner,
+          .created_ns = record.created_ns,
+          .versioning = record.versioning};
+}
+
+absl::Status AddVersion(std::string_view value, bool is_head, BucketUsage* usage) {
+  const absl::StatusOr<ObjectRecord> record = DecodeObject(value);
+  if (!record.ok()) return FromStorage(record.status(), "decoding an object");
+  usage->object_count += is_head && !record->is_delete_marker;
+  usage->version_count += 1;
+  usage->logical_bytes += record->size_bytes;
+  usage->new_bytes += record->new_bytes;
+  usage->stored_bytes += record->stored_bytes;
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status ObjectStore::CreateBucket(std::string_view bucket, std::string_view owner) {
+  STRATA_RETURN_IF_ERROR(CheckBucketName(bucket));
+  STRATA_RETURN_IF_ERROR(CheckOwner(owner));
+  return Mutate(bucket, [&](Mutation& mutation) -> absl::Status {
+    STRATA_ASSIGN_OR_RETURN(
+        const std::optional<BucketRecord> old,
+        ReadRecord(mutation.txn(), mutation.space(), BucketKey(bucket), DecodeBucket));
+    if (old.has_value()) {
+      return MakeError(
+          old->owner == owner ? Reason::kBucketAlreadyOwnedByYou : Reason::kBucketAlreadyExists,
+          absl::StrFormat("there is a bucket '%s' already", bucket));
+    }
+    BucketRecord record;
+    while (record.id == 0) record.id = backing_.ids->Next64();
+    record.owner = owner;
+    record.created_ns = mutation.now_ns();
+    STRATA_RETURN_IF_ERROR(mutation.Put(BucketOfOwnerKey(owner, bucket), ""));
+    return mutation.Put(BucketKey(bucket), Encode(record));
+  });
+}
+
+absl::Status ObjectStore::DeleteBucket(std::string_view bucket) {
+  return Mutate(bucket, [&](Mutation& mutation) -> absl::Status {
+    kv::Transaction& txn = mutation.txn();
+    STRATA_ASSIGN_OR_RETURN(const BucketRecord record, RequireBucket(txn, bucket));
+    // A key with older versions has a current one: kOlder needs no look.
+    for (const Table table : {Table::kCurrent, Table::kUpload}) {
+      STRATA_ASSIGN_OR_RETURN(
+          const kv::Page page,
+          txn.List(mutation.space(), BucketRange(table, record.id), {.max_items = 1}));
+      if (!page.items.empty()) {
+        return MakeError(Reason::kBucketNotEmpty,
+                         absl::StrFormat("bucket '%s' still holds %s", bucket,
+                                         table == Table::kCurrent ? "objects or older versions"
+                                                                  : "multipart uploads"));
+      }
+    }
+    STRATA_RETURN_IF_ERROR(
+        txn.DeleteRange(mutation.space(), BucketRange(Table::kCompleted, record.id)));
+    STRATA_RETURN_IF_ERROR(mutation.Delete(BucketOfOwnerKey(record.owner, bucket)));
+    return mutation.Delete(BucketKey(bucket));
+  });
+}
+
+absl::StatusOr<BucketInfo> ObjectStore::GetBucket(std::string_view bucket) {
+  const std::unique_ptr<kv::Snapshot> snapshot = backing_.kv->NewSnapshot();
+  STRATA_ASSIGN_OR_RETURN(const BucketRecord record, RequireBucket(*snapshot, bucket));
+  return ToInfo(bucket, record);
+}
+
+absl::StatusOr<std::vector<BucketInfo>> ObjectStore::ListBuckets(std::string_view owner) {
+  std::vector<BucketInfo> buckets;
+  const std::unique_ptr<kv::Snapshot> snapshot = backing_.kv->NewSnapshot();
+  RangeCursor cursor(snapshot.get(), backing_.space,
+                     owner.empty() ? TableRange(Table::kBucket) : BucketOfOwnerRange(owner));
+  for (;; cursor.Advance()) {
+    STRATA_ASSIGN_OR_RETURN(const kv::KeyValue* item, cursor.Peek());
+    if (item == nullptr) return buckets;
+    const std::string name(NameInKey(item->key));
+    STRATA_ASSIGN_OR_RETURN(const BucketRecord record, RequireBucket(*snapshot, name));
+    buckets.push_back(ToInfo(name, record));
+  }
+}
+
+absl::Status ObjectStore::SetVersioning(std::string_view bucket, Versioning versioning) {
+  return Mutate(bucket, [&](Mutation& mutation) -> absl::Status {
+    STRATA_ASSIGN_OR_RETURN(BucketRecord record, RequireBucket(mutation.txn(), bucket));
+    if (record.versioning == versioning) return absl::OkStatus();
+    if (versioning == Versioning::kOff) {
+      return MakeError(Reason::kInvalidArgument,
+                       "versioning can be suspended, but not switched off again");
+    }
+    record.versioning = versioning;
+    return mutation.Put(BucketKey(bucket), Encode(record));
+  });
+}
+
+absl::StatusOr<BucketUsage> ObjectStore::GetBucketUsage(std::string_view bucket) {
+  STRATA_ASSIGN_OR_RETURN(const BucketRecord record,
+                          RequireBucket(*backing_.kv->NewSnapshot(), bucket));
+  BucketUsage usage;
+  for (const Table table : {Table::kCurrent, Table::kOlder}) {
+    // A page per snapshot: a long walk must not hold an old state.
+    kv::Range range = BucketRange(table, record.id);
+    for (bool more = true; more;) {
+      const absl::StatusOr<kv::Page> page =
+          backing_.kv->NewSnapshot()->List(backing_.space, range, {});
+      if (!page.ok()) return FromStorage(page.status(), "listing");
+      for (const kv::KeyValue& item : page->items) {
+        STRATA_RETURN_IF_ERROR(AddVersion(item.value, table == Table::kCurrent, &usage));
+      }
+      more = page->more;
+      if (more) range.begin = page->items.back().key + '\0';
+    }
+  }
+  return usage;
+}
+
+}  // namespace strata::object

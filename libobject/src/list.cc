@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Listing the current objects of a bucket: a walk over its current table, with a jump behind each
+// group.
+#include <utility>
+
+#include "listing.h"
+#include "object_store.h"
+#include "range_cursor.h"
+#include "strata/base/status_macros.h"
+
+namespace strata::object {
+namespace {
+
+ObjectInfo ListedInfo(std::string_view key, ObjectRecord record) {
+  Metadata listed;
+  listed.storage_class = std::move(record.metadata.storage_class);
+  record.metadata = std::move(listed);
+  return InfoOf(key, record, true);
+}
+
+}  // namespace
+
+absl::StatusOr<ListPage> ObjectStore::List(std::string_view bucket, const ListOptions& options) {
+  const std::unique_ptr<kv::Snapshot> snapshot = backing_.kv->NewSnapshot();
+  STRATA_ASSIGN_OR_RETURN(const BucketRecord in, RequireBucket(*snapshot, bucket));
+  const size_t limit = PageLimit(options);
+  ListPage page;
+  if (limit == 0) return page;
+
+  RangeCursor cursor(snapshot.get(), backing_.space,
+                     PrefixRangeIn(Table::kCurrent, in.id, options.prefix));
+  if (!options.start_after.empty()) {
+    cursor.SeekTo(BehindStart(Table::kCurrent, in.id, options));
+  }
+  std::string last;
+  for (size_t count = 0;; ++count) {
+    const kv::KeyValue* item;
+    absl::StatusOr<ObjectRecord> record;
+    for (;; cursor.Advance()) {
+      STRATA_ASSIGN_OR_RETURN(item, cursor.Peek());
+      if (item == nullptr) return page;
+      record = DecodeObject(item->value);
+      if (!record.ok()) return FromStorage(record.status(), "decoding an object");
+      if (!record->is_delete_marker) break;
+    }
+    if (count == limit) {
+      page.truncated = true;
+      page.next_start_after = std::move(last);
+      return page;
+    }
+    STRATA_ASSIGN_OR_RETURN(const ParsedObjectKey parsed, RequireObjectKey(item->key));
+    std::optional<std::string> group = GroupOf(parsed.key, options);
+    if (group.has_value()) {
+      cursor.SeekTo(BehindPrefix(Table::kCurrent, in.id, *group));
+      last = *group;
+      page.common_prefixes.push_back(*std::move(group));
+    } else {
+      cursor.Advance();
+      last = parsed.key;
+      page.objects.push_back(ListedInfo(parsed.key, *std::move(record)));
+    }
+  }
+}
+
+}  // namespace strata::object

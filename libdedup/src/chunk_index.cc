@@ -14,6 +14,7 @@ namespace {
 
 constexpr size_t kFilterKeysAtFirst = 65536;
 constexpr size_t kLoadPageItems = 10000;
+constexpr size_t kLoadPageBytes = 4u << 20;
 constexpr size_t kKeysPerMultiGet = 1024;
 
 }  // namespace
@@ -23,26 +24,37 @@ ChunkIndex::ChunkIndex(Options options)
       filter_(kFilterKeysAtFirst),
       cache_(options_.metadata_cache_bytes) {}
 
-absl::Status ChunkIndex::Load() {
+absl::Status ChunkIndex::ForEachEntry(const VisitEntry& visit) {
   const std::unique_ptr<kv::Snapshot> snapshot = options_.kv->NewSnapshot();
   kv::Range range;
   for (bool more = true; more;) {
-    STRATA_ASSIGN_OR_RETURN(kv::Page page,
-                            snapshot->List(options_.chunks, range,
-                                           {.max_items = kLoadPageItems, .max_bytes = 4u << 20}));
-    MutexLock lock(&mutex_);
+    STRATA_ASSIGN_OR_RETURN(
+        kv::Page page, snapshot->List(options_.chunks, range,
+                                      {.max_items = kLoadPageItems, .max_bytes = kLoadPageBytes}));
     for (const kv::KeyValue& item : page.items) {
       Fingerprint fingerprint;
       if (item.key.size() != fingerprint.bytes.size()) {
         return absl::DataLossError("dedup: the chunk index holds a key that is no fingerprint");
       }
       std::memcpy(fingerprint.bytes.data(), item.key.data(), item.key.size());
-      filter_.Add(fingerprint);
+      STRATA_ASSIGN_OR_RETURN(const ChunkPlace place, DecodeChunkPlace(item.value));
+      STRATA_RETURN_IF_ERROR(visit(fingerprint, place));
     }
     more = page.more;
     if (more) range.begin = page.items.back().key + '\0';
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<uint64_t> ChunkIndex::Load() {
+  uint64_t count = 0;
+  STRATA_RETURN_IF_ERROR(ForEachEntry([&](const Fingerprint& fingerprint, const ChunkPlace&) {
+    MutexLock lock(&mutex_);
+    filter_.Add(fingerprint);
+    ++count;
+    return absl::OkStatus();
+  }));
+  return count;
 }
 
 bool ChunkIndex::FindInMemory(const Fingerprint& fingerprint, bool usable_only, PinSet* pins,
@@ -81,7 +93,7 @@ void ChunkIndex::LoadTable(uint64_t container_id) {
   const absl::StatusOr<ContainerContents> contents = options_.load_contents(container_id);
   if (contents.ok()) {
     MutexLock lock(&mutex_);
-    cache_.Insert(container_id, *contents);
+    if (options_.table->Contains(container_id)) cache_.Insert(container_id, *contents);
   } else if (absl::IsDataLoss(contents.status())) {
     // Unless it was emptied and freed meanwhile, which makes this harmless.
     options_.table->MarkDamaged(container_id, std::string(contents.status().message()));
@@ -120,9 +132,8 @@ absl::StatusOr<FoundChunk> ChunkIndex::Find(const Fingerprint& fingerprint) {
     {
       MutexLock lock(&mutex_);
       std::optional<FoundChunk> found;
-      if (FindInMemory(fingerprint, /*usable_only=*/false, nullptr, &found) && found.has_value()) {
-        return *found;
-      }
+      FindInMemory(fingerprint, /*usable_only=*/false, nullptr, &found);
+      if (found.has_value() && options_.table->Contains(found->place.container_id)) return *found;
     }
     STRATA_ASSIGN_OR_RETURN(const std::optional<ChunkPlace> place, FindInKv(fingerprint));
     if (place.has_value()) {
@@ -141,7 +152,7 @@ void ChunkIndex::AddUnsealed(uint64_t container_id, const RegionExtent& region,
                              std::span<const Fingerprint> chunks, uint64_t log_position) {
   MutexLock lock(&mutex_);
   for (size_t i = 0; i < chunks.size(); ++i) {
-    filter_.Add(chunks[i]);
+    if (!filter_.MayContain(chunks[i])) filter_.Add(chunks[i]);
     unsealed_[chunks[i]] = {
         {container_id, region.offset_units, region.size_units, static_cast<uint16_t>(i)},
         log_position};
@@ -181,6 +192,7 @@ absl::Status ChunkIndex::CommitSealed(uint64_t container_id, const ContainerReco
   MutexLock lock(&mutex_);
   cache_.Insert(container_id, contents);
   for (const Fingerprint& fingerprint : contents.chunks) {
+    if (!filter_.MayContain(fingerprint)) filter_.Add(fingerprint);
     const auto unsealed = unsealed_.find(fingerprint);
     if (unsealed != unsealed_.end() && unsealed->second.place.container_id == container_id) {
       unsealed_.erase(unsealed);
@@ -189,9 +201,9 @@ absl::Status ChunkIndex::CommitSealed(uint64_t container_id, const ContainerReco
   return absl::OkStatus();
 }
 
-absl::Status ChunkIndex::RemoveContainer(uint64_t container_id, const ContainerContents& contents) {
-  MutexLock writes(&kv_writes_);
-  kv::WriteBatch batch;
+absl::StatusOr<std::vector<bool>> ChunkIndex::EntriesOf(uint64_t container_id,
+                                                        const ContainerContents& contents) {
+  std::vector<bool> here(contents.chunks.size());
   const std::unique_ptr<kv::Snapshot> snapshot = options_.kv->NewSnapshot();
   for (size_t first = 0; first < contents.chunks.size(); first += kKeysPerMultiGet) {
     const size_t end = std::min(first + kKeysPerMultiGet, contents.chunks.size());
@@ -202,26 +214,52 @@ absl::Status ChunkIndex::RemoveContainer(uint64_t container_id, const ContainerC
     for (size_t i = 0; i < keys.size(); ++i) {
       if (!values[i].has_value()) continue;
       STRATA_ASSIGN_OR_RETURN(const ChunkPlace place, DecodeChunkPlace(*values[i]));
-      if (place.container_id != container_id) continue;
-      batch.Delete(options_.chunks, keys[i]);
-      STRATA_RETURN_IF_ERROR(WriteIfFull(&batch, kv::Durability::kAsync));
+      here[first + i] = place.container_id == container_id;
     }
+  }
+  return here;
+}
+
+absl::StatusOr<std::vector<bool>> ChunkIndex::LeadsHere(uint64_t container_id,
+                                                        const ContainerContents& contents) {
+  STRATA_ASSIGN_OR_RETURN(std::vector<bool> here, EntriesOf(container_id, contents));
+  // What was stored anew meanwhile is not in the kv store yet.
+  MutexLock lock(&mutex_);
+  for (size_t i = 0; i < here.size(); ++i) {
+    if (unsealed_.contains(contents.chunks[i])) here[i] = false;
+  }
+  return here;
+}
+
+absl::Status ChunkIndex::RemoveContainer(uint64_t container_id, const ContainerContents& contents) {
+  MutexLock writes(&kv_writes_);
+  STRATA_ASSIGN_OR_RETURN(const std::vector<bool> in_kv, EntriesOf(container_id, contents));
+  kv::WriteBatch batch;
+  for (size_t i = 0; i < contents.chunks.size(); ++i) {
+    if (!in_kv[i]) continue;
+    batch.Delete(options_.chunks, ChunkKey(contents.chunks[i]));
+    STRATA_RETURN_IF_ERROR(WriteIfFull(&batch, kv::Durability::kAsync));
   }
   batch.Delete(options_.containers, ContainerKey(container_id));
   STRATA_RETURN_IF_ERROR(options_.kv->Write(batch, kv::Durability::kSync));
+  options_.table->Remove(container_id);
   {
     MutexLock lock(&mutex_);
     cache_.Remove(container_id);
   }
-  options_.table->Remove(container_id);
   removals_.fetch_add(1);
   return absl::OkStatus();
 }
 
-absl::Status ChunkIndex::Clear() {
+absl::Status ChunkIndex::Sweep(const KeepEntry& keep) {
   MutexLock writes(&kv_writes_);
   kv::WriteBatch batch;
-  batch.DeleteRange(options_.chunks, {});
+  STRATA_RETURN_IF_ERROR(
+      ForEachEntry([&](const Fingerprint& fingerprint, const ChunkPlace& place) -> absl::Status {
+        if (keep(fingerprint, place)) return absl::OkStatus();
+        batch.Delete(options_.chunks, ChunkKey(fingerprint));
+        return WriteIfFull(&batch, kv::Durability::kAsync);
+      }));
   return options_.kv->Write(batch, kv::Durability::kSync);
 }
 

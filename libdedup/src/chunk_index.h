@@ -47,8 +47,8 @@ class ChunkIndex final {
   };
   explicit ChunkIndex(Options options);
 
-  // Fills the summary filter from the kv store.
-  absl::Status Load();
+  // Fills the summary filter from the kv store. Returns how many chunks that has.
+  absl::StatusOr<uint64_t> Load();
 
   // For writers: found[i] is where fingerprints[i] lies, if it does, in a container that may be
   // relied on and that `pins` then holds.
@@ -70,8 +70,13 @@ class ChunkIndex final {
   // Takes a container out whose live chunks were copied elsewhere: one durable batch.
   absl::Status RemoveContainer(uint64_t container_id, const ContainerContents& contents);
 
-  // Deletes every entry of the kv store's; unsealed chunks stay known.
-  absl::Status Clear();
+  // For each chunk of a sealed container, whether the index leads here and not to another copy.
+  absl::StatusOr<std::vector<bool>> LeadsHere(uint64_t container_id,
+                                              const ContainerContents& contents);
+
+  // Deletes the kv store's entries for which `keep` is false.
+  using KeepEntry = std::function<bool(const Fingerprint& fingerprint, const ChunkPlace& place)>;
+  absl::Status Sweep(const KeepEntry& keep);
 
   uint64_t kv_reads() const { return kv_reads_.load(std::memory_order_relaxed); }
   size_t memory_bytes() const;
@@ -80,6 +85,12 @@ class ChunkIndex final {
   // Answers without the kv store. False: only the kv store knows.
   bool FindInMemory(const Fingerprint& fingerprint, bool usable_only, PinSet* pins,
                     std::optional<FoundChunk>* found) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // For each chunk, whether its entry in the kv store points into the container.
+  absl::StatusOr<std::vector<bool>> EntriesOf(uint64_t container_id,
+                                              const ContainerContents& contents);
+  using VisitEntry =
+      std::function<absl::Status(const Fingerprint& fingerprint, const ChunkPlace& place)>;
+  absl::Status ForEachEntry(const VisitEntry& visit);
   absl::StatusOr<std::optional<ChunkPlace>> FindInKv(const Fingerprint& fingerprint);
   // Brings the container's table into the cache. A footer that cannot be read makes the container
   // damaged.

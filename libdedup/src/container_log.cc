@@ -367,6 +367,21 @@ void ContainerLog::Resume(const ContainerScan& scan) {
   open_ = std::move(open);
 }
 
+uint64_t ContainerLog::position() {
+  MutexLock lock(&mutex_);
+  return appended_;
+}
+
+std::vector<ContainerLog::UnsealedContainer> ContainerLog::ListUnsealed() {
+  MutexLock lock(&mutex_);
+  std::vector<UnsealedContainer> list;
+  for (const SealedContainer& sealed : sealed_) {
+    list.push_back({sealed.id, sealed.record.slot, sealed.contents});
+  }
+  if (open_.has_value()) list.push_back({open_->header.id, open_->header.slot, open_->contents});
+  return list;
+}
+
 ContainerLog::Unsealed ContainerLog::unsealed() {
   Unsealed sum;
   const auto add = [&sum](const ContainerContents& contents, uint64_t device_bytes) {

@@ -60,6 +60,9 @@ class ContainerLog final {
   // Everything appended up to `position` is on stable media when this returns.
   absl::Status WaitDurable(uint64_t position);
 
+  // For WaitDurable(): everything appended so far.
+  uint64_t position();
+
   // Closes the open container, durably, and enters it into the index.
   absl::Status Seal();
 
@@ -76,6 +79,14 @@ class ContainerLog final {
     uint64_t device_bytes = 0;
   };
   Unsealed unsealed();
+
+  // The same, in detail, for those who read it from the device. WaitDurable(position()) first.
+  struct UnsealedContainer {
+    uint64_t id = 0;
+    uint32_t slot = 0;
+    ContainerContents contents;
+  };
+  std::vector<UnsealedContainer> ListUnsealed();
 
  private:
   struct OpenContainer {

@@ -58,6 +58,11 @@ void ContainerTable::MarkDamaged(uint64_t id, std::string_view damage) {
   if (found != containers_.end() && found->second.damage.empty()) found->second.damage = damage;
 }
 
+bool ContainerTable::Contains(uint64_t id) const {
+  MutexLock lock(&mutex_);
+  return containers_.contains(id);
+}
+
 std::optional<ContainerInfo> ContainerTable::Find(uint64_t id) const {
   MutexLock lock(&mutex_);
   const auto found = containers_.find(id);

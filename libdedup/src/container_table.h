@@ -52,6 +52,7 @@ class ContainerTable final {
   void Remove(uint64_t id);  // Keeps the slot.
   void MarkDamaged(uint64_t id, std::string_view damage);
 
+  bool Contains(uint64_t id) const;
   std::optional<ContainerInfo> Find(uint64_t id) const;
   std::vector<std::pair<uint64_t, ContainerInfo>> List() const;  // In order of id.
 

@@ -1,18 +1,294 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Mark and sweep, beside readers and writers. Mark: from a snapshot of the stream records (and the
+// streams that are open) to the fingerprints they need. Sweep: containers with little left alive
+// are condemned unless somebody pinned them, what lives in them is appended to the log anew, and
+// only when that is durable are they taken out of the index and their slots freed. A crash at any
+// point leaves copies that the next run finds superfluous, and nothing else.
+#include <algorithm>
+#include <chrono>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_format.h"
+#include "region_builder.h"
 #include "store_core.h"
+#include "strata/base/clock.h"
+#include "strata/base/status_macros.h"
+#include "stream_walk.h"
 
 namespace strata::dedup {
+namespace {
 
-absl::StatusOr<GarbageReport> CollectGarbage(StoreCore*, const GarbageOptions&) {
-  return absl::UnimplementedError("dedup: garbage collection");
-}
+constexpr size_t kContainersPerBatch = 8;
 
-absl::StatusOr<VerifyReport> VerifyStore(StoreCore*, const VerifyOptions&) {
-  return absl::UnimplementedError("dedup: verification");
-}
+// Eight bytes of each fingerprint that is needed. That two share them keeps a chunk too long, never
+// too short.
+class LiveSet final {
+ public:
+  void Add(const Fingerprint& fingerprint) {
+    hashes_.push_back(FingerprintHash()(fingerprint));
+    if (hashes_.size() >= next_compaction_) Compact();
+  }
+  void Compact() {
+    std::sort(hashes_.begin(), hashes_.end());
+    hashes_.erase(std::unique(hashes_.begin(), hashes_.end()), hashes_.end());
+    next_compaction_ = std::max(hashes_.size() * 2, kLeastCompaction);
+  }
+  // REQUIRES: compact.
+  bool Contains(const Fingerprint& fingerprint) const {
+    return std::binary_search(hashes_.begin(), hashes_.end(), FingerprintHash()(fingerprint));
+  }
 
-absl::Status RebuildChunkIndex(StoreCore*, const ProgressCallback&) {
-  return absl::UnimplementedError("dedup: rebuilding the index");
+ private:
+  static constexpr size_t kLeastCompaction = 1u << 16;
+  std::vector<uint64_t> hashes_;
+  size_t next_compaction_ = kLeastCompaction;
+};
+
+// Sleeps as much as keeps the bytes per second under the limit.
+class Pacer final {
+ public:
+  explicit Pacer(uint64_t bytes_per_second) : bytes_per_second_(bytes_per_second) {}
+  void Spend(uint64_t bytes) {
+    if (bytes_per_second_ == 0) return;
+    spent_bytes_ += bytes;
+    const double due_ns =
+        static_cast<double>(spent_bytes_) * 1e9 / static_cast<double>(bytes_per_second_);
+    const double ahead_ns =
+        due_ns - static_cast<double>(SystemClock().MonotonicNanos() - begin_ns_);
+    if (ahead_ns > 0)
+      std::this_thread::sleep_for(std::chrono::nanoseconds(static_cast<int64_t>(ahead_ns)));
+  }
+
+ private:
+  const uint64_t bytes_per_second_;
+  const int64_t begin_ns_ = SystemClock().MonotonicNanos();
+  uint64_t spent_bytes_ = 0;
+};
+
+class Collection final {
+ public:
+  Collection(StoreCore* core, const GarbageOptions& options)
+      : core_(core),
+        options_(options),
+        pacer_(options.max_bytes_per_second),
+        data_(core, RegionKind::kData, &own_pins_, /*may_use_reserve=*/true),
+        nodes_(core, RegionKind::kRecipes, &own_pins_, /*may_use_reserve=*/true) {}
+
+  absl::StatusOr<GarbageReport> Run() {
+    core_->table->BeginCollection();
+    const absl::Cleanup end = [this] { core_->table->EndCollection(); };
+    for (const auto& [id, info] : core_->table->List()) {
+      if (info.record.sealed && info.usable()) sealed_.emplace_back(id, info.record);
+    }
+    STRATA_RETURN_IF_ERROR(Mark());
+    STRATA_RETURN_IF_ERROR(Examine());
+    STRATA_RETURN_IF_ERROR(Sweep());
+    STRATA_RETURN_IF_ERROR(Report("sweep", candidates_.size(), candidates_.size()));
+    report_.live_bytes_copied = data_.stored_bytes() + nodes_.stored_bytes();
+    const uint64_t freed = report_.containers_freed * uint64_t{core_->superblock.container_bytes};
+    report_.freed_bytes = freed - std::min(freed, report_.live_bytes_copied);
+    return report_;
+  }
+
+ private:
+  struct Candidate {
+    uint64_t id = 0;
+    ContainerRecord record;
+    size_t live_chunks = 0;
+    ContainerContents contents;  // While it is being emptied.
+  };
+
+  absl::Status Report(std::string_view phase, uint64_t done, uint64_t total) {
+    if (options_.progress == nullptr || options_.progress({phase, done, total}))
+      return absl::OkStatus();
+    return absl::CancelledError("dedup: garbage collection was cancelled");
+  }
+
+  absl::Status Mark() {
+    std::unique_ptr<kv::Snapshot> snapshot;
+    std::vector<RecipeNode> open_roots;
+    {
+      MutexLock lock(&core_->roots_mutex);
+      snapshot = core_->options.kv->NewSnapshot();
+      for (const StreamRecord* record : core_->open_streams) open_roots.push_back(record->root);
+    }
+    for (const RecipeNode& root : open_roots) STRATA_RETURN_IF_ERROR(MarkNode(root));
+    STRATA_RETURN_IF_ERROR(ForEachStream(
+        *core_, *snapshot, [this](const StreamId& id, const StreamRecord& record) -> absl::Status {
+          if (absl::Status status = MarkNode(record.root); !status.ok()) {
+            return absl::Status(
+                status.code(),
+                absl::StrFormat("dedup: nothing is collected while the recipe of stream %s cannot "
+                                "be read; delete the stream: %s",
+                                id.ToHex(), std::string(status.message())));
+          }
+          return Report("mark", ++report_.streams_marked, core_->counters.stream_count);
+        }));
+    live_.Compact();
+    return absl::OkStatus();
+  }
+
+  absl::Status MarkNode(const RecipeNode& node) {
+    for (const RecipeEntry& entry : node.entries) {
+      live_.Add(entry.fingerprint);
+      if (node.level == 0 || !marked_nodes_.insert(entry.fingerprint).second) continue;
+      STRATA_ASSIGN_OR_RETURN(
+          const RecipeNode child,
+          ReadRecipeNode(*core_->reader, entry, static_cast<uint8_t>(node.level - 1)));
+      pacer_.Spend(entry.chunk_bytes);
+      STRATA_RETURN_IF_ERROR(MarkNode(child));
+    }
+    return absl::OkStatus();
+  }
+
+  // Finds the containers with little alive in them, the emptiest first: freeing them makes room for
+  // copies.
+  absl::Status Examine() {
+    for (const auto& [id, record] : sealed_) {
+      const absl::StatusOr<ContainerContents> contents = core_->reader->ReadFooter(id, record);
+      if (absl::IsDataLoss(contents.status())) {
+        core_->reader->CountCorruption();
+        core_->table->MarkDamaged(id, std::string(contents.status().message()));
+        continue;
+      }
+      STRATA_RETURN_IF_ERROR(contents.status());
+      pacer_.Spend(record.footer_bytes);
+      const size_t live = static_cast<size_t>(
+          std::count_if(contents->chunks.begin(), contents->chunks.end(),
+                        [this](const Fingerprint& chunk) { return live_.Contains(chunk); }));
+      const double share = static_cast<double>(live) /
+                           static_cast<double>(std::max<size_t>(contents->chunks.size(), 1));
+      if (live == 0 || share < options_.rewrite_below_live_ratio) {
+        candidates_.push_back({id, record, live, {}});
+      }
+      STRATA_RETURN_IF_ERROR(Report("examine", ++report_.containers_examined, sealed_.size()));
+    }
+    std::stable_sort(
+        candidates_.begin(), candidates_.end(),
+        [](const Candidate& a, const Candidate& b) { return a.live_chunks < b.live_chunks; });
+    return absl::OkStatus();
+  }
+
+  absl::Status Sweep() {
+    std::vector<Candidate> batch;
+    for (size_t i = 0; i < candidates_.size(); ++i) {
+      Candidate& candidate = candidates_[i];
+      if (core_->table->Condemn({candidate.id}).empty()) continue;
+      absl::Status status = Empty(&candidate);
+      if (absl::IsDataLoss(status)) {
+        // The reader marked it as damaged, which keeps it from being freed now and later.
+        Log(core_->options.log, LogLevel::kWarning, std::string(status.message()));
+        continue;
+      }
+      if (absl::IsResourceExhausted(status) && report_.containers_freed > 0) {
+        // No room for more copies. What was not freed yet is as it was, and some of it stored
+        // twice.
+        return absl::OkStatus();
+      }
+      STRATA_RETURN_IF_ERROR(status);
+      batch.push_back(std::move(candidate));
+      if (batch.size() >= kContainersPerBatch || core_->table->free_slots() <= kReservedSlots) {
+        STRATA_RETURN_IF_ERROR(Free(&batch));
+      }
+      STRATA_RETURN_IF_ERROR(Report("sweep", i + 1, candidates_.size()));
+    }
+    return Free(&batch);
+  }
+
+  // Appends what lives in the container to the log.
+  absl::Status Empty(Candidate* candidate) {
+    STRATA_ASSIGN_OR_RETURN(candidate->contents,
+                            core_->reader->ReadFooter(candidate->id, candidate->record));
+    const ContainerContents& contents = candidate->contents;
+    if (candidate->live_chunks == 0) return absl::OkStatus();
+    STRATA_ASSIGN_OR_RETURN(const std::vector<bool> here,
+                            core_->index->LeadsHere(candidate->id, contents));
+    ReadAhead ahead;
+    size_t chunk = 0;
+    for (const RegionExtent& extent : contents.regions) {
+      std::shared_ptr<const LoadedRegion> region;
+      for (uint32_t i = 0; i < extent.chunk_count; ++i, ++chunk) {
+        const Fingerprint& fingerprint = contents.chunks[chunk];
+        if (!here[chunk] || !live_.Contains(fingerprint)) continue;
+        if (region == nullptr) {
+          const ChunkPlace place{candidate->id, extent.offset_units, extent.size_units, 0};
+          STRATA_ASSIGN_OR_RETURN(region, core_->reader->ReadRegion(place, &ahead));
+          pacer_.Spend(uint64_t{extent.size_units} * kUnitBytes);
+        }
+        STRATA_RETURN_IF_ERROR(Copy(extent.kind, fingerprint, *region, i));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Copy(RegionKind kind, const Fingerprint& fingerprint, const LoadedRegion& region,
+                    size_t ordinal) {
+    if (ordinal >= region.table.size() || region.table[ordinal].fingerprint != fingerprint) {
+      return absl::DataLossError("dedup: footer and region of a container do not agree");
+    }
+    RegionBuilder& builder = kind == RegionKind::kRecipes ? nodes_ : data_;
+    if (builder.Holds(fingerprint)) return absl::OkStatus();
+    const uint64_t before = builder.stored_bytes();
+    STRATA_RETURN_IF_ERROR(builder.Add(fingerprint, region.chunk(ordinal)));
+    pacer_.Spend(builder.stored_bytes() - before);
+    return absl::OkStatus();
+  }
+
+  // Gives the emptied containers' slots back.
+  absl::Status Free(std::vector<Candidate>* batch) {
+    if (batch->empty()) return absl::OkStatus();
+    STRATA_RETURN_IF_ERROR(data_.Flush());
+    STRATA_RETURN_IF_ERROR(nodes_.Flush());
+    // Also what others wrote anew, which is why it was not copied.
+    STRATA_RETURN_IF_ERROR(core_->log->WaitDurable(core_->log->position()));
+    for (const Candidate& candidate : *batch) {
+      STRATA_RETURN_IF_ERROR(core_->index->RemoveContainer(candidate.id, candidate.contents));
+      const uint32_t container_bytes = core_->superblock.container_bytes;
+      const absl::Status erased =
+          core_->io->Erase(SlotOffset(candidate.record.slot, container_bytes), container_bytes);
+      if (!erased.ok()) {
+        Log(core_->options.log, LogLevel::kWarning,
+            absl::StrFormat("dedup: slot %d was freed but not erased: %s", candidate.record.slot,
+                            std::string(erased.message())));
+      }
+      core_->table->ReleaseSlot(candidate.record.slot);
+      ++report_.containers_freed;
+    }
+    batch->clear();
+    return absl::OkStatus();
+  }
+
+  StoreCore* const core_;
+  const GarbageOptions& options_;
+  Pacer pacer_;
+  GarbageReport report_;
+  std::vector<std::pair<uint64_t, ContainerRecord>> sealed_;
+  LiveSet live_;
+  absl::flat_hash_set<Fingerprint, FingerprintHash> marked_nodes_;
+  std::vector<Candidate> candidates_;
+  PinSet own_pins_;  // Of containers younger than the collection, which it leaves alone.
+  RegionBuilder data_;
+  RegionBuilder nodes_;
+};
+
+}  // namespace
+
+absl::StatusOr<GarbageReport> CollectGarbage(StoreCore* core, const GarbageOptions& options) {
+  if (options.rewrite_below_live_ratio < 0 || options.rewrite_below_live_ratio > 1) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "dedup: rewrite_below_live_ratio is %g, must be 0..1", options.rewrite_below_live_ratio));
+  }
+  if (core->reorganizing.exchange(true)) {
+    return absl::FailedPreconditionError(
+        "dedup: garbage collection or a rebuild is running already");
+  }
+  const absl::Cleanup done = [core] { core->reorganizing = false; };
+  return Collection(core, options).Run();
 }
 
 }  // namespace strata::dedup

@@ -51,8 +51,7 @@ class RecipeReader final : public Reader {
   // The rest of the chunk that covers `offset`.
   absl::StatusOr<std::span<const std::byte>> BytesAt(uint64_t offset) {
     if (offset < chunk_begin_ || offset - chunk_begin_ >= chunk_.bytes.size()) {
-      uint64_t lost_end = 0;
-      STRATA_ASSIGN_OR_RETURN(const StreamWalk::Position position, walk_.Find(offset, &lost_end));
+      STRATA_ASSIGN_OR_RETURN(const StreamWalk::Position position, walk_.Find(offset));
       chunk_ = {};
       STRATA_ASSIGN_OR_RETURN(chunk_, core_->reader->Read(position.chunk.fingerprint,
                                                           position.chunk.chunk_bytes, &ahead_));

@@ -75,12 +75,14 @@ class Opener final {
     STRATA_RETURN_IF_ERROR(BeginGeneration());
     STRATA_RETURN_IF_ERROR(LoadContainers());
     STRATA_RETURN_IF_ERROR(MakeParts());
-    STRATA_RETURN_IF_ERROR(core_->index->Load());
+    STRATA_ASSIGN_OR_RETURN(const uint64_t indexed_chunks, core_->index->Load());
     STRATA_RETURN_IF_ERROR(RecoverOpenContainers());
     STRATA_RETURN_IF_ERROR(CountStreams());
-    if (core_->store_record.state == StoreRecord::State::kRebuilding) {
+    const bool incomplete = core_->store_record.state == StoreRecord::State::kRebuilding;
+    if (incomplete || (indexed_chunks == 0 && AnySealedChunks())) {
       Log(core_->options.log, LogLevel::kWarning,
-          "dedup: rebuilding the index, which an earlier rebuild left incomplete");
+          absl::StrFormat("dedup: rebuilding the chunk index: %s",
+                          incomplete ? "an earlier rebuild was cut short" : "it is empty"));
       STRATA_RETURN_IF_ERROR(RebuildChunkIndex(core_.get(), nullptr));
     }
     return std::move(core_);
@@ -112,7 +114,8 @@ class Opener final {
           core_->options.device->name(), core_->options.name));
     }
     STRATA_ASSIGN_OR_RETURN(core_->store_record, DecodeStoreRecord(*value));
-    if (core_->store_record.state == StoreRecord::State::kCreating) return FinishCreating();
+    const bool ours = !superblock.ok() || superblock->uuid == core_->store_record.uuid;
+    if (core_->store_record.state == StoreRecord::State::kCreating && ours) return FinishCreating();
     if (absl::IsNotFound(superblock.status())) {
       return absl::FailedPreconditionError(absl::StrFormat(
           "dedup: the kv store (name '%s') belongs to a store, but %s is empty; they do not belong "
@@ -212,10 +215,13 @@ class Opener final {
     return CheckChunksFit(superblock.chunker, superblock.container_bytes);
   }
 
-  absl::Status WriteStoreRecord() {
-    kv::WriteBatch batch;
-    batch.Put(core_->containers, kStoreKey, EncodeStoreRecord(core_->store_record));
-    return core_->options.kv->Write(batch, kv::Durability::kSync);
+  absl::Status WriteStoreRecord() { return dedup::WriteStoreRecord(*core_); }
+
+  bool AnySealedChunks() const {
+    const auto containers = core_->table->List();
+    return std::any_of(containers.begin(), containers.end(), [](const auto& container) {
+      return container.second.record.sealed && container.second.record.chunk_count > 0;
+    });
   }
 
   absl::Status BeginGeneration() {
@@ -340,6 +346,12 @@ class Opener final {
 };
 
 }  // namespace
+
+absl::Status WriteStoreRecord(StoreCore& core) {
+  kv::WriteBatch batch;
+  batch.Put(core.containers, kStoreKey, EncodeStoreRecord(core.store_record));
+  return core.options.kv->Write(batch, kv::Durability::kSync);
+}
 
 absl::StatusOr<std::unique_ptr<StoreCore>> OpenStoreCore(const StoreOptions& options) {
   return Opener(options).Open();

@@ -22,11 +22,13 @@ absl::Status RegionBuilder::Flush() {
   // Recipes are fingerprints: they do not compress.
   const Compression method =
       kind_ == RegionKind::kRecipes ? Compression::kNone : core_->options.compression;
-  EncodedRegion region = EncodeRegion(kind_, std::exchange(table_, {}), raw_, method,
-                                      core_->options.compression_level, *core_->codec);
+  EncodedRegion region =
+      EncodeRegion(kind_, table_, raw_, method, core_->options.compression_level, *core_->codec);
+  // Where this fails everything is still here, and nobody takes the chunks for written.
+  STRATA_ASSIGN_OR_RETURN(log_position_, core_->log->Append(&region, pins_, may_use_reserve_));
+  table_.clear();
   raw_.clear();
   fingerprints_.clear();
-  STRATA_ASSIGN_OR_RETURN(log_position_, core_->log->Append(&region, pins_, may_use_reserve_));
   stored_bytes_ += region.bytes.size();
   return absl::OkStatus();
 }

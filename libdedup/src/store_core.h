@@ -63,7 +63,7 @@ struct StoreCore {
   Mutex roots_mutex;
   absl::flat_hash_set<const StreamRecord*> open_streams ABSL_GUARDED_BY(roots_mutex);
 
-  std::atomic<bool> collecting{false};
+  std::atomic<bool> reorganizing{false};  // Garbage collection or a rebuild runs: one at a time.
 };
 
 std::string StreamKey(const StreamId& id);
@@ -75,6 +75,7 @@ using StreamVisitor = std::function<absl::Status(const StreamId& id, const Strea
 absl::Status ForEachStream(StoreCore& core, kv::Reader& reader, const StreamVisitor& visit);
 
 // Opens or makes a store and recovers it. recovery.cc.
+absl::Status WriteStoreRecord(StoreCore& core);  // As core.store_record says, durably.
 absl::StatusOr<std::unique_ptr<StoreCore>> OpenStoreCore(const StoreOptions& options);
 
 // writer.cc

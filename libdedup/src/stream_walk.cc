@@ -9,6 +9,19 @@
 
 namespace strata::dedup {
 
+absl::StatusOr<RecipeNode> ReadRecipeNode(ChunkReader& reader, const RecipeEntry& entry,
+                                          uint8_t level) {
+  STRATA_ASSIGN_OR_RETURN(const ChunkBytes chunk,
+                          reader.Read(entry.fingerprint, entry.chunk_bytes, /*ahead=*/nullptr));
+  STRATA_ASSIGN_OR_RETURN(RecipeNode node, DecodeRecipeNode(chunk.bytes));
+  uint64_t covered = 0;
+  for (const RecipeEntry& child : node.entries) covered += child.covered_bytes;
+  if (node.level != level || covered != entry.covered_bytes) {
+    return absl::DataLossError("dedup: a recipe does not cover what it should");
+  }
+  return node;
+}
+
 StreamWalk::Loaded StreamWalk::Load(RecipeNode node, uint64_t begin_bytes) {
   Loaded loaded{std::move(node), {}};
   loaded.begins.reserve(loaded.node.entries.size() + 1);
@@ -19,19 +32,7 @@ StreamWalk::Loaded StreamWalk::Load(RecipeNode node, uint64_t begin_bytes) {
   return loaded;
 }
 
-absl::StatusOr<RecipeNode> StreamWalk::ReadNode(const RecipeEntry& entry, uint8_t level) {
-  STRATA_ASSIGN_OR_RETURN(const ChunkBytes chunk,
-                          reader_->Read(entry.fingerprint, entry.chunk_bytes, /*ahead=*/nullptr));
-  STRATA_ASSIGN_OR_RETURN(RecipeNode node, DecodeRecipeNode(chunk.bytes));
-  uint64_t covered = 0;
-  for (const RecipeEntry& child : node.entries) covered += child.covered_bytes;
-  if (node.level != level || covered != entry.covered_bytes) {
-    return absl::DataLossError("dedup: a recipe does not cover what it should");
-  }
-  return node;
-}
-
-absl::StatusOr<StreamWalk::Position> StreamWalk::Find(uint64_t offset_bytes, uint64_t* lost_end) {
+absl::StatusOr<StreamWalk::Position> StreamWalk::Find(uint64_t offset_bytes) {
   STRATA_CHECK(offset_bytes < record_->size_bytes, "an offset within the stream");
   if (path_.empty()) path_.push_back(Load(record_->root, 0));
   for (size_t depth = 0;; ++depth) {
@@ -44,9 +45,9 @@ absl::StatusOr<StreamWalk::Position> StreamWalk::Find(uint64_t offset_bytes, uin
     if (here.node.level == 0) return Position{entry, begin};
     if (depth + 1 < path_.size() && path_[depth + 1].Covers(offset_bytes)) continue;
     path_.resize(depth + 1);
-    *lost_end = begin + entry.covered_bytes;
-    STRATA_ASSIGN_OR_RETURN(RecipeNode node,
-                            ReadNode(entry, static_cast<uint8_t>(path_[depth].node.level - 1)));
+    STRATA_ASSIGN_OR_RETURN(
+        RecipeNode node,
+        ReadRecipeNode(*reader_, entry, static_cast<uint8_t>(path_[depth].node.level - 1)));
     path_.push_back(Load(std::move(node), begin));
   }
 }

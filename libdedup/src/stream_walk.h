@@ -16,6 +16,10 @@
 
 namespace strata::dedup {
 
+// The node that `entry` names. DataLoss: it is lost, or is not what it should be.
+absl::StatusOr<RecipeNode> ReadRecipeNode(ChunkReader& reader, const RecipeEntry& entry,
+                                          uint8_t level);
+
 class StreamWalk final {
  public:
   // `record` outlives the walk.
@@ -27,8 +31,8 @@ class StreamWalk final {
   };
 
   // The chunk that covers `offset_bytes`. REQUIRES: offset_bytes < size of the stream. DataLoss: a
-  // node is lost; *lost_end is where the stream's next intact node begins.
-  absl::StatusOr<Position> Find(uint64_t offset_bytes, uint64_t* lost_end);
+  // node on the way is lost.
+  absl::StatusOr<Position> Find(uint64_t offset_bytes);
 
  private:
   // A node that was read, and where its entries begin in the stream; the last element is where it
@@ -41,7 +45,6 @@ class StreamWalk final {
     }
   };
   static Loaded Load(RecipeNode node, uint64_t begin_bytes);
-  absl::StatusOr<RecipeNode> ReadNode(const RecipeEntry& entry, uint8_t level);
 
   ChunkReader* const reader_;
   const StreamRecord* const record_;

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Writes the chunk index anew from the containers' footers, or from their regions where the footer
+// is lost. Readers and writers go on meanwhile: entries are put before wrong ones are swept out.
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_format.h"
+#include "container_scan.h"
+#include "store_core.h"
+#include "strata/base/status_macros.h"
+
+namespace strata::dedup {
+namespace {
+
+class Rebuild final {
+ public:
+  Rebuild(StoreCore* core, const ProgressCallback& progress) : core_(core), progress_(progress) {}
+
+  absl::Status Run() {
+    STRATA_RETURN_IF_ERROR(SetState(StoreRecord::State::kRebuilding));
+    std::vector<std::pair<uint64_t, ContainerRecord>> sealed;
+    for (const auto& [id, info] : core_->table->List()) {
+      if (info.record.sealed) sealed.emplace_back(id, info.record);
+    }
+    for (size_t i = 0; i < sealed.size(); ++i) {
+      STRATA_RETURN_IF_ERROR(Enter(sealed[i].first, sealed[i].second));
+      if (progress_ != nullptr && !progress_({"rebuild", i + 1, sealed.size()})) {
+        return absl::CancelledError(
+            "dedup: the rebuild was cancelled; the next opening of the store runs it again");
+      }
+    }
+    std::sort(entered_.begin(), entered_.end());
+    STRATA_RETURN_IF_ERROR(
+        core_->index->Sweep([this](const Fingerprint& chunk, const ChunkPlace& place) {
+          if (!core_->table->Contains(place.container_id)) return false;
+          // Of a container that was sealed meanwhile the entries are right by themselves.
+          return !rebuilt_.contains(place.container_id) ||
+                 std::binary_search(entered_.begin(), entered_.end(), FingerprintHash()(chunk));
+        }));
+    return SetState(StoreRecord::State::kReady);
+  }
+
+ private:
+  absl::Status SetState(StoreRecord::State state) {
+    core_->store_record.state = state;
+    return WriteStoreRecord(*core_);
+  }
+
+  absl::Status Enter(uint64_t id, ContainerRecord record) {
+    absl::StatusOr<ContainerContents> contents = core_->reader->ReadFooter(id, record);
+    if (absl::IsDataLoss(contents.status())) {
+      Log(core_->options.log, LogLevel::kWarning, std::string(contents.status().message()));
+      core_->reader->CountCorruption();
+      core_->table->MarkDamaged(id, std::string(contents.status().message()));
+      contents = FromRegions(record.slot);
+      if (absl::IsDataLoss(contents.status())) return absl::OkStatus();  // Nothing to be had.
+    }
+    STRATA_RETURN_IF_ERROR(contents.status());
+    for (const Fingerprint& chunk : contents->chunks) entered_.push_back(FingerprintHash()(chunk));
+    rebuilt_.insert(id);
+    return core_->index->CommitSealed(id, record, *contents);
+  }
+
+  absl::StatusOr<ContainerContents> FromRegions(uint32_t slot) {
+    STRATA_ASSIGN_OR_RETURN(const DeviceBytes bytes, core_->reader->ReadSlot(slot));
+    STRATA_ASSIGN_OR_RETURN(ContainerScan scan,
+                            ScanContainer(bytes.span(), core_->superblock.block_bytes));
+    return std::move(scan.contents);
+  }
+
+  StoreCore* const core_;
+  const ProgressCallback& progress_;
+  std::vector<uint64_t> entered_;  // Eight bytes of each fingerprint.
+  absl::flat_hash_set<uint64_t> rebuilt_;
+};
+
+}  // namespace
+
+absl::Status RebuildChunkIndex(StoreCore* core, const ProgressCallback& progress) {
+  if (core->reorganizing.exchange(true)) {
+    return absl::FailedPreconditionError(
+        "dedup: garbage collection or a rebuild is running already");
+  }
+  const absl::Cleanup done = [core] { core->reorganizing = false; };
+  return Rebuild(core, progress).Run();
+}
+
+}  // namespace strata::dedup

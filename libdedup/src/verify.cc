@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Reads every container and every recipe. First the containers, which tells the damaged places;
+// then the streams, which tells who suffers from them.
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_format.h"
+#include "container_scan.h"
+#include "store_core.h"
+#include "strata/base/status_macros.h"
+#include "stream_walk.h"
+
+namespace strata::dedup {
+namespace {
+
+class Verification final {
+ public:
+  Verification(StoreCore* core, const VerifyOptions& options) : core_(core), options_(options) {}
+
+  absl::StatusOr<VerifyReport> Run() {
+    STRATA_RETURN_IF_ERROR(CheckContainers());
+    STRATA_RETURN_IF_ERROR(CheckStreams());
+    return std::move(report_);
+  }
+
+ private:
+  struct ToCheck {
+    uint64_t id = 0;
+    uint32_t slot = 0;
+    bool sealed = false;
+    ContainerRecord record;      // Sealed only.
+    ContainerContents contents;  // Open only.
+  };
+
+  absl::Status Report(std::string_view phase, uint64_t done, uint64_t total) {
+    if (options_.progress == nullptr || options_.progress({phase, done, total}))
+      return absl::OkStatus();
+    return absl::CancelledError("dedup: verification was cancelled");
+  }
+
+  absl::Status CheckContainers() {
+    STRATA_RETURN_IF_ERROR(core_->log->WaitDurable(core_->log->position()));
+    std::vector<ToCheck> list;
+    for (ContainerLog::UnsealedContainer& open : core_->log->ListUnsealed()) {
+      list.push_back({open.id, open.slot, false, {}, std::move(open.contents)});
+    }
+    for (const auto& [id, info] : core_->table->List()) {
+      if (info.record.sealed) list.push_back({id, info.record.slot, true, info.record, {}});
+    }
+    for (size_t i = 0; i < list.size(); ++i) {
+      STRATA_RETURN_IF_ERROR(CheckContainer(list[i]));
+      STRATA_RETURN_IF_ERROR(Report("containers", i + 1, list.size()));
+    }
+    return absl::OkStatus();
+  }
+
+  // A finding counts only while the container is there: garbage collection may free it meanwhile.
+  void FoundDamage(uint64_t id, uint64_t offset_bytes, std::string_view what) {
+    if (!core_->table->Contains(id)) return;
+    std::string detail = absl::StrFormat("container %d is damaged at byte %d of the device: %s", id,
+                                         offset_bytes, std::string(what));
+    core_->reader->CountCorruption();
+    core_->table->MarkDamaged(id, detail);
+    report_.container_damage.push_back(std::move(detail));
+  }
+
+  absl::Status CheckContainer(ToCheck& container) {
+    const uint32_t container_bytes = core_->superblock.container_bytes;
+    const uint64_t slot_offset = SlotOffset(container.slot, container_bytes);
+    if (container.sealed) {
+      absl::StatusOr<ContainerContents> contents =
+          core_->reader->ReadFooter(container.id, container.record);
+      report_.bytes_read += container.record.footer_bytes;
+      if (contents.ok()) {
+        container.contents = *std::move(contents);
+      } else {
+        STRATA_RETURN_IF_ERROR(ErrorUnlessDamage(contents.status()));
+        unlisted_.insert(container.id);
+        FoundDamage(container.id, slot_offset + container_bytes - container.record.footer_bytes,
+                    std::string(contents.status().message()));
+      }
+    }
+    ++report_.containers_checked;
+    return options_.read_data ? CheckSlot(container) : CheckHeader(container);
+  }
+
+  static absl::Status ErrorUnlessDamage(const absl::Status& status) {
+    return absl::IsDataLoss(status) ? absl::OkStatus() : status;
+  }
+
+  absl::Status CheckHeader(const ToCheck& container) {
+    const uint64_t slot_offset = SlotOffset(container.slot, core_->superblock.container_bytes);
+    STRATA_ASSIGN_OR_RETURN(const DeviceBytes bytes,
+                            core_->io->Read(slot_offset, kContainerHeaderBytes));
+    report_.bytes_read += kContainerHeaderBytes;
+    return CheckHeaderBytes(container, bytes.span());
+  }
+
+  absl::Status CheckHeaderBytes(const ToCheck& container, std::span<const std::byte> bytes) {
+    const uint64_t slot_offset = SlotOffset(container.slot, core_->superblock.container_bytes);
+    const absl::StatusOr<ContainerHeader> header = DecodeContainerHeader(bytes);
+    if (!header.ok()) {
+      FoundDamage(container.id, slot_offset, std::string(header.status().message()));
+    } else if (header->id != container.id || header->store_uuid != core_->superblock.uuid) {
+      FoundDamage(container.id, slot_offset, "the header is another container's");
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckSlot(const ToCheck& container) {
+    const absl::StatusOr<DeviceBytes> slot = core_->reader->ReadSlot(container.slot);
+    if (!slot.ok()) {
+      STRATA_RETURN_IF_ERROR(ErrorUnlessDamage(slot.status()));
+      return CheckRegionsAlone(container);
+    }
+    report_.bytes_read += slot->span().size();
+    STRATA_RETURN_IF_ERROR(CheckHeaderBytes(container, slot->span()));
+    size_t first_chunk = 0;
+    for (const RegionExtent& extent : container.contents.regions) {
+      const uint64_t begin = uint64_t{extent.offset_units} * kUnitBytes;
+      const uint64_t size = uint64_t{extent.size_units} * kUnitBytes;
+      const std::span<const Fingerprint> chunks =
+          std::span(container.contents.chunks).subspan(first_chunk, extent.chunk_count);
+      first_chunk += extent.chunk_count;
+      absl::Status status = absl::DataLossError("the footer lists a place behind the end");
+      if (begin + size <= slot->span().size()) {
+        status = CheckRegion(container.id, extent, chunks, slot->span().subspan(begin, size));
+      }
+      NoteRegion(container, extent, status);
+    }
+    return absl::OkStatus();
+  }
+
+  // Where the medium does not give the whole slot, each region is tried by itself.
+  absl::Status CheckRegionsAlone(const ToCheck& container) {
+    const uint64_t slot_offset = SlotOffset(container.slot, core_->superblock.container_bytes);
+    size_t first_chunk = 0;
+    for (const RegionExtent& extent : container.contents.regions) {
+      const uint64_t size = uint64_t{extent.size_units} * kUnitBytes;
+      const absl::StatusOr<DeviceBytes> bytes =
+          core_->io->Read(slot_offset + uint64_t{extent.offset_units} * kUnitBytes, size);
+      absl::Status status = bytes.status();
+      if (status.ok()) {
+        report_.bytes_read += size;
+        status = CheckRegion(
+            container.id, extent,
+            std::span(container.contents.chunks).subspan(first_chunk, extent.chunk_count),
+            bytes->span());
+      }
+      first_chunk += extent.chunk_count;
+      NoteRegion(container, extent, status);
+    }
+    return absl::OkStatus();
+  }
+
+  void NoteRegion(const ToCheck& container, const RegionExtent& extent,
+                  const absl::Status& status) {
+    if (status.ok()) return;
+    const uint64_t offset = SlotOffset(container.slot, core_->superblock.container_bytes) +
+                            uint64_t{extent.offset_units} * kUnitBytes;
+    FoundDamage(container.id, offset, std::string(status.message()));
+    damaged_regions_[{container.id, extent.offset_units}] =
+        absl::StrFormat("container %d is damaged at byte %d of the device: %s", container.id,
+                        offset, std::string(status.message()));
+  }
+
+  absl::Status CheckRegion(uint64_t id, const RegionExtent& extent,
+                           std::span<const Fingerprint> chunks, std::span<const std::byte> bytes) {
+    STRATA_ASSIGN_OR_RETURN(const DecodedRegion region, DecodeRegion(bytes));
+    if (region.header.container_id != id || region.header.offset_units != extent.offset_units ||
+        region.table.size() != chunks.size()) {
+      return absl::DataLossError("a region of another container or place");
+    }
+    std::vector<std::byte> raw(region.header.raw_bytes);
+    STRATA_RETURN_IF_ERROR(core_->codec->Decompress(region.header.codec, region.payload, raw));
+    std::vector<std::span<const std::byte>> parts;
+    std::span<const std::byte> rest = raw;
+    for (const ChunkEntry& entry : region.table) {
+      parts.push_back(rest.first(entry.size_bytes));
+      rest = rest.subspan(entry.size_bytes);
+    }
+    std::vector<Fingerprint> fingerprints(parts.size());
+    FingerprintMany(parts, fingerprints);
+    for (size_t i = 0; i < parts.size(); ++i) {
+      ++report_.chunks_checked;
+      if (fingerprints[i] != region.table[i].fingerprint || fingerprints[i] != chunks[i]) {
+        return absl::DataLossError(
+            absl::StrFormat("chunk %d of the region has another fingerprint", i));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckStreams() {
+    const std::unique_ptr<kv::Snapshot> snapshot = core_->options.kv->NewSnapshot();
+    return ForEachStream(
+        *core_, *snapshot, [this](const StreamId& id, const StreamRecord& record) -> absl::Status {
+          stream_ = id;
+          bool whole = true;
+          STRATA_RETURN_IF_ERROR(CheckNode(record.root, 0, &whole));
+          return Report("streams", ++report_.streams_checked, core_->counters.stream_count);
+        });
+  }
+
+  absl::Status CheckNode(const RecipeNode& node, uint64_t begin_bytes, bool* whole) {
+    for (const RecipeEntry& entry : node.entries) {
+      bool entry_whole = true;
+      if (node.level == 0) {
+        STRATA_RETURN_IF_ERROR(CheckChunk(entry, begin_bytes, &entry_whole));
+      } else if (!whole_nodes_.contains(entry.fingerprint)) {
+        absl::StatusOr<RecipeNode> child =
+            ReadRecipeNode(*core_->reader, entry, static_cast<uint8_t>(node.level - 1));
+        if (child.ok()) {
+          STRATA_RETURN_IF_ERROR(CheckNode(*child, begin_bytes, &entry_whole));
+          if (entry_whole) whole_nodes_.insert(entry.fingerprint);
+        } else {
+          STRATA_RETURN_IF_ERROR(ErrorUnlessDamage(child.status()));
+          StreamDamage(begin_bytes, entry.covered_bytes, std::string(child.status().message()));
+          entry_whole = false;
+        }
+      }
+      *whole = *whole && entry_whole;
+      begin_bytes += entry.covered_bytes;
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckChunk(const RecipeEntry& entry, uint64_t begin_bytes, bool* whole) {
+    const absl::StatusOr<FoundChunk> found = core_->index->Find(entry.fingerprint);
+    if (!found.ok()) {
+      if (!absl::IsNotFound(found.status())) return found.status();
+      core_->reader->CountCorruption();
+      StreamDamage(begin_bytes, entry.chunk_bytes, std::string(found.status().message()));
+      *whole = false;
+      return absl::OkStatus();
+    }
+    const auto damaged =
+        damaged_regions_.find({found->place.container_id, found->place.offset_units});
+    if (damaged != damaged_regions_.end()) {
+      StreamDamage(begin_bytes, entry.chunk_bytes, damaged->second);
+      *whole = false;
+    } else if (options_.read_data && unlisted_.contains(found->place.container_id)) {
+      const absl::Status status =
+          core_->reader->ReadRegion(found->place, /*ahead=*/nullptr).status();
+      if (absl::IsDataLoss(status)) {
+        StreamDamage(begin_bytes, entry.chunk_bytes, std::string(status.message()));
+        *whole = false;
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  // Neighbouring chunks lost for one reason are one entry.
+  void StreamDamage(uint64_t begin_bytes, uint64_t size_bytes, const std::string& detail) {
+    if (!report_.streams.empty()) {
+      Damage& last = report_.streams.back();
+      if (last.stream == stream_ && last.detail == detail &&
+          last.offset_bytes + last.size_bytes == begin_bytes) {
+        last.size_bytes += size_bytes;
+        return;
+      }
+    }
+    report_.streams.push_back({stream_, begin_bytes, size_bytes, detail});
+  }
+
+  StoreCore* const core_;
+  const VerifyOptions& options_;
+  VerifyReport report_;
+  absl::flat_hash_map<std::pair<uint64_t, uint32_t>, std::string> damaged_regions_;
+  absl::flat_hash_set<uint64_t> unlisted_;  // Containers without a footer to say what they hold.
+  absl::flat_hash_set<Fingerprint, FingerprintHash> whole_nodes_;
+  StreamId stream_;
+};
+
+}  // namespace
+
+absl::StatusOr<VerifyReport> VerifyStore(StoreCore* core, const VerifyOptions& options) {
+  return Verification(core, options).Run();
+}
+
+}  // namespace strata::dedup

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <map>
+#include <string>
+
+#include "fixture.h"
+
+namespace strata::dedup {
+
+TEST_CASE("garbage collection frees what no stream needs and keeps the rest") {
+  MemoryHome home;
+  home.Open();
+  const uint64_t seed = test::Seed();
+  std::map<StreamId, Bytes> kept;
+  std::vector<StreamId> dropped;
+  for (int i = 0; i < 12; ++i) {
+    Bytes data = RandomBytes(seed + i, 1500000);
+    const StreamId id = home.Put(data).id;
+    if (i % 3 == 0) {
+      kept[id] = std::move(data);
+    } else {
+      dropped.push_back(id);
+    }
+  }
+  const Stats before = home.store->Stats();
+  for (const StreamId& id : dropped) REQUIRE(home.store->Delete(id).ok());
+  const GarbageReport report = home.Collect();
+  CHECK(report.streams_marked == kept.size());
+  CHECK(report.containers_freed > 8);
+  const Stats after = home.store->Stats();
+  CHECK(after.container_bytes + (10u << 20) < before.container_bytes);
+  CHECK(after.chunk_count < before.chunk_count / 2);
+  for (int round = 0; round < 2; ++round) {
+    for (const auto& [id, data] : kept) CHECK(home.Get(id) == data);
+    CHECK(home.Damages() == 0);
+    home.Open();
+  }
+  // What was dropped can be stored again.
+  const Bytes again = RandomBytes(seed + 1, 1500000);
+  CHECK(home.Get(home.Put(again).id) == again);
+}
+
+TEST_CASE("live chunks move out of containers that are mostly dead") {
+  MemoryHome home;
+  home.Open();
+  const uint64_t seed = test::Seed();
+  std::map<StreamId, Bytes> kept;
+  std::vector<StreamId> dropped;
+  // Streams of a tenth of a container each: every container holds some that stay.
+  for (int i = 0; i < 100; ++i) {
+    Bytes data = RandomBytes(seed + i, 100000);
+    const StreamId id = home.Put(data).id;
+    if (i % 4 == 0) {
+      kept[id] = std::move(data);
+    } else {
+      dropped.push_back(id);
+    }
+  }
+  for (const StreamId& id : dropped) REQUIRE(home.store->Delete(id).ok());
+  const GarbageReport report = home.Collect();
+  CHECK(report.containers_freed >= 6);
+  CHECK(report.live_bytes_copied > 1000000);
+  CHECK(report.live_bytes_copied < 4000000);
+  for (const auto& [id, data] : kept) CHECK(home.Get(id) == data);
+  CHECK(home.Damages() == 0);
+  home.Open();
+  for (const auto& [id, data] : kept) CHECK(home.Get(id) == data);
+  // What was the open container is closed by now, and has its dead chunks collected too; then there is nothing left to do.
+  home.Collect();
+  CHECK(home.Collect().containers_freed == 0);
+  for (const auto& [id, data] : kept) CHECK(home.Get(id) == data);
+}
+
+TEST_CASE("a reader keeps what it reads from being collected") {
+  MemoryHome home;
+  home.Open();
+  const Bytes data = RandomBytes(test::Seed(), 3000000);
+  const StreamId id = home.Put(data).id;
+  home.Put(RandomBytes(test::Seed() + 1, 3000000));
+  auto reader = home.store->OpenReader(id);
+  REQUIRE(reader.ok());
+  REQUIRE(home.store->Delete(id).ok());
+  home.Collect();
+  Bytes back(data.size());
+  REQUIRE((*reader)->Read(0, back).ok());
+  CHECK(back == data);
+  reader->reset();
+  CHECK(home.Collect().containers_freed >= 2);
+}
+
+TEST_CASE("a writer keeps the duplicates it found from being collected") {
+  MemoryHome home;
+  home.Open();
+  const Bytes data = RandomBytes(test::Seed(), 3000000);
+  const StreamId id = home.Put(data).id;
+  home.Put(RandomBytes(test::Seed() + 1, 3000000));
+  const std::unique_ptr<Writer> writer = home.store->NewWriter();
+  REQUIRE(writer->Write(data).ok());
+  REQUIRE(home.store->Delete(id).ok());
+  home.Collect();
+  const auto info = writer->Finish();
+  REQUIRE(info.ok());
+  CHECK(home.Get(info->id) == data);
+  CHECK(home.Damages() == 0);
+}
+
+TEST_CASE("an abandoned writer leaves garbage and nothing else") {
+  MemoryHome home;
+  home.Open();
+  {
+    const std::unique_ptr<Writer> writer = home.store->NewWriter();
+    REQUIRE(writer->Write(RandomBytes(test::Seed(), 8000000)).ok());
+    REQUIRE(writer->Prepare().ok());
+  }
+  CHECK(home.store->Stats().stream_count == 0);
+  CHECK(home.Collect().containers_freed >= 7);
+}
+
+TEST_CASE("a full device takes deletions and collection, and then data again") {
+  MemoryHome home(1u << 24);
+  home.Open();
+  const uint64_t seed = test::Seed();
+  std::map<StreamId, Bytes> streams;
+  for (int i = 0;; ++i) {
+    REQUIRE(i < 200);
+    Bytes data = RandomBytes(seed + i, 200000);
+    const auto info = Put(*home.store, data);
+    if (!info.ok()) {
+      INFO(info.status());
+      CHECK(absl::IsResourceExhausted(info.status()));
+      break;
+    }
+    streams[info->id] = std::move(data);
+  }
+  CHECK(streams.size() > 50);
+  for (const auto& [id, data] : streams) CHECK(home.Get(id) == data);
+  // A tenth of each container goes: only copying makes room.
+  int n = 0;
+  for (auto it = streams.begin(); it != streams.end();) {
+    if (n++ % 2 == 0) {
+      REQUIRE(home.store->Delete(it->first).ok());
+      it = streams.erase(it);
+    } else {
+      ++it;
+    }
+  }
+  const GarbageReport report = home.Collect();
+  CHECK(report.containers_freed > 4);
+  for (const auto& [id, data] : streams) CHECK(home.Get(id) == data);
+  CHECK(home.Damages() == 0);
+  const Bytes data = RandomBytes(seed + 1000, 1000000);
+  CHECK(home.Get(home.Put(data).id) == data);
+}
+
+TEST_CASE("garbage collection reports progress, can be cancelled, and goes on the next time") {
+  MemoryHome home;
+  home.Open();
+  const uint64_t seed = test::Seed();
+  std::vector<StreamId> ids;
+  for (int i = 0; i < 30; ++i) ids.push_back(home.Put(RandomBytes(seed + i, 1000000)).id);
+  for (int i = 0; i < 20; ++i) REQUIRE(home.store->Delete(ids[i]).ok());
+  std::map<std::string, int> phases;
+  const auto cancelled = home.store->CollectGarbage(
+      {.progress = [&](const Progress& progress) {
+        ++phases[std::string(progress.phase)];
+        return progress.phase != "sweep" || progress.done < 9;
+      }});
+  CHECK(absl::IsCancelled(cancelled.status()));
+  CHECK(phases["mark"] == 10);
+  CHECK(phases["sweep"] == 9);
+  CHECK(home.Collect().containers_freed > 5);
+  for (int i = 20; i < 30; ++i) CHECK(home.Get(ids[i]) == RandomBytes(seed + i, 1000000));
+  CHECK(absl::IsInvalidArgument(
+      home.store->CollectGarbage({.rewrite_below_live_ratio = 1.5, .progress = nullptr}).status()));
+}
+
+TEST_CASE("copies of a stream outlive it") {
+  MemoryHome home;
+  home.Open();
+  const Bytes data = RandomBytes(test::Seed(), 4000000);
+  const StreamId source = home.Put(data).id;
+  const StreamId copy = home.store->NewStreamId();
+  auto txn = home.kv->Begin();
+  REQUIRE(home.store
+              ->Commit(*txn, {.add = {}, .copy = {{source, copy}}, .remove = {source}},
+                       kv::Durability::kSync)
+              .ok());
+  CHECK(home.store->Stats().stream_count == 1);
+  home.Collect();
+  CHECK(home.Get(copy) == data);
+  txn = home.kv->Begin();
+  CHECK(absl::IsNotFound(home.store->Commit(
+      *txn, {.add = {}, .copy = {{source, home.store->NewStreamId()}}, .remove = {}},
+      kv::Durability::kSync)));
+}
+
+}  // namespace strata::dedup

@@ -26,6 +26,10 @@ void* CountedAllocate(size_t size_bytes) {
 
 void* operator new(size_t size_bytes) { return CountedAllocate(size_bytes); }
 void* operator new[](size_t size_bytes) { return CountedAllocate(size_bytes); }
+void* operator new(size_t size_bytes, const std::nothrow_t&) noexcept {
+  allocation_count.fetch_add(1, std::memory_order_relaxed);
+  return std::malloc(size_bytes);
+}
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, size_t) noexcept { std::free(memory); }

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cstdarg>
+#include <cstdio>
 #include <filesystem>
 #include <map>
 #include <system_error>
@@ -16,7 +18,7 @@
 #include "embedded_store.h"
 #include "rocksdb/cache.h"
 #include "rocksdb/db.h"
-#include "rocksdb/listener.h"
+#include "rocksdb/env.h"
 #include "rocksdb/statistics.h"
 #include "rocksdb/utilities/checkpoint.h"
 #include "rocksdb_engine.h"
@@ -46,11 +48,23 @@ const std::string& BehindEveryKey() {
   return kEnd;
 }
 
-class BackgroundErrorLog final : public rocksdb::EventListener {
+// RocksDB's own messages, from warnings up, go where ours go. It must not keep a log file: once a
+// write to that file has failed, as on a full disk, Debian's RocksDB aborts the process at the next.
+class ForwardedLog final : public rocksdb::Logger {
  public:
-  explicit BackgroundErrorLog(LogSink log) : log_(std::move(log)) {}
-  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
-    Log(log_, LogLevel::kError, absl::StrCat("kv: background work failed: ", status->ToString()));
+  explicit ForwardedLog(LogSink log)
+      : rocksdb::Logger(rocksdb::InfoLogLevel::WARN_LEVEL), log_(std::move(log)) {}
+
+  using rocksdb::Logger::Logv;
+  void Logv(const rocksdb::InfoLogLevel level, const char* format, va_list arguments) override {
+    if (level < GetInfoLogLevel() || level == rocksdb::InfoLogLevel::HEADER_LEVEL) return;
+    char line[1024];
+    std::vsnprintf(line, sizeof(line), format, arguments);
+    Log(log_, level == rocksdb::InfoLogLevel::WARN_LEVEL ? LogLevel::kWarning : LogLevel::kError,
+        absl::StrCat("kv: rocksdb: ", line));
+  }
+  void Logv(const char* format, va_list arguments) override {
+    Logv(rocksdb::InfoLogLevel::INFO_LEVEL, format, arguments);
   }
 
  private:
@@ -199,12 +213,12 @@ absl::Status RocksDbEngine::OpenDatabase() {
     STRATA_ASSIGN_OR_RETURN(columns, DescribeColumns());
   }
   rocksdb::DBOptions db_options = DatabaseOptions(options_);
+  db_options.info_log = std::make_shared<ForwardedLog>(options_.log);
   if (exists && !mark_->was_closed_cleanly()) {
     STRATA_RETURN_IF_ERROR(Rehearse(db_options, columns));
   }
   STRATA_RETURN_IF_ERROR(mark_->BeginUse());
 
-  db_options.listeners.push_back(std::make_shared<BackgroundErrorLog>(options_.log));
   statistics_ = db_options.statistics;
   std::vector<ColumnFamily*> handles;
   rocksdb::DB* db = nullptr;

@@ -23,9 +23,6 @@ rocksdb::DBOptions DatabaseOptions(const RocksDbOptions& options) {
   db.max_open_files = 256;
   db.bytes_per_sync = 1u << 20;
 
-  db.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
-  db.max_log_file_size = 1u << 20;
-  db.keep_log_file_num = 4;
   db.stats_dump_period_sec = 0;
   db.stats_persist_period_sec = 0;
   db.statistics = rocksdb::CreateDBStatistics();

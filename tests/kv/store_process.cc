@@ -8,7 +8,8 @@
 //   kv_store_process lazy DIR      writes 100 numbers with kAsync, says "written", waits
 //   kv_store_process fill DIR      writes until a file may not grow, or the disk is full, any more;
 //                                  says "acknowledged N" and what the store says then
-//   kv_store_process fill-disk DIR the same on a small disk of its own, mounted at DIR/disk
+//   kv_store_process fill-disk DIR the same on a small disk of its own, mounted at DIR/disk; then opens
+//                                  the store again, with the disk still full and after making room
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -18,10 +19,14 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "strata/base/random.h"
 #include "strata/kv/engines.h"
 
 namespace strata::kv {
@@ -89,13 +94,27 @@ void WriteLazily(Store& store) {
   WaitForEndOfInput();
 }
 
+// What number N is written with: nothing that could be compressed.
+std::string ValueOf(uint64_t number) {
+  std::string value(20'000, '\0');
+  Random(number).Fill(std::as_writable_bytes(std::span(value)));
+  return value;
+}
+
+uint64_t CountReadable(Store& store, SpaceId space) {
+  const auto snapshot = store.NewSnapshot();
+  uint64_t readable = 0;
+  while (snapshot->Get(space, Number(readable)).value() == ValueOf(readable)) ++readable;
+  return readable;
+}
+
 void Fill(Store& store) {
   const SpaceId space = store.OpenSpace("numbers", {}).value();
   uint64_t acknowledged = 0;
   absl::Status status;
   for (;; ++acknowledged) {
     WriteBatch batch;
-    batch.Put(space, Number(acknowledged), std::string(20'000, 'v'));
+    batch.Put(space, Number(acknowledged), ValueOf(acknowledged));
     status = store.Write(batch, Durability::kSync);
     if (!status.ok()) break;
   }
@@ -104,12 +123,7 @@ void Fill(Store& store) {
   WriteBatch batch;
   batch.Put(space, "later", "");
   Say(store.Write(batch, Durability::kSync).ToString());
-  const auto snapshot = store.NewSnapshot();
-  uint64_t readable = 0;
-  while (readable < acknowledged && snapshot->Get(space, Number(readable)).value().has_value()) {
-    ++readable;
-  }
-  Say("readable " + std::to_string(readable));
+  Say("readable " + std::to_string(CountReadable(store, space)));
 }
 
 void LimitFileSize(rlim_t bytes) {
@@ -125,13 +139,30 @@ bool MountSmallDisk(const std::string& path) {
          mount("small", path.c_str(), "tmpfs", 0, "size=4m") == 0;
 }
 
+void FillDisk(const std::string& disk) {
+  const std::string ballast = disk + "/ballast";
+  std::ofstream(ballast) << std::string(1u << 20, 'b');
+  Fill(*OpenOrDie(disk + "/store"));
+  RocksDbOptions options;
+  options.directory = disk + "/store";
+  const absl::Status while_full = OpenRocksDbStore(options).status();
+  Say("while full: " + absl::StatusCodeToString(while_full.code()));
+  std::filesystem::remove(ballast);
+  const std::unique_ptr<Store> store = OpenOrDie(options.directory);
+  const SpaceId space = store->OpenSpace("numbers", {}).value();
+  Say("reopened " + std::to_string(CountReadable(*store, space)));
+  WriteBatch batch;
+  batch.Put(space, "later", "");
+  Say(store->Write(batch, Durability::kSync).ToString());
+}
+
 int Run(const std::string& mode, const std::string& directory) {
   if (mode == "fill-disk") {
     if (!MountSmallDisk(directory + "/disk")) {
       Say("cannot mount");
       return 0;
     }
-    Fill(*OpenOrDie(directory + "/disk"));
+    FillDisk(directory + "/disk");
     return 0;
   }
   const std::unique_ptr<Store> store = OpenOrDie(directory);

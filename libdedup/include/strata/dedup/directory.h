@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Everything a store needs, in one directory: the usual way for a program to own a deduplicating store.
+// Everything a store needs, in one directory: the usual way for a program to own a deduplicating
+// store.
 //
-//   STRATA_ASSIGN_OR_RETURN(std::unique_ptr<Directory> directory, Directory::Open({.path = "/var/lib/backup"}));
-//   std::unique_ptr<Writer> writer = directory->store().NewWriter();
+//   STRATA_ASSIGN_OR_RETURN(std::unique_ptr<Directory> directory, Directory::Open({.path =
+//   "/var/lib/backup"})); std::unique_ptr<Writer> writer = directory->store().NewWriter();
 //
 //   PATH/meta/         the kv store (RocksDB)
-//   PATH/containers    the containers, a sparse file that grows; absent when device_uri names another device
-//   PATH/lock          held while open; names the holder's process id
+//   PATH/containers    the containers, a sparse file that grows; absent when device_uri names
+//   another device PATH/lock          held while open; names the holder's process id
 //
 // Thread safety: as the parts it hands out.
 #pragma once
@@ -29,19 +30,21 @@ namespace strata::dedup {
 
 struct DirectoryOptions {
   std::string path;
-  bool create = true;                             // Make the directory, and the store in it, when absent.
-  std::string device_uri;                         // Empty: PATH/containers.
-  uint64_t max_size_bytes = 0;                    // Of PATH/containers; 0: the size of its filesystem.
-  const block::Registry* devices = nullptr;       // Resolves device_uri; nullptr: Registry::WithDefaults().
-  size_t kv_cache_bytes = 32u << 20;              // RocksDB's block cache.
-  StoreOptions store;                             // device, kv and log are filled in.
+  bool create = true;           // Make the directory, and the store in it, when absent.
+  std::string device_uri;       // Empty: PATH/containers.
+  uint64_t max_size_bytes = 0;  // Of PATH/containers; 0: the size of its filesystem.
+  const block::Registry* devices =
+      nullptr;                        // Resolves device_uri; nullptr: Registry::WithDefaults().
+  size_t kv_cache_bytes = 32u << 20;  // RocksDB's block cache.
+  StoreOptions store;                 // device, kv and log are filled in.
   LogSink log;
 };
 
 class STRATA_EXPORT Directory {
  public:
-  // NotFound: absent and not to be made. FailedPrecondition: another process (or this one) has it open; names path and process id. PermissionDenied;
-  // otherwise what kv, block and Store::Open() say, with the path.
+  // NotFound: absent and not to be made. FailedPrecondition: another process (or this one) has it
+  // open; names path and process id. PermissionDenied; otherwise what kv, block and Store::Open()
+  // say, with the path.
   static absl::StatusOr<std::unique_ptr<Directory>> Open(const DirectoryOptions& options);
 
   virtual ~Directory() = default;  // REQUIRES: what uses the parts is destroyed.

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// strata._dedup: chunkers, fingerprints and the store, as thin as they go. strata/dedup.py makes
+// file objects of the readers and writers. Every call that computes or waits releases the GIL.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "buffers.h"
+#include "progress.h"
+#include "status.h"
+#include "strata/dedup/chunker.h"
+#include "strata/dedup/directory.h"
+#include "strata/dedup/fingerprint.h"
+#include "strata/dedup/store.h"
+
+namespace strata::python {
+namespace {
+
+namespace py = pybind11;
+using dedup::StreamId;
+using dedup::StreamInfo;
+
+dedup::ChunkerOptions MakeChunkerOptions(const std::string& algorithm, uint32_t min_bytes,
+                                         uint32_t avg_bytes, uint32_t max_bytes,
+                                         uint32_t normalization) {
+  dedup::ChunkerOptions options;
+  options.algorithm = Value(dedup::ParseChunkAlgorithm(algorithm));
+  options.min_bytes = min_bytes;
+  options.avg_bytes = avg_bytes;
+  options.max_bytes = max_bytes;
+  options.normalization = normalization;
+  return options;
+}
+
+py::array_t<uint32_t> ChunkLengths(const py::object& data, const std::string& algorithm,
+                                   uint32_t min_bytes, uint32_t avg_bytes, uint32_t max_bytes,
+                                   uint32_t normalization) {
+  auto chunker = Value(dedup::CreateChunker(
+      MakeChunkerOptions(algorithm, min_bytes, avg_bytes, max_bytes, normalization)));
+  BufferView view(data, /*writable=*/false);
+  auto lengths = std::make_unique<std::vector<uint32_t>>();
+  Unlocked([&] { return chunker->Split(view.bytes(), /*last=*/true, lengths.get()); });
+  std::vector<uint32_t>* raw = lengths.get();
+  py::capsule owner(lengths.release(),
+                    [](void* p) { delete static_cast<std::vector<uint32_t>*>(p); });
+  return py::array_t<uint32_t>(raw->size(), raw->data(), owner);
+}
+
+py::bytes FingerprintBytes(const py::object& data) {
+  BufferView view(data, /*writable=*/false);
+  const dedup::Fingerprint fingerprint =
+      Unlocked([&] { return dedup::FingerprintOf(view.bytes()); });
+  return py::bytes(reinterpret_cast<const char*>(fingerprint.bytes.data()),
+                   fingerprint.bytes.size());
+}
+
+py::dict InfoDict(const StreamInfo& info) {
+  py::dict dict;
+  dict["id"] = info.id.ToHex();
+  dict["size_bytes"] = info.size_bytes;
+  dict["chunk_count"] = info.chunk_count;
+  dict["created_ns"] = info.created_ns;
+  dict["new_chunk_bytes"] = info.new_chunk_bytes;
+  dict["new_stored_bytes"] = info.new_stored_bytes;
+  return dict;
+}
+
+constexpr std::pair<const char*, uint64_t dedup::Stats::*> kStatsFields[] = {
+    {"stream_count", &dedup::Stats::stream_count},
+    {"logical_bytes", &dedup::Stats::logical_bytes},
+    {"chunk_count", &dedup::Stats::chunk_count},
+    {"unique_bytes", &dedup::Stats::unique_bytes},
+    {"compressed_bytes", &dedup::Stats::compressed_bytes},
+    {"container_count", &dedup::Stats::container_count},
+    {"container_bytes", &dedup::Stats::container_bytes},
+    {"device_bytes", &dedup::Stats::device_bytes},
+    {"metadata_memory_bytes", &dedup::Stats::metadata_memory_bytes},
+    {"ingested_bytes", &dedup::Stats::ingested_bytes},
+    {"ingested_chunks", &dedup::Stats::ingested_chunks},
+    {"duplicate_bytes", &dedup::Stats::duplicate_bytes},
+    {"duplicate_chunks", &dedup::Stats::duplicate_chunks},
+    {"read_bytes", &dedup::Stats::read_bytes},
+    {"device_flushes", &dedup::Stats::device_flushes},
+    {"index_reads", &dedup::Stats::index_reads},
+    {"corruptions_found", &dedup::Stats::corruptions_found},
+};
+
+// The store outlives what it handed out: each writer and reader holds it.
+using SharedDirectory = std::shared_ptr<dedup::Directory>;
+
+class PyWriter {
+ public:
+  explicit PyWriter(SharedDirectory directory)
+      : directory_(std::move(directory)), writer_(directory_->store().NewWriter()) {}
+
+  size_t Write(const py::object& data) {
+    BufferView view(data, /*writable=*/false);
+    Check(Unlocked([&] { return Open().Write(view.bytes()); }));
+    return view.bytes().size();
+  }
+  py::dict Finish() {
+    const StreamInfo info = Value(Unlocked([&] { return Open().Finish(); }));
+    Abandon();
+    return InfoDict(info);
+  }
+  void Abandon() {
+    writer_.reset();
+    directory_.reset();
+  }
+
+ private:
+  dedup::Writer& Open() {
+    if (!writer_) throw py::value_error("the writer is closed");
+    return *writer_;
+  }
+  SharedDirectory directory_;
+  std::unique_ptr<dedup::Writer> writer_;
+};
+
+class PyReader {
+ public:
+  PyReader(SharedDirectory directory, std::unique_ptr<dedup::Reader> reader)
+      : directory_(std::move(directory)), reader_(std::move(reader)) {}
+
+  size_t ReadInto(uint64_t offset_bytes, const py::object& out) {
+    BufferView view(out, /*writable=*/true);
+    return Value(Unlocked([&] { return Open().Read(offset_bytes, view.bytes()); }));
+  }
+  py::dict Info() { return InfoDict(Open().info()); }
+  void Close() {
+    reader_.reset();
+    directory_.reset();
+  }
+
+ private:
+  dedup::Reader& Open() {
+    if (!reader_) throw py::value_error("the reader is closed");
+    return *reader_;
+  }
+  SharedDirectory directory_;
+  std::unique_ptr<dedup::Reader> reader_;
+};
+
+class PyStore {
+ public:
+  explicit PyStore(const dedup::DirectoryOptions& options)
+      : directory_(Value(Unlocked([&] { return dedup::Directory::Open(options); }))) {}
+
+  std::unique_ptr<PyWriter> NewWriter() { return std::make_unique<PyWriter>(Open()); }
+  std::unique_ptr<PyReader> OpenReader(const std::string& id) {
+    const StreamId stream = Value(StreamId::FromHex(id));
+    SharedDirectory directory = Open();
+    auto reader = Value(Unlocked([&] { return directory->store().OpenReader(stream); }));
+    return std::make_unique<PyReader>(std::move(directory), std::move(reader));
+  }
+  void Delete(const std::string& id) {
+    const StreamId stream = Value(StreamId::FromHex(id));
+    Check(Unlocked([&] { return Open()->store().Delete(stream); }));
+  }
+  py::dict Stat(const std::string& id) {
+    const StreamId stream = Value(StreamId::FromHex(id));
+    return InfoDict(Value(Unlocked([&] { return Open()->store().Stat(stream); })));
+  }
+  py::list List(const std::string& after, size_t max_count) {
+    const StreamId start = after.empty() ? StreamId{} : Value(StreamId::FromHex(after));
+    const auto streams = Value(Unlocked([&] { return Open()->store().List(start, max_count); }));
+    py::list list;
+    for (const StreamInfo& info : streams) list.append(InfoDict(info));
+    return list;
+  }
+  py::dict CollectGarbage(double rewrite_below_live_ratio, uint64_t max_bytes_per_second,
+                          py::object progress) {
+    ProgressBridge bridge(std::move(progress));
+    dedup::GarbageOptions options;
+    options.rewrite_below_live_ratio = rewrite_below_live_ratio;
+    options.max_bytes_per_second = max_bytes_per_second;
+    options.progress = bridge.callback();
+    auto report = Unlocked([&] { return Open()->store().CollectGarbage(options); });
+    bridge.Finish();
+    const dedup::GarbageReport value = Value(std::move(report));
+    py::dict dict;
+    dict["streams_marked"] = value.streams_marked;
+    dict["containers_examined"] = value.containers_examined;
+    dict["containers_freed"] = value.containers_freed;
+    dict["live_bytes_copied"] = value.live_bytes_copied;
+    dict["freed_bytes"] = value.freed_bytes;
+    return dict;
+  }
+  py::dict Verify(bool read_data, py::object progress) {
+    ProgressBridge bridge(std::move(progress));
+    dedup::VerifyOptions options;
+    options.read_data = read_data;
+    options.progress = bridge.callback();
+    auto report = Unlocked([&] { return Open()->store().Verify(options); });
+    bridge.Finish();
+    const dedup::VerifyReport value = Value(std::move(report));
+    py::list streams;
+    for (const dedup::Damage& damage : value.streams) {
+      py::dict entry;
+      entry["stream"] = damage.stream.ToHex();
+      entry["offset_bytes"] = damage.offset_bytes;
+      entry["size_bytes"] = damage.size_bytes;
+      entry["detail"] = damage.detail;
+      streams.append(entry);
+    }
+    py::dict dict;
+    dict["containers_checked"] = value.containers_checked;
+    dict["chunks_checked"] = value.chunks_checked;
+    dict["bytes_read"] = value.bytes_read;
+    dict["streams_checked"] = value.streams_checked;
+    dict["container_damage"] = value.container_damage;
+    dict["streams"] = streams;
+    return dict;
+  }
+  py::dict Stats() {
+    const dedup::Stats stats = Unlocked([&] { return Open()->store().Stats(); });
+    py::dict dict;
+    for (const auto& [name, field] : kStatsFields) dict[name] = stats.*field;
+    return dict;
+  }
+  void Close() { directory_.reset(); }
+
+ private:
+  const SharedDirectory& Open() {
+    if (!directory_) throw py::value_error("the store is closed");
+    return directory_;
+  }
+  SharedDirectory directory_;
+};
+
+dedup::Compression ParseCompression(const std::string& name) {
+  if (name == "none") return dedup::Compression::kNone;
+  if (name == "lz4") return dedup::Compression::kLz4;
+  if (name == "zstd") return dedup::Compression::kZstd;
+  throw py::value_error("compression is 'none', 'lz4' or 'zstd', not '" + name + "'");
+}
+
+std::unique_ptr<PyStore> OpenStore(const std::string& path, bool create, uint64_t max_size_bytes,
+                                   const std::string& compression, int level,
+                                   const std::string& algorithm, uint32_t min_bytes,
+                                   uint32_t avg_bytes, uint32_t max_bytes, uint32_t normalization) {
+  dedup::DirectoryOptions options;
+  options.path = path;
+  options.create = create;
+  options.max_size_bytes = max_size_bytes;
+  options.store.compression = ParseCompression(compression);
+  options.store.compression_level = level;
+  options.store.chunker =
+      MakeChunkerOptions(algorithm, min_bytes, avg_bytes, max_bytes, normalization);
+  return std::make_unique<PyStore>(options);
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_dedup, m) {
+  const dedup::ChunkerOptions chunker;
+  m.doc() = "Deduplication: chunkers, fingerprints and the store. Use strata.dedup.";
+
+  m.def("chunk_lengths", &ChunkLengths, py::arg("data"), py::arg("algo") = "fastcdc2020",
+        py::arg("min") = chunker.min_bytes, py::arg("avg") = chunker.avg_bytes,
+        py::arg("max") = chunker.max_bytes, py::arg("normalization") = chunker.normalization,
+        "Lengths in bytes of the chunks of a buffer, in order, as a uint32 array.");
+  m.def("fingerprint", &FingerprintBytes, py::arg("data"), "SHA-256 of a buffer: 32 bytes.");
+
+  py::class_<PyWriter>(m, "Writer")
+      .def("write", &PyWriter::Write, py::arg("data"))
+      .def("finish", &PyWriter::Finish)
+      .def("abandon", &PyWriter::Abandon);
+  py::class_<PyReader>(m, "Reader")
+      .def("read_into", &PyReader::ReadInto, py::arg("offset"), py::arg("out"))
+      .def("info", &PyReader::Info)
+      .def("close", &PyReader::Close);
+  py::class_<PyStore>(m, "Store")
+      .def(py::init(&OpenStore), py::arg("path"), py::kw_only(), py::arg("create") = true,
+           py::arg("max_size_bytes") = 0, py::arg("compression") = "zstd", py::arg("level") = 1,
+           py::arg("algo") = "fastcdc2020", py::arg("min") = chunker.min_bytes,
+           py::arg("avg") = chunker.avg_bytes, py::arg("max") = chunker.max_bytes,
+           py::arg("normalization") = chunker.normalization)
+      .def("new_writer", &PyStore::NewWriter)
+      .def("open_reader", &PyStore::OpenReader, py::arg("id"))
+      .def("delete", &PyStore::Delete, py::arg("id"))
+      .def("stat", &PyStore::Stat, py::arg("id"))
+      .def("list", &PyStore::List, py::arg("after") = "", py::arg("max_count") = 1000)
+      .def("collect_garbage", &PyStore::CollectGarbage, py::arg("rewrite_below_live_ratio") = 0.7,
+           py::arg("max_bytes_per_second") = 0, py::arg("progress") = py::none())
+      .def("verify", &PyStore::Verify, py::arg("read_data") = true,
+           py::arg("progress") = py::none())
+      .def("stats", &PyStore::Stats)
+      .def("close", &PyStore::Close);
+}
+
+}  // namespace strata::python

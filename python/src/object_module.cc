@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// strata._object: an object store in one directory, as thin as it goes; strata/object.py makes it
+// pleasant. The directory is the one stratad uses, so an appliance that is stopped can be scripted.
+// Every call that waits releases the GIL.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "buffers.h"
+#include "status.h"
+#include "strata/dedup/directory.h"
+#include "strata/object/store.h"
+
+namespace strata::python {
+namespace {
+
+namespace py = pybind11;
+
+// What an object store stands on; readers and writers keep it alive.
+struct Opened {
+  std::unique_ptr<dedup::Directory> directory;
+  std::unique_ptr<object::Store> store;
+};
+using SharedStore = std::shared_ptr<Opened>;
+
+py::dict InfoDict(const object::ObjectInfo& info) {
+  py::dict dict;
+  dict["key"] = info.key;
+  dict["version_id"] = info.version_id;
+  dict["is_latest"] = info.is_latest;
+  dict["is_delete_marker"] = info.is_delete_marker;
+  dict["size_bytes"] = info.size_bytes;
+  dict["etag"] = info.etag;
+  dict["modified_ns"] = info.modified_ns;
+  dict["content_type"] = info.metadata.content_type;
+  dict["metadata"] = info.metadata.user;
+  return dict;
+}
+
+class PyObjectWriter {
+ public:
+  PyObjectWriter(SharedStore store, std::unique_ptr<object::ObjectWriter> writer)
+      : store_(std::move(store)), writer_(std::move(writer)) {}
+
+  size_t Write(const py::object& data) {
+    BufferView view(data, /*writable=*/false);
+    Check(Unlocked([&] { return Open().Write(view.bytes()); }));
+    return view.bytes().size();
+  }
+  py::dict Finish() {
+    const object::ObjectInfo info = Value(Unlocked([&] { return Open().Finish({}); }));
+    Abandon();
+    return InfoDict(info);
+  }
+  void Abandon() {
+    writer_.reset();
+    store_.reset();
+  }
+
+ private:
+  object::ObjectWriter& Open() {
+    if (!writer_) throw py::value_error("the writer is closed");
+    return *writer_;
+  }
+  SharedStore store_;
+  std::unique_ptr<object::ObjectWriter> writer_;
+};
+
+class PyObjectReader {
+ public:
+  PyObjectReader(SharedStore store, std::unique_ptr<object::ObjectReader> reader)
+      : store_(std::move(store)), reader_(std::move(reader)) {}
+
+  size_t ReadInto(uint64_t offset_bytes, const py::object& out) {
+    BufferView view(out, /*writable=*/true);
+    return Value(Unlocked([&] { return Open().Read(offset_bytes, view.bytes()); }));
+  }
+  py::dict Info() { return InfoDict(Open().info()); }
+  void Close() {
+    reader_.reset();
+    store_.reset();
+  }
+
+ private:
+  object::ObjectReader& Open() {
+    if (!reader_) throw py::value_error("the reader is closed");
+    return *reader_;
+  }
+  SharedStore store_;
+  std::unique_ptr<object::ObjectReader> reader_;
+};
+
+class PyObjectStore {
+ public:
+  PyObjectStore(const std::string& path, bool create, uint64_t max_size_bytes)
+      : store_(std::make_shared<Opened>()) {
+    dedup::DirectoryOptions options;
+    options.path = path;
+    options.create = create;
+    options.max_size_bytes = max_size_bytes;
+    store_->directory = Value(Unlocked([&] { return dedup::Directory::Open(options); }));
+    store_->store = Value(Unlocked([&] {
+      object::StoreOptions object_options;
+      object_options.dedup = &store_->directory->store();
+      object_options.kv = &store_->directory->kv();
+      return object::Store::Open(object_options);
+    }));
+  }
+
+  void CreateBucket(const std::string& bucket, const std::string& owner) {
+    Check(Unlocked([&] { return Open().CreateBucket(bucket, owner); }));
+  }
+  void DeleteBucket(const std::string& bucket) {
+    Check(Unlocked([&] { return Open().DeleteBucket(bucket); }));
+  }
+  py::list ListBuckets() {
+    py::list list;
+    for (const auto& bucket : Value(Unlocked([&] { return Open().ListBuckets(""); })))
+      list.append(bucket.name);
+    return list;
+  }
+  void SetVersioning(const std::string& bucket, bool enabled) {
+    const auto versioning = enabled ? object::Versioning::kEnabled : object::Versioning::kSuspended;
+    Check(Unlocked([&] { return Open().SetVersioning(bucket, versioning); }));
+  }
+  std::unique_ptr<PyObjectWriter> NewWriter(const std::string& bucket, const std::string& key,
+                                            const std::string& content_type,
+                                            const std::map<std::string, std::string>& metadata) {
+    object::PutOptions options;
+    options.metadata.content_type = content_type;
+    options.metadata.user = metadata;
+    auto writer = Value(Unlocked([&] { return Open().NewWriter(bucket, key, options); }));
+    return std::make_unique<PyObjectWriter>(store_, std::move(writer));
+  }
+  std::unique_ptr<PyObjectReader> OpenReader(const std::string& bucket, const std::string& key,
+                                             const std::string& version_id) {
+    object::GetOptions options;
+    options.version_id = version_id;
+    auto reader = Value(Unlocked([&] { return Open().OpenReader(bucket, key, options); }));
+    return std::make_unique<PyObjectReader>(store_, std::move(reader));
+  }
+  py::dict Head(const std::string& bucket, const std::string& key, const std::string& version_id) {
+    object::GetOptions options;
+    options.version_id = version_id;
+    return InfoDict(Value(Unlocked([&] { return Open().Head(bucket, key, options); })));
+  }
+  void Delete(const std::string& bucket, const std::string& key, const std::string& version_id) {
+    auto result = Unlocked([&] { return Open().Delete(bucket, key, version_id); });
+    Check(result.status());
+  }
+  py::dict Copy(const std::string& from_bucket, const std::string& from_key,
+                const std::string& bucket, const std::string& key) {
+    object::CopySource source;
+    source.bucket = from_bucket;
+    source.key = from_key;
+    return InfoDict(
+        Value(Unlocked([&] { return Open().Copy(source, bucket, key, std::nullopt, {}); })));
+  }
+  // (objects, common prefixes, where the next page starts or None)
+  py::tuple List(const std::string& bucket, const std::string& prefix, const std::string& delimiter,
+                 const std::string& start_after, size_t max_keys) {
+    object::ListOptions options;
+    options.prefix = prefix;
+    options.delimiter = delimiter;
+    options.start_after = start_after;
+    options.max_keys = max_keys;
+    const object::ListPage page = Value(Unlocked([&] { return Open().List(bucket, options); }));
+    py::list objects;
+    for (const auto& info : page.objects) objects.append(InfoDict(info));
+    return py::make_tuple(objects, page.common_prefixes,
+                          page.truncated ? py::object(py::str(page.next_start_after)) : py::none());
+  }
+  void Close() { store_.reset(); }
+
+ private:
+  object::Store& Open() {
+    if (!store_) throw py::value_error("the store is closed");
+    return *store_->store;
+  }
+  SharedStore store_;
+};
+
+}  // namespace
+
+PYBIND11_MODULE(_object, m) {
+  m.doc() = "Buckets and objects on a deduplicating store. Use strata.object.";
+
+  py::class_<PyObjectWriter>(m, "Writer")
+      .def("write", &PyObjectWriter::Write, py::arg("data"))
+      .def("finish", &PyObjectWriter::Finish)
+      .def("abandon", &PyObjectWriter::Abandon);
+  py::class_<PyObjectReader>(m, "Reader")
+      .def("read_into", &PyObjectReader::ReadInto, py::arg("offset"), py::arg("out"))
+      .def("info", &PyObjectReader::Info)
+      .def("close", &PyObjectReader::Close);
+  py::class_<PyObjectStore>(m, "Store")
+      .def(py::init<const std::string&, bool, uint64_t>(), py::arg("path"), py::kw_only(),
+           py::arg("create") = true, py::arg("max_size_bytes") = 0)
+      .def("create_bucket", &PyObjectStore::CreateBucket, py::arg("bucket"), py::arg("owner") = "")
+      .def("delete_bucket", &PyObjectStore::DeleteBucket, py::arg("bucket"))
+      .def("list_buckets", &PyObjectStore::ListBuckets)
+      .def("set_versioning", &PyObjectStore::SetVersioning, py::arg("bucket"), py::arg("enabled"))
+      .def("new_writer", &PyObjectStore::NewWriter, py::arg("bucket"), py::arg("key"),
+           py::arg("content_type") = "binary/octet-stream",
+           py::arg("metadata") = std::map<std::string, std::string>())
+      .def("open_reader", &PyObjectStore::OpenReader, py::arg("bucket"), py::arg("key"),
+           py::arg("version_id") = "")
+      .def("head", &PyObjectStore::Head, py::arg("bucket"), py::arg("key"),
+           py::arg("version_id") = "")
+      .def("delete", &PyObjectStore::Delete, py::arg("bucket"), py::arg("key"),
+           py::arg("version_id") = "")
+      .def("copy", &PyObjectStore::Copy, py::arg("from_bucket"), py::arg("from_key"),
+           py::arg("bucket"), py::arg("key"))
+      .def("list", &PyObjectStore::List, py::arg("bucket"), py::arg("prefix") = "",
+           py::arg("delimiter") = "", py::arg("start_after") = "", py::arg("max_keys") = 1000)
+      .def("close", &PyObjectStore::Close);
+}
+
+}  // namespace strata::python

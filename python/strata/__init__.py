@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Strata: deduplicating storage.
+
+`strata.dedup` is the store of byte streams and its chunkers; `strata.object` adds buckets, objects and versions.
+"""
+
+from .errors import (AbortedError, AlreadyExistsError, CancelledError, DataLossError, Error,
+                     FailedPreconditionError, InvalidArgumentError, NotFoundError, OutOfRangeError,
+                     ResourceExhaustedError, UnavailableError)
+
+__all__ = [
+    "AbortedError", "AlreadyExistsError", "CancelledError", "DataLossError", "Error",
+    "FailedPreconditionError", "InvalidArgumentError", "NotFoundError", "OutOfRangeError",
+    "ResourceExhaustedError", "UnavailableError"
+]

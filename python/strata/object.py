@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An object store in a directory: buckets, objects, versions, over the deduplicating store.
+
+>>> with strata.object.Store("/tmp/objects") as store:
+...     store.create_bucket("backups", owner="ada")
+...     info = store.put("backups", "notes/monday", b"some bytes", metadata={"host": "a"})
+...     with store.open("backups", "notes/monday") as stream:
+...         stream.read()
+b'some bytes'
+"""
+
+from . import _object
+from .files import ReaderFile, WriterFile, fill
+
+__all__ = ["Store"]
+
+
+class Store:
+    """The object store in directory `path`, made when absent: the directory of a stratad that is not running, or one of its own.
+
+    One process at a time: a second gets FailedPreconditionError. Infos are dicts with key, version_id, is_latest, is_delete_marker, size_bytes,
+    etag, modified_ns (since the Unix epoch), content_type and metadata (empty in listings).
+    """
+
+    def __init__(self, path, create=True, max_size_bytes=0):
+        self._store = _object.Store(str(path), create=create, max_size_bytes=max_size_bytes)
+
+    def create_bucket(self, bucket, owner):
+        """`owner` is the id of the user it belongs to."""
+        self._store.create_bucket(bucket, owner)
+
+    def delete_bucket(self, bucket):
+        """FailedPreconditionError unless it is empty."""
+        self._store.delete_bucket(bucket)
+
+    def buckets(self):
+        """Names, in order."""
+        return self._store.list_buckets()
+
+    def set_versioning(self, bucket, enabled):
+        self._store.set_versioning(bucket, enabled)
+
+    def writer(self, bucket, key, content_type="binary/octet-stream", metadata=None):
+        """A file object for a new object, visible and durable when close() returns."""
+        return WriterFile(self._store.new_writer(bucket, key, content_type, metadata or {}))
+
+    def put(self, bucket, key, data, **options):
+        """Stores a buffer, or all of a file object; returns the object's info. Options as writer()."""
+        return fill(self.writer(bucket, key, **options), data)
+
+    def open(self, bucket, key, version_id=""):
+        """A seekable file object over an object; it stays readable whatever happens to the object."""
+        reader = self._store.open_reader(bucket, key, version_id)
+        info = reader.info()
+        return ReaderFile(reader, info["size_bytes"], info)
+
+    def head(self, bucket, key, version_id=""):
+        return self._store.head(bucket, key, version_id)
+
+    def delete(self, bucket, key, version_id=""):
+        """Removes an object, or hides it behind a delete marker where versioning says so."""
+        self._store.delete(bucket, key, version_id)
+
+    def copy(self, from_bucket, from_key, bucket, key):
+        """Copies within the store; no data moves."""
+        return self._store.copy(from_bucket, from_key, bucket, key)
+
+    def list(self, bucket, prefix=""):
+        """Infos of all objects whose key starts with `prefix`, in order."""
+        start_after = ""
+        while start_after is not None:
+            objects, _, start_after = self._store.list(bucket, prefix=prefix, start_after=start_after)
+            yield from objects
+
+    def folders(self, bucket, prefix="", delimiter="/"):
+        """One level of the key space: (infos of objects, common prefixes)."""
+        objects, prefixes, start_after = [], [], ""
+        while start_after is not None:
+            page, more, start_after = self._store.list(bucket, prefix=prefix, delimiter=delimiter,
+                                                       start_after=start_after)
+            objects += page
+            prefixes += more
+        return objects, prefixes
+
+    def close(self):
+        """Open readers and writers keep the store open until they are closed too."""
+        self._store.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""strata.dedup as a researcher would use it."""
+
+import hashlib
+import io
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+
+import numpy as np
+
+import strata
+import strata.dedup
+
+SEED = int(os.environ.get("STRATA_SEED", "20"))
+
+
+class ChunksTest(unittest.TestCase):
+
+    def setUp(self):
+        self.data = random.Random(SEED).randbytes(1 << 20)
+
+    def test_lengths_cover_the_data_and_keep_the_bounds(self):
+        lengths = strata.dedup.chunk_lengths(self.data)
+        self.assertEqual(lengths.dtype, np.uint32)
+        self.assertEqual(int(lengths.sum()), len(self.data))
+        self.assertTrue((lengths <= 16384).all())
+        self.assertTrue((lengths[:-1] >= 4096).all())
+
+    def test_any_contiguous_buffer_gives_the_same_cuts(self):
+        expected = strata.dedup.chunk_lengths(self.data).tolist()
+        for buffer in (bytearray(self.data), memoryview(self.data), np.frombuffer(self.data, np.uint8)):
+            self.assertEqual(strata.dedup.chunk_lengths(buffer).tolist(), expected, type(buffer))
+
+    def test_an_insertion_moves_only_near_boundaries(self):
+        cuts = set(np.cumsum(strata.dedup.chunk_lengths(self.data), dtype=np.int64).tolist())
+        moved = self.data[:1000] + b"X" + self.data[1000:]
+        moved_cuts = np.cumsum(strata.dedup.chunk_lengths(moved), dtype=np.int64) - 1
+        self.assertGreater(len(cuts & set(moved_cuts.tolist())), 0.9 * len(cuts))
+
+    def test_bad_parameters_are_named(self):
+        with self.assertRaisesRegex(strata.InvalidArgumentError, "min"):
+            strata.dedup.chunk_lengths(self.data, min=1)
+        with self.assertRaisesRegex(ValueError, "fastcdc2020"):
+            strata.dedup.chunk_lengths(self.data, algo="guess")
+
+    def test_fingerprint_is_sha256(self):
+        self.assertEqual(strata.dedup.fingerprint(self.data), hashlib.sha256(self.data).digest())
+
+
+class StoreTest(unittest.TestCase):
+
+    def setUp(self):
+        self.path = tempfile.mkdtemp(prefix="strata-python-")
+        self.addCleanup(shutil.rmtree, self.path)
+        self.data = random.Random(SEED).randbytes(3 << 20)
+
+    def open(self, **options):
+        return strata.dedup.Store(os.path.join(self.path, "store"), max_size_bytes=1 << 30, **options)
+
+    def test_what_is_put_comes_back_after_reopening(self):
+        with self.open() as store:
+            info = store.put(self.data)
+            self.assertEqual(info["size_bytes"], len(self.data))
+        with self.open() as store, store.open(info["id"]) as stream:
+            self.assertEqual(stream.read(), self.data)
+
+    def test_the_same_data_again_is_not_stored_again(self):
+        with self.open() as store:
+            first = store.put(self.data)
+            second = store.put(io.BytesIO(self.data))
+            self.assertEqual(first["new_chunk_bytes"], len(self.data))
+            self.assertEqual(second["new_chunk_bytes"], 0)
+            self.assertEqual(store.stats()["logical_bytes"], 2 * len(self.data))
+            self.assertEqual(store.stats()["duplicate_bytes"], len(self.data))
+
+    def test_random_access(self):
+        with self.open() as store:
+            info = store.put(self.data)
+            with store.open(info["id"]) as stream:
+                self.assertEqual(stream.seek(-10, io.SEEK_END), len(self.data) - 10)
+                self.assertEqual(stream.read(), self.data[-10:])
+                stream.seek(1_000_001)
+                self.assertEqual(stream.read(70_000), self.data[1_000_001:1_070_001])
+                stream.seek(len(self.data) + 5)
+                self.assertEqual(stream.read(), b"")
+
+    def test_an_exception_abandons_the_stream(self):
+        with self.open() as store:
+            with self.assertRaises(RuntimeError):
+                with store.writer() as stream:
+                    stream.write(self.data)
+                    raise RuntimeError("changed my mind")
+            self.assertEqual(list(store), [])
+
+    def test_deleted_space_comes_back(self):
+        with self.open() as store:
+            info = store.put(self.data)
+            store.delete(info["id"])
+            with self.assertRaises(strata.NotFoundError):
+                store.open(info["id"])
+            seen = []
+            store.collect_garbage(progress=lambda phase, done, total: seen.append(phase))
+            self.assertTrue(seen)
+            self.assertLess(store.stats()["unique_bytes"], len(self.data) / 20)
+
+    def test_a_progress_callback_cancels_and_its_exception_arrives(self):
+        with self.open() as store:
+            store.put(self.data)
+            with self.assertRaises(strata.CancelledError):
+                store.verify(progress=lambda *_: False)
+            with self.assertRaises(ZeroDivisionError):
+                store.verify(progress=lambda *_: 1 // 0)
+            self.assertEqual(store.verify()["streams"], [])
+
+    def test_a_second_opener_is_refused(self):
+        with self.open():
+            code = ("import strata, strata.dedup, sys\n"
+                    "try: strata.dedup.Store(sys.argv[1])\n"
+                    "except strata.FailedPreconditionError as e: print(e)\n")
+            said = subprocess.run([sys.executable, "-c", code, os.path.join(self.path, "store")], check=True,
+                                  capture_output=True, text=True).stdout
+            self.assertIn(str(os.getpid()), said)
+
+    def test_threads_share_a_store(self):
+        with self.open() as store:
+            pieces = [random.Random(SEED + n).randbytes(500_000) for n in range(4)]
+            infos = [None] * 4
+
+            def put(n):
+                infos[n] = store.put(pieces[n])
+
+            threads = [threading.Thread(target=put, args=(n,)) for n in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            for info, piece in zip(infos, pieces):
+                with store.open(info["id"]) as stream:
+                    self.assertEqual(stream.read(), piece)
+
+    def test_a_reader_outlives_the_store_object(self):
+        store = self.open()
+        stream = store.open(store.put(self.data)["id"])
+        store.close()
+        self.assertEqual(stream.read(100), self.data[:100])
+        with self.assertRaisesRegex(ValueError, "closed"):
+            store.stats()
+        stream.close()
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -57,8 +57,8 @@ absl::StatusOr<uint64_t> ChunkIndex::Load() {
   return count;
 }
 
-bool ChunkIndex::FindInMemory(const Fingerprint& fingerprint, bool usable_only, PinSet* pins,
-                              std::optional<FoundChunk>* found) {
+bool ChunkIndex::FindUsable(const Fingerprint& fingerprint, PinSet* pins,
+                            std::optional<FoundChunk>* found) {
   found->reset();
   if (!filter_.MayContain(fingerprint)) return true;
   if (const auto unsealed = unsealed_.find(fingerprint); unsealed != unsealed_.end()) {
@@ -68,10 +68,20 @@ bool ChunkIndex::FindInMemory(const Fingerprint& fingerprint, bool usable_only, 
   } else {
     return false;
   }
-  if (usable_only && !options_.table->PinIfUsable((*found)->place.container_id, pins)) {
-    found->reset();
-  }
+  if (!options_.table->PinIfUsable((*found)->place.container_id, pins)) found->reset();
   return true;
+}
+
+std::optional<FoundChunk> ChunkIndex::FindDurable(const Fingerprint& fingerprint) {
+  const auto unsealed = unsealed_.find(fingerprint);
+  if (unsealed != unsealed_.end() && unsealed->second.log_position <= durable_position_.load()) {
+    return unsealed->second;
+  }
+  const std::optional<ChunkPlace> place = cache_.Find(fingerprint);
+  if (place.has_value() && options_.table->Contains(place->container_id)) {
+    return FoundChunk{*place, 0};
+  }
+  return std::nullopt;
 }
 
 absl::StatusOr<std::optional<ChunkPlace>> ChunkIndex::FindInKv(const Fingerprint& fingerprint) {
@@ -107,16 +117,14 @@ absl::Status ChunkIndex::FindForDuplicates(std::span<const Fingerprint> fingerpr
   {
     MutexLock lock(&mutex_);
     for (size_t i = 0; i < fingerprints.size(); ++i) {
-      if (!FindInMemory(fingerprints[i], /*usable_only=*/true, pins, &found[i])) {
-        unknown.push_back(i);
-      }
+      if (!FindUsable(fingerprints[i], pins, &found[i])) unknown.push_back(i);
     }
   }
   for (const size_t i : unknown) {
     {
       // The table that came in for an earlier chunk may know this one.
       MutexLock lock(&mutex_);
-      if (FindInMemory(fingerprints[i], /*usable_only=*/true, pins, &found[i])) continue;
+      if (FindUsable(fingerprints[i], pins, &found[i])) continue;
     }
     STRATA_ASSIGN_OR_RETURN(const std::optional<ChunkPlace> place, FindInKv(fingerprints[i]));
     if (!place.has_value()) continue;
@@ -131,9 +139,7 @@ absl::StatusOr<FoundChunk> ChunkIndex::Find(const Fingerprint& fingerprint) {
     const uint64_t removals = removals_.load();
     {
       MutexLock lock(&mutex_);
-      std::optional<FoundChunk> found;
-      FindInMemory(fingerprint, /*usable_only=*/false, nullptr, &found);
-      if (found.has_value() && options_.table->Contains(found->place.container_id)) return *found;
+      if (const std::optional<FoundChunk> found = FindDurable(fingerprint)) return *found;
     }
     STRATA_ASSIGN_OR_RETURN(const std::optional<ChunkPlace> place, FindInKv(fingerprint));
     if (place.has_value()) {
@@ -153,9 +159,12 @@ void ChunkIndex::AddUnsealed(uint64_t container_id, const RegionExtent& region,
   MutexLock lock(&mutex_);
   for (size_t i = 0; i < chunks.size(); ++i) {
     if (!filter_.MayContain(chunks[i])) filter_.Add(chunks[i]);
-    unsealed_[chunks[i]] = {
+    const FoundChunk added{
         {container_id, region.offset_units, region.size_units, static_cast<uint16_t>(i)},
         log_position};
+    const auto [known, is_new] = unsealed_.try_emplace(chunks[i], added);
+    // Two writers had the same new chunk. The older copy is durable first: readers may need it.
+    if (!is_new && !options_.table->Usable(known->second.place.container_id)) known->second = added;
   }
 }
 

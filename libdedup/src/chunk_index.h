@@ -55,8 +55,11 @@ class ChunkIndex final {
   absl::Status FindForDuplicates(std::span<const Fingerprint> fingerprints, PinSet* pins,
                                  std::span<std::optional<FoundChunk>> found);
 
-  // For readers, in whatever container. NotFound: nowhere.
+  // For readers: a durable copy, in whatever container. NotFound: nowhere.
   absl::StatusOr<FoundChunk> Find(const Fingerprint& fingerprint);
+
+  // What was appended up to `log_position` is durable.
+  void SetDurable(uint64_t log_position) { durable_position_.store(log_position); }
 
   // A region was appended to the open container.
   void AddUnsealed(uint64_t container_id, const RegionExtent& region,
@@ -82,9 +85,12 @@ class ChunkIndex final {
   size_t memory_bytes() const;
 
  private:
-  // Answers without the kv store. False: only the kv store knows.
-  bool FindInMemory(const Fingerprint& fingerprint, bool usable_only, PinSet* pins,
-                    std::optional<FoundChunk>* found) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Answers without the kv store, for writers. False: only the kv store knows.
+  bool FindUsable(const Fingerprint& fingerprint, PinSet* pins, std::optional<FoundChunk>* found)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The same for readers.
+  std::optional<FoundChunk> FindDurable(const Fingerprint& fingerprint)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // For each chunk, whether its entry in the kv store points into the container.
   absl::StatusOr<std::vector<bool>> EntriesOf(uint64_t container_id,
                                               const ContainerContents& contents);
@@ -102,6 +108,7 @@ class ChunkIndex final {
   const Options options_;
   std::atomic<uint64_t> kv_reads_{0};
   std::atomic<uint64_t> removals_{0};
+  std::atomic<uint64_t> durable_position_{0};
 
   mutable Mutex mutex_;
   SummaryFilter filter_ ABSL_GUARDED_BY(mutex_);

@@ -308,6 +308,7 @@ absl::Status ContainerLog::WaitDurable(uint64_t position) {
         mutex_.Lock();
         if (status.ok() && failure_.ok()) {
           durable_ = std::max(durable_, target);
+          options_.index->SetDurable(durable_);
         } else if (!status.ok()) {
           status = Fail("a flush of the device", status);
         }

@@ -63,6 +63,12 @@ bool ContainerTable::Contains(uint64_t id) const {
   return containers_.contains(id);
 }
 
+bool ContainerTable::Usable(uint64_t id) const {
+  MutexLock lock(&mutex_);
+  const auto found = containers_.find(id);
+  return found != containers_.end() && found->second.usable();
+}
+
 std::optional<ContainerInfo> ContainerTable::Find(uint64_t id) const {
   MutexLock lock(&mutex_);
   const auto found = containers_.find(id);

@@ -53,6 +53,7 @@ class ContainerTable final {
   void MarkDamaged(uint64_t id, std::string_view damage);
 
   bool Contains(uint64_t id) const;
+  bool Usable(uint64_t id) const;
   std::optional<ContainerInfo> Find(uint64_t id) const;
   std::vector<std::pair<uint64_t, ContainerInfo>> List() const;  // In order of id.
 

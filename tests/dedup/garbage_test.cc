@@ -64,7 +64,8 @@ TEST_CASE("live chunks move out of containers that are mostly dead") {
   CHECK(home.Damages() == 0);
   home.Open();
   for (const auto& [id, data] : kept) CHECK(home.Get(id) == data);
-  // What was the open container is closed by now, and has its dead chunks collected too; then there is nothing left to do.
+  // What was the open container is closed by now, and has its dead chunks collected too; then there
+  // is nothing left to do.
   home.Collect();
   CHECK(home.Collect().containers_freed == 0);
   for (const auto& [id, data] : kept) CHECK(home.Get(id) == data);
@@ -159,11 +160,10 @@ TEST_CASE("garbage collection reports progress, can be cancelled, and goes on th
   for (int i = 0; i < 30; ++i) ids.push_back(home.Put(RandomBytes(seed + i, 1000000)).id);
   for (int i = 0; i < 20; ++i) REQUIRE(home.store->Delete(ids[i]).ok());
   std::map<std::string, int> phases;
-  const auto cancelled = home.store->CollectGarbage(
-      {.progress = [&](const Progress& progress) {
-        ++phases[std::string(progress.phase)];
-        return progress.phase != "sweep" || progress.done < 9;
-      }});
+  const auto cancelled = home.store->CollectGarbage({.progress = [&](const Progress& progress) {
+    ++phases[std::string(progress.phase)];
+    return progress.phase != "sweep" || progress.done < 9;
+  }});
   CHECK(absl::IsCancelled(cancelled.status()));
   CHECK(phases["mark"] == 10);
   CHECK(phases["sweep"] == 9);

@@ -1,119 +1,354 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a user of dedup::Store sees, on a memory device and the memory kv engine.
+// What a user of dedup::Store sees: one suite over memory alone and over a file with RocksDB.
 #include "strata/dedup/store.h"
 
-#include <catch2/catch.hpp>
-#include <memory>
+#include <cstdlib>
+#include <filesystem>
+#include <map>
 #include <string>
-#include <vector>
 
-#include "strata/base/random.h"
-#include "strata/block/devices.h"
-#include "strata/kv/engines.h"
-#include "support/seed.h"
+#include "fixture.h"
 
 namespace strata::dedup {
 namespace {
 
-std::vector<std::byte> RandomBytes(uint64_t seed, size_t size) {
-  std::vector<std::byte> bytes(size);
-  Random(seed).Fill(bytes);
-  return bytes;
-}
-
-struct Home {
-  explicit Home(uint64_t device_bytes = 64u << 20) {
-    device = *block::CreateMemoryDevice({.block_count = device_bytes / 4096});
-    kv = kv::CreateMemoryStore();
-    options.device = device.get();
-    options.kv = kv.get();
+// A store's home that can be opened again. Files lie in a folder of their own.
+class Home {
+ public:
+  explicit Home(bool on_disk) : on_disk_(on_disk) {
+    if (on_disk_) {
+      std::string name = (std::filesystem::temp_directory_path() / "strata-dedup-XXXXXX").string();
+      REQUIRE(mkdtemp(name.data()) != nullptr);
+      folder_ = name;
+    } else {
+      device_ = *block::CreateMemoryDevice({.block_count = kDeviceBytes / 4096});
+      kv_ = kv::CreateMemoryStore();
+    }
     options.container_bytes = 1u << 20;
   }
-  void Open() {
-    store.reset();
-    auto opened = Store::Open(options);
-    INFO(opened.status());
-    REQUIRE(opened.ok());
-    store = *std::move(opened);
-  }
-  StreamInfo Put(std::span<const std::byte> data) {
-    const std::unique_ptr<Writer> writer = store->NewWriter();
-    REQUIRE(writer->Write(data).ok());
-    auto info = writer->Finish();
-    INFO(info.status());
-    REQUIRE(info.ok());
-    return *info;
-  }
-  std::vector<std::byte> Get(const StreamId& id) {
-    auto reader = store->OpenReader(id);
-    INFO(reader.status());
-    REQUIRE(reader.ok());
-    std::vector<std::byte> data((*reader)->info().size_bytes);
-    auto size = (*reader)->Read(0, data);
-    INFO(size.status());
-    REQUIRE(size.ok());
-    REQUIRE(*size == data.size());
-    return data;
+  ~Home() {
+    Close();
+    if (on_disk_) std::filesystem::remove_all(folder_);
   }
 
-  std::unique_ptr<block::Device> device;
-  std::unique_ptr<kv::Store> kv;
+  Store& Open() {
+    Close();
+    if (on_disk_) {
+      device_ = Must(block::OpenUringDevice(
+          {.path = folder_ / "containers", .size_bytes = kDeviceBytes, .create = true, .log = {}}));
+      kv_ = Must(kv::OpenRocksDbStore({.directory = folder_ / "kv", .log = {}}));
+    }
+    options.device = device_.get();
+    options.kv = kv_.get();
+    store_ = Must(Store::Open(options));
+    return *store_;
+  }
+
+  kv::Store& kv() { return *kv_; }
+
   StoreOptions options;
-  std::unique_ptr<Store> store;
+
+ private:
+  static constexpr uint64_t kDeviceBytes = 256u << 20;
+
+  template <typename T>
+  static T Must(absl::StatusOr<T> value) {
+    INFO(value.status());
+    REQUIRE(value.ok());
+    return *std::move(value);
+  }
+
+  void Close() {
+    store_.reset();
+    if (!on_disk_) return;
+    kv_.reset();
+    device_.reset();
+  }
+
+  const bool on_disk_;
+  std::filesystem::path folder_;
+  std::unique_ptr<block::Device> device_;
+  std::unique_ptr<kv::Store> kv_;
+  std::unique_ptr<Store> store_;
 };
+
+StreamInfo MustPut(Store& store, std::span<const std::byte> data) {
+  const absl::StatusOr<StreamInfo> info = Put(store, data);
+  INFO(info.status());
+  REQUIRE(info.ok());
+  return *info;
+}
+
+Bytes MustGet(Store& store, const StreamId& id) {
+  const absl::StatusOr<Bytes> data = Get(store, id);
+  INFO(data.status());
+  REQUIRE(data.ok());
+  return *data;
+}
 
 }  // namespace
 
-TEST_CASE("streams come back as they went in, before and after reopening") {
-  Home home;
-  home.Open();
-  std::vector<std::pair<StreamId, std::vector<std::byte>>> streams;
+TEST_CASE("streams of every size come back as they went in, before and after reopening") {
+  Home home(GENERATE(false, true));
+  Store* store = &home.Open();
+  std::map<StreamId, Bytes> streams;
   const uint64_t seed = test::Seed();
-  for (const size_t size : {0u, 1u, 4095u, 4096u, 16384u, 100000u, 3000000u}) {
-    std::vector<std::byte> data = RandomBytes(seed + size, size);
-    const StreamInfo info = home.Put(data);
+  for (const size_t size : {0u, 1u, 63u, 64u, 4095u, 4096u, 4097u, 8192u, 16383u, 16384u, 16385u,
+                            131071u, 131072u, 1000000u, 3000000u}) {
+    Bytes data = TextBytes(seed + size, size);
+    const StreamInfo info = MustPut(*store, data);
     CHECK(info.size_bytes == size);
-    streams.emplace_back(info.id, std::move(data));
+    CHECK(info.chunk_count >= size / 16384);
+    streams[info.id] = std::move(data);
   }
-  for (int round = 0; round < 2; ++round) {
+  for (int round = 0; round < 3; ++round) {
     for (const auto& [id, data] : streams) {
       INFO("round " << round << ", size " << data.size());
-      CHECK(home.Get(id) == data);
+      CHECK(MustGet(*store, id) == data);
     }
-    home.Open();
+    CHECK(store->Stats().stream_count == streams.size());
+    store = &home.Open();
   }
 }
 
-TEST_CASE("an equal stream stores nothing new") {
-  Home home;
-  home.Open();
-  const std::vector<std::byte> data = RandomBytes(test::Seed(), 5000000);
-  const StreamInfo first = home.Put(data);
+TEST_CASE("however the bytes are handed over, the stream is the same") {
+  Home home(GENERATE(false, true));
+  Store& store = home.Open();
+  Random random(test::Seed());
+  const Bytes data = TextBytes(random.Next64(), 2000000);
+  const StreamInfo whole = MustPut(store, data);
+  for (const size_t most : {100u, 5000u, 20000u, 100000u, 700000u}) {
+    const std::unique_ptr<Writer> writer = store.NewWriter();
+    for (size_t at = 0; at < data.size();) {
+      const size_t size = std::min<size_t>(random.Uniform(most + 1), data.size() - at);
+      REQUIRE(writer->Write(std::span(data).subspan(at, size)).ok());
+      at += size;
+    }
+    const auto info = writer->Finish();
+    REQUIRE(info.ok());
+    INFO("pieces of up to " << most);
+    CHECK(info->new_chunk_bytes == 0);
+    CHECK(info->chunk_count == whole.chunk_count);
+    CHECK(MustGet(store, info->id) == data);
+  }
+}
+
+TEST_CASE("a range reads as the same range of the bytes") {
+  Home home(GENERATE(false, true));
+  Store& store = home.Open();
+  Random random(test::Seed());
+  const Bytes data = TextBytes(random.Next64(), 6000000);
+  const auto reader = store.OpenReader(MustPut(store, data).id);
+  REQUIRE(reader.ok());
+  for (int i = 0; i < 300; ++i) {
+    const size_t offset = random.Uniform(data.size() + 1);
+    Bytes out(random.Uniform(i % 3 == 0 ? 200000 : 3000));
+    const auto size = (*reader)->Read(offset, out);
+    REQUIRE(size.ok());
+    REQUIRE(*size == std::min(out.size(), data.size() - offset));
+    REQUIRE(std::equal(out.begin(), out.begin() + static_cast<ptrdiff_t>(*size),
+                       data.begin() + static_cast<ptrdiff_t>(offset)));
+  }
+  Bytes out(1);
+  CHECK(*(*reader)->Read(data.size(), out) == 0);
+  CHECK(absl::IsOutOfRange((*reader)->Read(data.size() + 1, out).status()));
+}
+
+TEST_CASE("an equal stream stores nothing new, a similar one little") {
+  Home home(GENERATE(false, true));
+  Store& store = home.Open();
+  const uint64_t seed = test::Seed();
+  Bytes data = RandomBytes(seed, 8000000);
+  const StreamInfo first = MustPut(store, data);
   CHECK(first.new_chunk_bytes == data.size());
-  const Stats before = home.store->Stats();
-  const StreamInfo second = home.Put(data);
+  CHECK(first.new_stored_bytes > data.size());
+  CHECK(first.new_stored_bytes < data.size() + data.size() / 50);
+  const Stats before = store.Stats();
+  const StreamInfo second = MustPut(store, data);
   CHECK(second.new_chunk_bytes == 0);
   CHECK(second.new_stored_bytes == 0);
-  const Stats after = home.store->Stats();
+  const Stats after = store.Stats();
   CHECK(after.unique_bytes == before.unique_bytes);
   CHECK(after.container_bytes == before.container_bytes);
   CHECK(after.duplicate_bytes == data.size());
   CHECK(after.logical_bytes == 2 * data.size());
-  CHECK(home.Get(second.id) == data);
+  // Everything was seen a moment ago: nobody asked the kv store.
+  CHECK(after.index_reads == before.index_reads);
+
+  // A byte in the middle changes a chunk or two, and the recipe around them.
+  data.insert(data.begin() + 3000000, std::byte{42});
+  const StreamInfo third = MustPut(store, data);
+  CHECK(third.new_chunk_bytes > 0);
+  CHECK(third.new_chunk_bytes <= 3 * 16384);
+  CHECK(third.new_stored_bytes <= 3 * 16384 + 60000);
+  CHECK(MustGet(store, third.id) == data);
+}
+
+TEST_CASE("after reopening, one index read brings in a whole container") {
+  Home home(GENERATE(false, true));
+  home.options.container_bytes = 4u << 20;
+  Store* store = &home.Open();
+  const Bytes data = RandomBytes(test::Seed(), 16000000);
+  const StreamInfo first = MustPut(*store, data);
+  store = &home.Open();
+  const StreamInfo second = MustPut(*store, data);
+  CHECK(second.new_chunk_bytes == 0);
+  const uint64_t reads = store->Stats().index_reads;
+  CHECK(reads > 0);
+  CHECK(reads < 20);
+  CHECK(first.chunk_count > 1500);
+}
+
+TEST_CASE("compression is written down with each region, whatever the options say later") {
+  Home home(false);
+  Store* store = &home.Open();
+  std::map<StreamId, Bytes> streams;
+  const uint64_t seed = test::Seed();
+  for (const Compression compression :
+       {Compression::kNone, Compression::kLz4, Compression::kZstd}) {
+    home.options.compression = compression;
+    home.options.compression_level = compression == Compression::kZstd ? 3 : 1;
+    store = &home.Open();
+    Bytes data = TextBytes(seed + static_cast<int>(compression), 1000000);
+    const StreamInfo info = MustPut(*store, data);
+    CHECK((info.new_stored_bytes < 700000) == (compression != Compression::kNone));
+    streams[info.id] = std::move(data);
+  }
+  for (const auto& [id, data] : streams) CHECK(MustGet(*store, id) == data);
 }
 
 TEST_CASE("deleted streams are gone, the others stay") {
-  Home home;
-  home.Open();
-  const std::vector<std::byte> data = RandomBytes(test::Seed(), 300000);
-  const StreamInfo keep = home.Put(data);
-  const StreamInfo drop = home.Put(data);
-  REQUIRE(home.store->Delete(drop.id).ok());
-  CHECK(absl::IsNotFound(home.store->OpenReader(drop.id).status()));
-  CHECK(absl::IsNotFound(home.store->Delete(drop.id)));
-  CHECK(home.Get(keep.id) == data);
-  CHECK(home.store->Stats().stream_count == 1);
+  Home home(GENERATE(false, true));
+  Store& store = home.Open();
+  const Bytes data = RandomBytes(test::Seed(), 300000);
+  const StreamId keep = MustPut(store, data).id;
+  const StreamId drop = MustPut(store, data).id;
+  REQUIRE(store.Delete(drop).ok());
+  CHECK(absl::IsNotFound(store.OpenReader(drop).status()));
+  CHECK(absl::IsNotFound(store.Stat(drop).status()));
+  CHECK(absl::IsNotFound(store.Delete(drop)));
+  CHECK(MustGet(store, keep) == data);
+  CHECK(store.Stat(keep)->size_bytes == data.size());
+  CHECK(store.Stats().stream_count == 1);
+  CHECK(store.Stats().logical_bytes == data.size());
+}
+
+TEST_CASE("a list shows every stream once, in order, page by page") {
+  Home home(GENERATE(false, true));
+  Store& store = home.Open();
+  std::map<StreamId, size_t> sizes;
+  for (size_t i = 0; i < 25; ++i) sizes[MustPut(store, RandomBytes(i, i * 10)).id] = i * 10;
+  for (const size_t page : {1u, 7u, 1000u}) {
+    std::vector<StreamInfo> all;
+    StreamId after;
+    for (;;) {
+      const auto list = store.List(after, page);
+      REQUIRE(list.ok());
+      REQUIRE(list->size() <= page);
+      if (list->empty()) break;
+      all.insert(all.end(), list->begin(), list->end());
+      after = list->back().id;
+    }
+    REQUIRE(all.size() == sizes.size());
+    auto expected = sizes.begin();
+    for (const StreamInfo& info : all) {
+      CHECK(info.id == expected->first);
+      CHECK(info.size_bytes == expected->second);
+      ++expected;
+    }
+  }
+}
+
+TEST_CASE("streams commit together with the owner's own records, or not at all") {
+  Home home(GENERATE(false, true));
+  Store& store = home.Open();
+  const kv::SpaceId names = *home.kv().OpenSpace("owner.names", {});
+  const Bytes data = RandomBytes(test::Seed(), 100000);
+  const std::unique_ptr<Writer> writer = store.NewWriter();
+  REQUIRE(writer->Write(data).ok());
+
+  auto early = home.kv().Begin();
+  CHECK(absl::IsFailedPrecondition(store.Commit(
+      *early, {.add = {writer.get()}, .copy = {}, .remove = {}}, kv::Durability::kSync)));
+
+  const auto info = writer->Prepare();
+  REQUIRE(info.ok());
+  CHECK(absl::IsFailedPrecondition(writer->Write(data)));
+  CHECK(absl::IsNotFound(store.OpenReader(info->id).status()));
+
+  // Somebody else changes what the transaction read: nothing happens, and the same writer can be
+  // committed again.
+  auto txn = home.kv().Begin();
+  REQUIRE(txn->Get(names, "name").ok());
+  auto other = home.kv().Begin();
+  REQUIRE(other->Put(names, "name", "taken").ok());
+  REQUIRE(other->Commit(kv::Durability::kAsync).ok());
+  REQUIRE(txn->Put(names, "name", "mine").ok());
+  CHECK(absl::IsAborted(store.Commit(*txn, {.add = {writer.get()}, .copy = {}, .remove = {}},
+                                     kv::Durability::kSync)));
+  CHECK(absl::IsNotFound(store.OpenReader(info->id).status()));
+  CHECK(store.Stats().stream_count == 0);
+
+  txn = home.kv().Begin();
+  REQUIRE(txn->Put(names, "name", info->id.ToHex()).ok());
+  REQUIRE(
+      store.Commit(*txn, {.add = {writer.get()}, .copy = {}, .remove = {}}, kv::Durability::kSync)
+          .ok());
+  CHECK(MustGet(store, info->id) == data);
+  txn = home.kv().Begin();
+  CHECK(absl::IsFailedPrecondition(store.Commit(
+      *txn, {.add = {writer.get()}, .copy = {}, .remove = {}}, kv::Durability::kSync)));
+  CHECK(absl::IsFailedPrecondition(writer->Finish().status()));
+
+  txn = home.kv().Begin();
+  CHECK(absl::IsNotFound(store.Commit(
+      *txn, {.add = {}, .copy = {}, .remove = {store.NewStreamId()}}, kv::Durability::kSync)));
+}
+
+TEST_CASE("fixed chunks and other sizes make a store too, and stay with it") {
+  Home home(false);
+  const uint64_t seed = test::Seed();
+  home.options.chunker = GENERATE(
+      ChunkerOptions{.algorithm = ChunkAlgorithm::kFixed, .avg_bytes = 4096},
+      ChunkerOptions{.min_bytes = 64, .avg_bytes = 256, .max_bytes = 1024, .normalization = 1},
+      ChunkerOptions{.min_bytes = 65536, .avg_bytes = 131072, .max_bytes = 524288});
+  const ChunkerOptions made_with = home.options.chunker;
+  Store* store = &home.Open();
+  const Bytes data = TextBytes(seed, 3000000);
+  const StreamInfo first = MustPut(*store, data);
+  home.options.chunker = {};
+  store = &home.Open();
+  CHECK(MustGet(*store, first.id) == data);
+  const StreamInfo second = MustPut(*store, data);
+  INFO("made with " << ChunkAlgorithmName(made_with.algorithm) << " " << made_with.avg_bytes);
+  CHECK(second.new_chunk_bytes == 0);
+  CHECK(second.chunk_count == first.chunk_count);
+}
+
+TEST_CASE("options out of range are named") {
+  MemoryHome home;
+  const auto message = [&home](auto change) {
+    StoreOptions options = home.options;
+    change(options);
+    const absl::Status status = Store::Open(options).status();
+    CHECK(absl::IsInvalidArgument(status));
+    return std::string(status.message());
+  };
+  using Catch::Matchers::Contains;
+  CHECK_THAT(message([](StoreOptions& o) { o.container_bytes = 3u << 20; }),
+             Contains("container_bytes"));
+  CHECK_THAT(message([](StoreOptions& o) { o.region_bytes = 1; }), Contains("region_bytes"));
+  CHECK_THAT(message([](StoreOptions& o) { o.compression_level = 99; }),
+             Contains("compression_level"));
+  CHECK_THAT(message([](StoreOptions& o) { o.chunker.avg_bytes = 5000; }), Contains("avg_bytes"));
+  CHECK_THAT(message([](StoreOptions& o) { o.device = nullptr; }), Contains("device"));
+  CHECK_THAT(message([](StoreOptions& o) { o.chunker.max_bytes = 1u << 20; }), Contains("twice"));
+  home.options.container_bytes = 64u << 20;
+  CHECK_THAT(message([](StoreOptions&) {}), Contains("too few"));
+  CHECK(absl::IsInvalidArgument(StreamId::FromHex("xyz").status()));
+  const StreamId id = *StreamId::FromHex("00112233445566778899aabbccddeeff");
+  CHECK(id.ToHex() == "00112233445566778899aabbccddeeff");
 }
 
 }  // namespace strata::dedup

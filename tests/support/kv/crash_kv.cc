@@ -131,9 +131,8 @@ class CrashKvStore final : public kv::Store {
 
   std::unique_ptr<kv::Transaction> Begin() override {
     return std::make_unique<RecordingTransaction>(
-        state_->live->Begin(),
-        [state = state_](const kv::WriteBatch& writes, bool sync,
-                         const std::function<absl::Status()>& commit) {
+        state_->live->Begin(), [state = state_](const kv::WriteBatch& writes, bool sync,
+                                                const std::function<absl::Status()>& commit) {
           return state->Commit(writes.operations(), sync, commit);
         });
   }

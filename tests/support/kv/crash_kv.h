@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A kv store whose machine can lose power. Commits are remembered in order; after a power cut the new store holds all up to the
-// last durable one and some of those that followed it, in order and without gaps: what a write-ahead log leaves behind.
+// A kv store whose machine can lose power. Commits are remembered in order; after a power cut the
+// new store holds all up to the last durable one and some of those that followed it, in order and
+// without gaps: what a write-ahead log leaves behind.
 //
 //   CrashKv kv;
 //   Workload(*kv.Open());
 //   std::unique_ptr<CrashKv> survivor = kv.PowerCut(seed);
 //   Verify(*survivor->Open());
 //
-// Thread safety: any thread; the stores that Open() gives outlive neither their CrashKv nor a PowerCut().
+// Thread safety: any thread; the stores that Open() gives outlive neither their CrashKv nor a
+// PowerCut().
 #pragma once
 
 #include <cstdint>
@@ -30,7 +32,8 @@ class CrashKv {
   // Asked before each commit; while it answers false commits fail with Unavailable.
   void SetPowered(std::function<bool()> powered);
 
-  // The next `count` commits work; before the one after them is done, `on_cut` runs, and the power is gone here too.
+  // The next `count` commits work; before the one after them is done, `on_cut` runs, and the power
+  // is gone here too.
   void CutPowerAfter(uint64_t count, std::function<void()> on_cut);
 
   std::unique_ptr<CrashKv> PowerCut(uint64_t seed);

@@ -47,37 +47,37 @@ struct ServerOptions {
   uint16_t port = 0;                  // 0: any free one, see Server::port().
   object::Store* store = nullptr;     // Outlives the server.
   int io_threads = 2;
-  int worker_threads = 64;            // At most; concurrent commits share a flush.
+  int worker_threads = 64;  // At most; concurrent commits share a flush.
   ServerLimits limits;
-  std::string region = "us-east-1";   // What signatures must name. Empty: any.
-  std::vector<std::string> domains;   // "s3.example.org": BUCKET.s3.example.org is a bucket too.
-  std::string tls_certificate_path;   // PEM, the chain. Empty: plain HTTP.
-  std::string tls_key_path;           // PEM.
-  const Clock* clock = nullptr;       // nullptr: the system's. For signatures; time-outs are real.
+  std::string region = "us-east-1";  // What signatures must name. Empty: any.
+  std::vector<std::string> domains;  // "s3.example.org": BUCKET.s3.example.org is a bucket too.
+  std::string tls_certificate_path;  // PEM, the chain. Empty: plain HTTP.
+  std::string tls_key_path;          // PEM.
+  const Clock* clock = nullptr;      // nullptr: the system's. For signatures; time-outs are real.
   LogSink log;
-  bool log_requests = false;          // One line per request at LogLevel::kInfo.
+  bool log_requests = false;  // One line per request at LogLevel::kInfo.
 };
 
 // Since the start. `operation` is S3's name ("PutObject"), "Unknown" for requests that have none.
 struct OperationStats {
-  std::string_view operation;      // Lives as long as the process.
-  uint64_t requests = 0;           // Answered.
-  uint64_t client_errors = 0;      // Of these, with 4xx.
-  uint64_t server_errors = 0;      // Of these, with 5xx, or cut off in the middle of the answer.
-  uint64_t bytes_in = 0;           // Bodies.
+  std::string_view operation;  // Lives as long as the process.
+  uint64_t requests = 0;       // Answered.
+  uint64_t client_errors = 0;  // Of these, with 4xx.
+  uint64_t server_errors = 0;  // Of these, with 5xx, or cut off in the middle of the answer.
+  uint64_t bytes_in = 0;       // Bodies.
   uint64_t bytes_out = 0;
-  uint64_t in_flight = 0;          // Now.
-  uint64_t latency_sum_ns = 0;     // From the end of the head to the end of the answer.
+  uint64_t in_flight = 0;       // Now.
+  uint64_t latency_sum_ns = 0;  // From the end of the head to the end of the answer.
 };
 
 struct ServerStats {
   std::vector<OperationStats> operations;  // Those that were asked for at least once.
   uint64_t connections = 0;                // Now.
   uint64_t connections_accepted = 0;
-  uint64_t connections_refused = 0;        // Over max_connections.
-  uint64_t body_memory_bytes = 0;          // Now.
-  uint64_t worker_threads = 0;             // Now.
-  uint64_t queued_jobs = 0;                // Now: work that waits for a worker.
+  uint64_t connections_refused = 0;  // Over max_connections.
+  uint64_t body_memory_bytes = 0;    // Now.
+  uint64_t worker_threads = 0;       // Now.
+  uint64_t queued_jobs = 0;          // Now: work that waits for a worker.
 };
 
 class STRATA_EXPORT Server {

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What an S3 operation is given and what it gives back. Operations are plain functions that may
+// block; exchange.h runs them, operations.h lists them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "auth/authenticator.h"
+#include "http.h"
+#include "request.h"
+#include "strata/object/store.h"
+
+namespace strata::s3 {
+
+struct ServiceOptions {
+  object::Store* store = nullptr;
+  std::string region;
+  std::vector<std::string> domains;
+  size_t max_xml_bytes = 4 << 20;
+};
+
+// One authenticated and authorized request.
+struct Call {
+  const ServiceOptions& options;
+  const Request& request;
+  const Caller& caller;
+  object::BucketInfo bucket;                   // Where the request names one that must exist.
+  std::optional<uint64_t> content_size_bytes;  // Of the body, without its aws-chunked encoding.
+
+  object::Store& store() const { return *options.store; }
+};
+
+// Takes the content of a request's body. Dropping it unfinished leaves no trace in the store.
+class BodySink {
+ public:
+  virtual ~BodySink() = default;
+  virtual absl::Status Write(std::span<const std::byte> content) = 0;
+
+  // All content has come, and it is what the request's signature says. Called at most once.
+  virtual absl::StatusOr<Reply> Finish(const std::vector<HttpHeader>& trailers) = 0;
+};
+
+// An operation is done, or it wants the request's body first.
+struct Step {
+  Reply reply;
+  std::unique_ptr<BodySink> sink;  // Set: the body is wanted, `reply` means nothing.
+
+  Step(Reply done) : reply(std::move(done)) {}                         // NOLINT
+  Step(std::unique_ptr<BodySink> wanted) : sink(std::move(wanted)) {}  // NOLINT
+};
+
+// The Call lives until the Step's sink is gone.
+using Handler = absl::StatusOr<Step> (*)(const Call& call);
+
+// ---- For operations
+
+Reply XmlReply(std::string document);
+Reply EmptyReply(int status);
+std::string QuotedEtag(std::string_view etag);
+
+// A sink for bodies that are documents: collects up to ServiceOptions::max_xml_bytes, checks
+// Content-MD5 and the checksum headers, then calls `act`.
+using DocumentAction = std::function<absl::StatusOr<Reply>(const Call&, const std::string& body)>;
+absl::StatusOr<Step> TakeDocument(const Call& call, DocumentAction act);
+
+// The same where the checksum headers are not about the document.
+absl::StatusOr<Step> TakeUncheckedDocument(const Call& call, DocumentAction act);
+
+}  // namespace strata::s3

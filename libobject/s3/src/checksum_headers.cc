@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checksum_headers.h"
+
+#include <array>
+#include <utility>
+
+#include "encoding.h"
+#include "errors.h"
+#include "strata/base/status_macros.h"
+#include "text.h"
+
+namespace strata::s3 {
+namespace {
+
+using object::ChecksumAlgorithm;
+
+struct AlgorithmRow {
+  ChecksumAlgorithm algorithm;
+  std::string_view header;
+  std::string_view element;
+  size_t value_bytes;
+};
+
+constexpr std::array<AlgorithmRow, 5> kAlgorithms = {{
+    {ChecksumAlgorithm::kCrc32, "x-amz-checksum-crc32", "ChecksumCRC32", 4},
+    {ChecksumAlgorithm::kCrc32c, "x-amz-checksum-crc32c", "ChecksumCRC32C", 4},
+    {ChecksumAlgorithm::kCrc64Nvme, "x-amz-checksum-crc64nvme", "ChecksumCRC64NVME", 8},
+    {ChecksumAlgorithm::kSha1, "x-amz-checksum-sha1", "ChecksumSHA1", 20},
+    {ChecksumAlgorithm::kSha256, "x-amz-checksum-sha256", "ChecksumSHA256", 32},
+}};
+
+const AlgorithmRow* RowOf(ChecksumAlgorithm algorithm) {
+  for (const AlgorithmRow& row : kAlgorithms) {
+    if (row.algorithm == algorithm) return &row;
+  }
+  return nullptr;
+}
+
+// The algorithm that x-amz-trailer announces. nullopt: none.
+std::optional<ChecksumAlgorithm> TrailerAlgorithm(const Request& request) {
+  for (std::string_view name : Split(request.Header("x-amz-trailer"), ',')) {
+    if (const auto algorithm = AlgorithmOfHeader(ToLower(Trim(name)))) return algorithm;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+absl::StatusOr<ContentChecksum> ParseContentChecksum(const Request& request) {
+  ContentChecksum checksum;
+  if (const std::string* md5 = request.head.Find("content-md5")) {
+    checksum.md5 = Base64Decode(*md5);
+    if (!checksum.md5 || checksum.md5->size() != 16) return MakeError(ErrorCode::kInvalidDigest);
+  }
+  for (const HttpHeader& header : request.head.headers) {
+    const std::optional<ChecksumAlgorithm> algorithm = AlgorithmOfHeader(header.name);
+    if (!algorithm) continue;
+    if (checksum.algorithm) {
+      return MakeError(ErrorCode::kInvalidRequest,
+                       "Expecting a single x-amz-checksum- header. Multiple checksum types are "
+                       "not allowed.");
+    }
+    checksum.algorithm = algorithm;
+    STRATA_ASSIGN_OR_RETURN(checksum.value, ParseChecksumValue(*algorithm, header.value));
+  }
+  if (!checksum.algorithm) checksum.algorithm = TrailerAlgorithm(request);
+
+  if (const std::string* name = request.head.Find("x-amz-sdk-checksum-algorithm")) {
+    const absl::StatusOr<ChecksumAlgorithm> announced = object::ParseChecksumAlgorithm(*name);
+    if (!announced.ok()) {
+      return MakeError(ErrorCode::kInvalidRequest,
+                       "The x-amz-sdk-checksum-algorithm is not known.");
+    }
+    const bool is_md5 = *announced == ChecksumAlgorithm::kMd5;
+    if (is_md5 ? !checksum.md5.has_value() : checksum.algorithm != *announced) {
+      return MakeError(ErrorCode::kInvalidRequest,
+                       "x-amz-sdk-checksum-algorithm is given, but no such x-amz-checksum- header "
+                       "or trailer.");
+    }
+  }
+  return checksum;
+}
+
+absl::StatusOr<object::ContentClaims> ClaimsOf(const ContentChecksum& checksum,
+                                               const std::vector<HttpHeader>& trailers) {
+  object::ContentClaims claims;
+  claims.md5 = checksum.md5;
+  claims.checksum = checksum.value;
+  for (const HttpHeader& header : trailers) {
+    const std::optional<ChecksumAlgorithm> algorithm = AlgorithmOfHeader(header.name);
+    if (!algorithm) continue;
+    if (claims.checksum || algorithm != checksum.algorithm) {
+      return MakeError(ErrorCode::kMalformedTrailer,
+                       "The trailer has a checksum that x-amz-trailer does not announce.");
+    }
+    STRATA_ASSIGN_OR_RETURN(claims.checksum, ParseChecksumValue(*algorithm, header.value));
+  }
+  if (checksum.algorithm && !claims.checksum) {
+    return MakeError(ErrorCode::kMalformedTrailer,
+                     "The checksum that x-amz-trailer announces did not come.");
+  }
+  return claims;
+}
+
+absl::StatusOr<std::string> ParseChecksumValue(ChecksumAlgorithm algorithm, std::string_view text) {
+  std::optional<std::string> value = Base64Decode(text);
+  const AlgorithmRow* row = RowOf(algorithm);
+  if (!value || row == nullptr || value->size() != row->value_bytes) {
+    return MakeError(ErrorCode::kInvalidRequest,
+                     Concat({"The value of x-amz-checksum-",
+                             ToLower(object::ChecksumAlgorithmName(algorithm)), " is invalid."}));
+  }
+  return *std::move(value);
+}
+
+std::optional<ChecksumAlgorithm> AlgorithmOfHeader(std::string_view header_name) {
+  for (const AlgorithmRow& row : kAlgorithms) {
+    if (row.header == header_name) return row.algorithm;
+  }
+  return std::nullopt;
+}
+
+std::string_view ChecksumElementName(ChecksumAlgorithm algorithm) {
+  const AlgorithmRow* row = RowOf(algorithm);
+  return row == nullptr ? std::string_view("ChecksumMD5") : row->element;
+}
+
+std::string ChecksumText(const object::Checksum& checksum) {
+  std::string text = Base64Encode(checksum.value);
+  if (checksum.part_count > 0) text += Concat({"-", std::to_string(checksum.part_count)});
+  return text;
+}
+
+std::string_view ChecksumTypeName(const object::Checksum& checksum) {
+  return checksum.part_count > 0 ? "COMPOSITE" : "FULL_OBJECT";
+}
+
+void AddChecksumHeaders(const object::Checksum& checksum, Reply& reply) {
+  const AlgorithmRow* row = RowOf(checksum.algorithm);
+  if (row == nullptr) return;
+  reply.Add(row->header, ChecksumText(checksum));
+  reply.Add("x-amz-checksum-type", ChecksumTypeName(checksum));
+}
+
+void AddChecksumElement(const object::Checksum& checksum, XmlWriter& xml) {
+  const AlgorithmRow* row = RowOf(checksum.algorithm);
+  if (row != nullptr) xml.Text(row->element, ChecksumText(checksum));
+}
+
+absl::StatusOr<std::optional<std::string>> ChecksumOfElement(const XmlElement& element) {
+  std::optional<std::string> value;
+  for (const AlgorithmRow& row : kAlgorithms) {
+    const XmlElement* child = element.Child(row.element);
+    if (child == nullptr || child->text.empty()) continue;
+    STRATA_ASSIGN_OR_RETURN(value, ParseChecksumValue(row.algorithm, child->text));
+  }
+  return value;
+}
+
+}  // namespace strata::s3

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "http_parser.h"
+
+#include <limits>
+#include <string>
+#include <utility>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/beast/core/error.hpp>
+#include <boost/beast/http/buffer_body.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/parser.hpp>
+
+#include "errors.h"
+#include "strata/base/status_macros.h"
+#include "text.h"
+
+namespace strata::s3 {
+namespace {
+
+namespace http = boost::beast::http;
+using boost::beast::error_code;
+
+constexpr size_t kMaxHeaders = 512;
+
+std::string_view View(boost::beast::string_view text) { return {text.data(), text.size()}; }
+
+absl::Status HttpError(const error_code& error) {
+  if (error == http::error::header_limit) return MakeError(ErrorCode::kRequestHeaderTooLarge);
+  return MakeError(ErrorCode::kMalformedRequest,
+                   Concat({"The request is not valid HTTP/1.1: ", error.message(), "."}));
+}
+
+// RFC 9112, section 3.2: exactly one, or a request could mean two things to two readers.
+absl::Status CheckHost(const HttpHead& head, bool is_http_1_0) {
+  size_t count = 0;
+  for (const HttpHeader& header : head.headers) count += header.name == "host";
+  if (count == 1 || (is_http_1_0 && count == 0)) return absl::OkStatus();
+  return MakeError(ErrorCode::kMalformedRequest, "There must be one Host header.");
+}
+
+}  // namespace
+
+struct HttpParser::State {
+  http::request_parser<http::buffer_body> parser;
+  HttpHead head;
+};
+
+HttpParser::HttpParser(size_t max_header_bytes) : state_(std::make_unique<State>()) {
+  state_->parser.header_limit(static_cast<std::uint32_t>(max_header_bytes));
+  state_->parser.body_limit(std::numeric_limits<std::uint64_t>::max());
+  state_->parser.eager(false);
+}
+HttpParser::~HttpParser() = default;
+HttpParser::HttpParser(HttpParser&&) noexcept = default;
+HttpParser& HttpParser::operator=(HttpParser&&) noexcept = default;
+
+absl::StatusOr<size_t> HttpParser::ParseHead(std::span<const std::byte> bytes) {
+  error_code error;
+  const size_t taken =
+      state_->parser.put(boost::asio::const_buffer(bytes.data(), bytes.size()), error);
+  if (error && error != http::error::need_more) return HttpError(error);
+  if (!state_->parser.is_header_done()) return taken;
+
+  const auto& message = state_->parser.get();
+  HttpHead& head = state_->head;
+  head.method = View(message.method_string());
+  head.target = View(message.target());
+  head.keep_alive = state_->parser.keep_alive();
+  head.chunked = state_->parser.chunked();
+  if (const auto length = state_->parser.content_length()) head.content_length = *length;
+  for (const auto& field : message) {
+    if (head.headers.size() == kMaxHeaders) {
+      return MakeError(ErrorCode::kRequestHeaderTooLarge);
+    }
+    head.headers.push_back(
+        {ToLower(View(field.name_string())), std::string(Trim(View(field.value())))});
+  }
+  STRATA_RETURN_IF_ERROR(CheckHost(head, message.version() == 10));
+  if (const std::string* expectation = head.Find("expect"); expectation && !expectation->empty()) {
+    head.expect_continue = EqualsIgnoreCase(*expectation, "100-continue");
+    head.unknown_expectation = !head.expect_continue;
+  }
+  if (head.Find("transfer-encoding") != nullptr && !head.chunked) {
+    return MakeError(ErrorCode::kMalformedRequest, "The transfer coding is not known.");
+  }
+  return taken;
+}
+
+bool HttpParser::head_done() const { return state_->parser.is_header_done(); }
+
+HttpHead HttpParser::TakeHead() { return std::move(state_->head); }
+
+absl::StatusOr<HttpParser::Progress> HttpParser::ParseChunkedBody(std::span<const std::byte> in,
+                                                                  std::span<std::byte> out) {
+  auto& body = state_->parser.get().body();
+  Progress progress;
+  // One call of the parser ends at each chunk's head, its content and its end.
+  while (progress.taken_bytes < in.size() && progress.written_bytes < out.size() &&
+         !state_->parser.is_done()) {
+    const std::span<std::byte> free = out.subspan(progress.written_bytes);
+    const std::span<const std::byte> rest = in.subspan(progress.taken_bytes);
+    body.data = free.data();
+    body.size = free.size();
+    body.more = true;
+    error_code error;
+    const size_t taken =
+        state_->parser.put(boost::asio::const_buffer(rest.data(), rest.size()), error);
+    progress.taken_bytes += taken;
+    progress.written_bytes += free.size() - body.size;
+    if (error == http::error::need_more) break;
+    if (error && error != http::error::need_buffer) return HttpError(error);
+    if (taken == 0 && body.size == free.size()) break;
+  }
+  return progress;
+}
+
+bool HttpParser::body_done() const { return state_->parser.is_done(); }
+
+}  // namespace strata::s3

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "object_headers.h"
+
+#include <array>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "errors.h"
+#include "header_text.h"
+#include "http_date.h"
+#include "strata/base/status_macros.h"
+#include "text.h"
+#include "uri_coding.h"
+
+namespace strata::s3 {
+namespace {
+
+constexpr std::string_view kMetaPrefix = "x-amz-meta-";
+constexpr size_t kMaxTags = 10;
+constexpr size_t kMaxTagKeyBytes = 128 * 4;  // S3 counts characters, up to four bytes each.
+constexpr size_t kMaxTagValueBytes = 256 * 4;
+
+constexpr std::array<std::string_view, 11> kStorageClasses = {
+    "STANDARD", "STANDARD_IA",     "ONEZONE_IA",        "INTELLIGENT_TIERING",
+    "GLACIER",  "GLACIER_IR",      "DEEP_ARCHIVE",      "OUTPOSTS",
+    "SNOW",     "EXPRESS_ONEZONE", "REDUCED_REDUNDANCY"};
+
+// "gzip,aws-chunked" without the part that is only about the transfer.
+std::string WithoutAwsChunked(std::string_view content_encoding) {
+  std::string kept;
+  for (std::string_view piece : Split(content_encoding, ',')) {
+    piece = Trim(piece);
+    if (piece.empty() || EqualsIgnoreCase(piece, "aws-chunked")) continue;
+    if (!kept.empty()) kept += ',';
+    kept += piece;
+  }
+  return kept;
+}
+
+std::vector<std::string> ParseEtagList(std::string_view text) {
+  std::vector<std::string> etags;
+  for (std::string_view piece : Split(text, ',')) {
+    piece = Trim(piece);
+    if (piece.substr(0, 2) == "W/") piece.remove_prefix(2);
+    if (piece.size() >= 2 && piece.front() == '"' && piece.back() == '"') {
+      piece = piece.substr(1, piece.size() - 2);
+    }
+    if (!piece.empty()) etags.emplace_back(piece);
+  }
+  return etags;
+}
+
+// HTTP's dates end at the second and objects' do not: the whole second counts as the date.
+std::optional<uint64_t> EndOfSecond(std::optional<uint64_t> time_ns) {
+  if (time_ns) *time_ns += 999'999'999;
+  return time_ns;
+}
+
+void AddIfSet(std::string_view name, std::string_view value, Reply& reply) {
+  if (!value.empty()) reply.Add(name, value);
+}
+
+}  // namespace
+
+absl::StatusOr<object::Metadata> ParseMetadata(const Request& request) {
+  object::Metadata metadata;
+  if (const std::string* type = request.head.Find("content-type"); type && !type->empty()) {
+    metadata.content_type = *type;
+  }
+  metadata.cache_control = request.Header("cache-control");
+  metadata.content_disposition = request.Header("content-disposition");
+  metadata.content_encoding = WithoutAwsChunked(request.Header("content-encoding"));
+  metadata.content_language = request.Header("content-language");
+  metadata.expires = request.Header("expires");
+  metadata.website_redirect_location = request.Header("x-amz-website-redirect-location");
+  if (const std::string* storage_class = request.head.Find("x-amz-storage-class")) {
+    bool known = false;
+    for (std::string_view name : kStorageClasses) known = known || name == *storage_class;
+    if (!known) return MakeError(ErrorCode::kInvalidStorageClass);
+    metadata.storage_class = *storage_class;
+  }
+  for (const HttpHeader& header : request.head.headers) {
+    if (header.name.substr(0, kMetaPrefix.size()) != kMetaPrefix) continue;
+    std::string name = header.name.substr(kMetaPrefix.size());
+    std::string value = DecodeHeaderText(header.value);
+    const auto [entry, added] = metadata.user.emplace(std::move(name), value);
+    if (!added) entry->second += Concat({",", value});  // RFC 9110, section 5.3.
+  }
+  if (const std::string* tagging = request.head.Find("x-amz-tagging")) {
+    STRATA_ASSIGN_OR_RETURN(metadata.tags, ParseTagging(*tagging));
+  }
+  return metadata;
+}
+
+absl::StatusOr<std::map<std::string, std::string>> ParseTagging(std::string_view text) {
+  const std::optional<QueryParameters> parameters = ParseQuery(text);
+  if (!parameters) return MakeError(ErrorCode::kInvalidTag, "The tagging is not well encoded.");
+  std::map<std::string, std::string> tags;
+  for (const auto& [key, value] : *parameters) {
+    if (!tags.emplace(key, value).second) {
+      return MakeError(ErrorCode::kInvalidTag, "There are two tags of one key.");
+    }
+  }
+  STRATA_RETURN_IF_ERROR(CheckTags(tags));
+  return tags;
+}
+
+absl::Status CheckTags(const std::map<std::string, std::string>& tags) {
+  if (tags.size() > kMaxTags) {
+    return MakeError(ErrorCode::kInvalidTag, "An object has at most ten tags.");
+  }
+  for (const auto& [key, value] : tags) {
+    if (key.empty() || key.size() > kMaxTagKeyBytes || value.size() > kMaxTagValueBytes ||
+        !IsValidUtf8(key) || !IsValidUtf8(value)) {
+      return MakeError(ErrorCode::kInvalidTag, "A tag's key or value is empty or too long.");
+    }
+  }
+  return absl::OkStatus();
+}
+
+object::Conditions ParseConditions(const Request& request, std::string_view prefix) {
+  object::Conditions conditions;
+  conditions.if_match = ParseEtagList(request.Header(Concat({prefix, "if-match"})));
+  conditions.if_none_match = ParseEtagList(request.Header(Concat({prefix, "if-none-match"})));
+  conditions.if_modified_since_ns =
+      EndOfSecond(ParseHttpDate(request.Header(Concat({prefix, "if-modified-since"}))));
+  conditions.if_unmodified_since_ns =
+      EndOfSecond(ParseHttpDate(request.Header(Concat({prefix, "if-unmodified-since"}))));
+  return conditions;
+}
+
+absl::Status RefuseUnsupportedHeaders(const Request& request) {
+  for (const HttpHeader& header : request.head.headers) {
+    const std::string_view name = header.name;
+    if (name.substr(0, 6) != "x-amz-") continue;
+    if (name == "x-amz-acl") {
+      // Buckets behave as with object ownership "bucket owner enforced".
+      if (header.value != "private" && header.value != "bucket-owner-full-control") {
+        return MakeError(ErrorCode::kAccessControlListNotSupported);
+      }
+    } else if (name.substr(0, 12) == "x-amz-grant-") {
+      return MakeError(ErrorCode::kAccessControlListNotSupported);
+    } else if (name.substr(0, 28) == "x-amz-server-side-encryption" ||
+               name.substr(0, 17) == "x-amz-object-lock" ||
+               name.substr(0, 40) == "x-amz-copy-source-server-side-encryption") {
+      return MakeError(ErrorCode::kNotImplemented,
+                       Concat({"The header ", name, " is not implemented."}));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void AddObjectHeaders(const Call& call, const object::ObjectInfo& info, Reply& reply) {
+  const object::Metadata& metadata = info.metadata;
+  reply.Add("Last-Modified", FormatHttpDate(info.modified_ns));
+  reply.Add("ETag", QuotedEtag(info.etag));
+  reply.Add("Accept-Ranges", "bytes");
+  reply.Add("Content-Type", metadata.content_type);
+  AddIfSet("Cache-Control", metadata.cache_control, reply);
+  AddIfSet("Content-Disposition", metadata.content_disposition, reply);
+  AddIfSet("Content-Encoding", metadata.content_encoding, reply);
+  AddIfSet("Content-Language", metadata.content_language, reply);
+  AddIfSet("Expires", metadata.expires, reply);
+  AddIfSet("x-amz-website-redirect-location", metadata.website_redirect_location, reply);
+  if (metadata.storage_class != "STANDARD") {
+    AddIfSet("x-amz-storage-class", metadata.storage_class, reply);
+  }
+  for (const auto& [name, value] : metadata.user) {
+    reply.Add(Concat({kMetaPrefix, name}), EncodeHeaderText(value));
+  }
+  if (!metadata.tags.empty()) {
+    reply.Add("x-amz-tagging-count", std::to_string(metadata.tags.size()));
+  }
+  AddVersionHeader(call, info.version_id, reply);
+}
+
+void AddVersionHeader(const Call& call, std::string_view version_id, Reply& reply) {
+  if (call.bucket.versioning != object::Versioning::kOff) {
+    AddIfSet("x-amz-version-id", version_id, reply);
+  }
+}
+
+void ApplyResponseOverrides(const Request& request, Reply& reply) {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 6> kOverrides = {{
+      {"response-content-type", "Content-Type"},
+      {"response-content-language", "Content-Language"},
+      {"response-expires", "Expires"},
+      {"response-cache-control", "Cache-Control"},
+      {"response-content-disposition", "Content-Disposition"},
+      {"response-content-encoding", "Content-Encoding"},
+  }};
+  for (const auto& [parameter, header] : kOverrides) {
+    const std::string* value = request.FindQuery(parameter);
+    if (value == nullptr) continue;
+    std::erase_if(reply.headers, [&](const HttpHeader& given) { return given.name == header; });
+    reply.Add(header, *value);
+  }
+}
+
+}  // namespace strata::s3

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// An object's properties in the headers of requests and answers. Pure functions.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "call.h"
+#include "http.h"
+#include "request.h"
+#include "strata/object/types.h"
+
+namespace strata::s3 {
+
+// Content-Type, x-amz-meta-*, x-amz-tagging, x-amz-storage-class and so on.
+// kInvalidStorageClass, kInvalidTag.
+absl::StatusOr<object::Metadata> ParseMetadata(const Request& request);
+
+// "a=1&b=2", encoded as in a query. kInvalidTag: more than ten, too long, twice.
+absl::StatusOr<std::map<std::string, std::string>> ParseTagging(std::string_view text);
+absl::Status CheckTags(const std::map<std::string, std::string>& tags);
+
+// If-Match and its three kin; `prefix` is "" or "x-amz-copy-source-". Dates that are not dates are
+// ignored (RFC 9110, section 13.1.3).
+object::Conditions ParseConditions(const Request& request, std::string_view prefix);
+
+// Headers that ask for what is not there yet - encryption, locks, ACLs - are refused rather than
+// ignored: who asked for protection must not believe to have it.
+// kNotImplemented, kAccessControlListNotSupported.
+absl::Status RefuseUnsupportedHeaders(const Request& request);
+
+// ETag, Last-Modified, Content-Type, x-amz-meta-* and so on; not Content-Length.
+void AddObjectHeaders(const Call& call, const object::ObjectInfo& info, Reply& reply);
+
+// x-amz-version-id, in buckets that have or had versioning.
+void AddVersionHeader(const Call& call, std::string_view version_id, Reply& reply);
+
+// response-content-type=... and so on replace what AddObjectHeaders() added.
+void ApplyResponseOverrides(const Request& request, Reply& reply);
+
+}  // namespace strata::s3

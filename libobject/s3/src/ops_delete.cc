@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// DeleteObject and DeleteObjects.
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "checksum_headers.h"
+#include "errors.h"
+#include "object_headers.h"
+#include "operations.h"
+#include "strata/base/status_macros.h"
+#include "xml.h"
+
+namespace strata::s3 {
+namespace {
+
+struct DeleteRequest {
+  std::string key;
+  std::string version_id;
+};
+
+void AddDeleted(const DeleteRequest& request, const object::DeleteResult& result, XmlWriter& xml) {
+  xml.Open("Deleted");
+  xml.Text("Key", request.key);
+  if (!request.version_id.empty()) xml.Text("VersionId", request.version_id);
+  if (result.delete_marker) {
+    xml.Bool("DeleteMarker", true);
+    if (!result.version_id.empty()) xml.Text("DeleteMarkerVersionId", result.version_id);
+  }
+  xml.Close();
+}
+
+void AddFailed(const DeleteRequest& request, const absl::Status& status, XmlWriter& xml) {
+  xml.Open("Error");
+  xml.Text("Key", request.key);
+  if (!request.version_id.empty()) xml.Text("VersionId", request.version_id);
+  xml.Text("Code", InfoOf(ErrorCodeOf(status)).name);
+  xml.Text("Message", ClientMessageOf(status));
+  xml.Close();
+}
+
+absl::StatusOr<Reply> DeleteNow(const Call& call, const std::string& body) {
+  STRATA_ASSIGN_OR_RETURN(const XmlElement root, ParseXml(body, "Delete"));
+  std::vector<DeleteRequest> requests;
+  for (const XmlElement& element : root.children) {
+    if (element.name != "Object") continue;
+    const XmlElement* key = element.Child("Key");
+    if (key == nullptr || key->text.empty()) {
+      return MakeError(ErrorCode::kMalformedXml, "An Object has no Key.");
+    }
+    if (element.Child("ETag") || element.Child("LastModifiedTime") || element.Child("Size")) {
+      return MakeError(ErrorCode::kNotImplemented, "Conditional deletes are not implemented.");
+    }
+    requests.push_back({key->text, std::string(element.ChildText("VersionId"))});
+  }
+  if (requests.empty() || requests.size() > object::ObjectLimits::kMaxDeleteKeys) {
+    return MakeError(ErrorCode::kMalformedXml, "There must be 1 to 1000 Objects.");
+  }
+  const bool quiet = root.ChildText("Quiet") == "true";
+
+  XmlWriter xml("DeleteResult");
+  for (const DeleteRequest& request : requests) {
+    const absl::StatusOr<object::DeleteResult> result =
+        call.store().Delete(call.request.bucket, request.key, request.version_id);
+    if (!result.ok() && ErrorCodeOf(result.status()) != ErrorCode::kNoSuchVersion) {
+      AddFailed(request, result.status(), xml);
+    } else if (!quiet) {
+      AddDeleted(request, result.ok() ? *result : object::DeleteResult(), xml);
+    }
+  }
+  return XmlReply(xml.Finish());
+}
+
+}  // namespace
+
+absl::StatusOr<Step> DeleteObject(const Call& call) {
+  if (call.request.head.Find("if-match") != nullptr ||
+      call.request.head.Find("x-amz-if-match-size") != nullptr ||
+      call.request.head.Find("x-amz-if-match-last-modified-time") != nullptr) {
+    return MakeError(ErrorCode::kNotImplemented, "Conditional deletes are not implemented.");
+  }
+  const absl::StatusOr<object::DeleteResult> result =
+      call.store().Delete(call.request.bucket, call.request.key, call.request.Query("versionId"));
+  Reply reply = EmptyReply(204);
+  if (!result.ok()) {
+    // Deleting what is gone already is done.
+    if (ErrorCodeOf(result.status()) == ErrorCode::kNoSuchVersion) return reply;
+    return result.status();
+  }
+  if (result->delete_marker) reply.Add("x-amz-delete-marker", "true");
+  AddVersionHeader(call, result->version_id, reply);
+  return reply;
+}
+
+absl::StatusOr<Step> DeleteObjects(const Call& call) {
+  // So much is deleted that the list itself must be known to have come whole.
+  STRATA_ASSIGN_OR_RETURN(const ContentChecksum checksum, ParseContentChecksum(call.request));
+  if (checksum.empty()) {
+    return MakeError(ErrorCode::kInvalidRequest,
+                     "Missing required header for this request: Content-MD5 or x-amz-checksum-.");
+  }
+  return TakeDocument(call, DeleteNow);
+}
+
+}  // namespace strata::s3

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Objects on their way out: GetObject, HeadObject, GetObjectAttributes.
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "byte_range.h"
+#include "checksum_headers.h"
+#include "errors.h"
+#include "http_date.h"
+#include "object_headers.h"
+#include "operations.h"
+#include "strata/base/status_macros.h"
+#include "text.h"
+#include "xml.h"
+
+namespace strata::s3 {
+namespace {
+
+class ObjectSource final : public BodySource {
+ public:
+  ObjectSource(std::unique_ptr<object::ObjectReader> reader, uint64_t offset_bytes,
+               uint64_t size_bytes)
+      : reader_(std::move(reader)),
+        offset_bytes_(offset_bytes),
+        size_bytes_(size_bytes),
+        left_bytes_(size_bytes) {}
+
+  uint64_t size_bytes() const override { return size_bytes_; }
+
+  absl::StatusOr<size_t> Read(std::span<std::byte> out) override {
+    const size_t wanted = std::min<uint64_t>(out.size(), left_bytes_);
+    size_t filled = 0;
+    while (filled < wanted) {
+      STRATA_ASSIGN_OR_RETURN(const size_t size,
+                              reader_->Read(offset_bytes_, out.subspan(filled, wanted - filled)));
+      if (size == 0) return absl::InternalError("an object ended before its size");
+      filled += size;
+      offset_bytes_ += size;
+    }
+    left_bytes_ -= filled;
+    return filled;
+  }
+
+ private:
+  const std::unique_ptr<object::ObjectReader> reader_;
+  uint64_t offset_bytes_;
+  const uint64_t size_bytes_;
+  uint64_t left_bytes_;
+};
+
+absl::StatusOr<object::GetOptions> GetOptionsOf(const Call& call) {
+  object::GetOptions options;
+  options.version_id = call.request.Query("versionId");
+  options.conditions = ParseConditions(call.request, "");
+  if (const std::string* text = call.request.FindQuery("partNumber")) {
+    const std::optional<uint64_t> number = ParseDecimal(*text);
+    if (!number || *number < 1 || *number > object::ObjectLimits::kMaxPartNumber) {
+      return MakeError(ErrorCode::kInvalidArgument, "partNumber must be from 1 to 10000.");
+    }
+    if (call.request.head.Find("range") != nullptr) {
+      return MakeError(ErrorCode::kInvalidRequest,
+                       "Cannot specify both Range header and partNumber query parameter.");
+    }
+    options.part_number = static_cast<uint32_t>(*number);
+  }
+  return options;
+}
+
+// 304 says which version the client's copy is (RFC 9110, section 15.4.5).
+absl::StatusOr<Reply> NotModifiedReply(const Call& call, object::GetOptions options) {
+  options.conditions = {};
+  options.part_number = 0;
+  STRATA_ASSIGN_OR_RETURN(const object::ObjectInfo info,
+                          call.store().Head(call.request.bucket, call.request.key, options));
+  Reply reply = EmptyReply(304);
+  reply.Add("ETag", QuotedEtag(info.etag));
+  reply.Add("Last-Modified", FormatHttpDate(info.modified_ns));
+  if (!info.metadata.cache_control.empty()) {
+    reply.Add("Cache-Control", info.metadata.cache_control);
+  }
+  AddVersionHeader(call, info.version_id, reply);
+  return reply;
+}
+
+// If-Range: the range is wanted only of the version the client has a part of.
+bool RangeStillWanted(const Request& request, const object::ObjectInfo& info) {
+  const std::string_view condition = request.Header("if-range");
+  if (condition.empty()) return true;
+  if (condition.front() == '"') return condition == QuotedEtag(info.etag);
+  const std::optional<uint64_t> date = ParseHttpDate(condition);
+  constexpr uint64_t kSecond = 1'000'000'000;
+  return date && info.modified_ns / kSecond == *date / kSecond;
+}
+
+// What part of the object the answer is of, and its head.
+struct Selection {
+  uint64_t offset_bytes = 0;
+  uint64_t size_bytes = 0;
+  Reply reply;
+};
+
+// `offset_bytes`, `size_bytes`: of the object, or of the part asked for by number.
+absl::StatusOr<Selection> Select(const Call& call, const object::ObjectInfo& info,
+                                 uint32_t part_number, uint64_t offset_bytes, uint64_t size_bytes) {
+  Selection selection;
+  selection.offset_bytes = offset_bytes;
+  selection.size_bytes = size_bytes;
+  AddObjectHeaders(call, info, selection.reply);
+  ApplyResponseOverrides(call.request, selection.reply);
+
+  ByteRange range;
+  if (part_number == 0 && RangeStillWanted(call.request, info)) {
+    range = ParseByteRange(call.request.Header("range"), info.size_bytes);
+  }
+  if (range.kind == ByteRange::Kind::kUnsatisfiable) return MakeError(ErrorCode::kInvalidRange);
+  if (range.kind == ByteRange::Kind::kPart) {
+    selection.offset_bytes = range.offset_bytes;
+    selection.size_bytes = range.size_bytes;
+  }
+  const bool partial = range.kind == ByteRange::Kind::kPart ||
+                       (part_number > 0 && info.part_count > 0 && size_bytes > 0);
+  if (partial) {
+    selection.reply.status = 206;
+    const uint64_t last = selection.offset_bytes + selection.size_bytes - 1;
+    selection.reply.Add("Content-Range",
+                        Concat({"bytes ", std::to_string(selection.offset_bytes), "-",
+                                std::to_string(last), "/", std::to_string(info.size_bytes)}));
+  }
+  if (part_number > 0 && info.part_count > 0) {
+    selection.reply.Add("x-amz-mp-parts-count", std::to_string(info.part_count));
+  }
+  const bool whole = selection.size_bytes == info.size_bytes;
+  if (whole && info.checksum &&
+      EqualsIgnoreCase(call.request.Header("x-amz-checksum-mode"), "enabled")) {
+    AddChecksumHeaders(*info.checksum, selection.reply);
+  }
+  return selection;
+}
+
+}  // namespace
+
+absl::StatusOr<Step> GetObject(const Call& call) {
+  STRATA_RETURN_IF_ERROR(RefuseUnsupportedHeaders(call.request));
+  STRATA_ASSIGN_OR_RETURN(const object::GetOptions options, GetOptionsOf(call));
+  absl::StatusOr<std::unique_ptr<object::ObjectReader>> reader =
+      call.store().OpenReader(call.request.bucket, call.request.key, options);
+  if (!reader.ok()) {
+    if (ErrorCodeOf(reader.status()) != ErrorCode::kNotModified) return reader.status();
+    return NotModifiedReply(call, options);
+  }
+  const object::ObjectInfo& info = (*reader)->info();
+  STRATA_ASSIGN_OR_RETURN(
+      Selection selection,
+      Select(call, info, options.part_number, (*reader)->offset_bytes(), (*reader)->size_bytes()));
+  if (selection.size_bytes > 0) {
+    selection.reply.source = std::make_unique<ObjectSource>(
+        *std::move(reader), selection.offset_bytes, selection.size_bytes);
+  }
+  return std::move(selection.reply);
+}
+
+absl::StatusOr<Step> HeadObject(const Call& call) {
+  STRATA_RETURN_IF_ERROR(RefuseUnsupportedHeaders(call.request));
+  STRATA_ASSIGN_OR_RETURN(const object::GetOptions options, GetOptionsOf(call));
+  object::ObjectInfo info;
+  uint64_t offset_bytes = 0;
+  uint64_t size_bytes = 0;
+  absl::Status status;
+  if (options.part_number > 0) {
+    // Where a part begins and ends is for a reader to know.
+    auto reader = call.store().OpenReader(call.request.bucket, call.request.key, options);
+    status = reader.status();
+    if (reader.ok()) {
+      info = (*reader)->info();
+      offset_bytes = (*reader)->offset_bytes();
+      size_bytes = (*reader)->size_bytes();
+    }
+  } else {
+    auto head = call.store().Head(call.request.bucket, call.request.key, options);
+    status = head.status();
+    if (head.ok()) {
+      info = *std::move(head);
+      size_bytes = info.size_bytes;
+    }
+  }
+  if (!status.ok()) {
+    if (ErrorCodeOf(status) != ErrorCode::kNotModified) return status;
+    return NotModifiedReply(call, options);
+  }
+  STRATA_ASSIGN_OR_RETURN(Selection selection,
+                          Select(call, info, options.part_number, offset_bytes, size_bytes));
+  selection.reply.content_length = selection.size_bytes;
+  return std::move(selection.reply);
+}
+
+absl::StatusOr<Step> GetObjectAttributes(const Call& call) {
+  STRATA_RETURN_IF_ERROR(RefuseUnsupportedHeaders(call.request));
+  constexpr std::array<std::string_view, 5> kAttributes = {"ETag", "Checksum", "ObjectParts",
+                                                           "StorageClass", "ObjectSize"};
+  std::array<bool, kAttributes.size()> wanted{};
+  for (const HttpHeader& header : call.request.head.headers) {
+    if (header.name != "x-amz-object-attributes") continue;
+    for (std::string_view name : Split(header.value, ',')) {
+      const auto* found = std::find(kAttributes.begin(), kAttributes.end(), Trim(name));
+      if (found == kAttributes.end()) {
+        return MakeError(ErrorCode::kInvalidArgument, "Invalid attribute name specified.");
+      }
+      wanted[static_cast<size_t>(found - kAttributes.begin())] = true;
+    }
+  }
+  if (std::find(wanted.begin(), wanted.end(), true) == wanted.end()) {
+    return MakeError(ErrorCode::kInvalidArgument, "x-amz-object-attributes is needed.");
+  }
+  object::GetOptions options;
+  options.version_id = call.request.Query("versionId");
+  STRATA_ASSIGN_OR_RETURN(const object::ObjectInfo info,
+                          call.store().Head(call.request.bucket, call.request.key, options));
+  XmlWriter xml("GetObjectAttributesResponse");
+  if (wanted[0]) xml.Text("ETag", info.etag);
+  if (wanted[1] && info.checksum) {
+    xml.Open("Checksum");
+    AddChecksumElement(*info.checksum, xml);
+    xml.Text("ChecksumType", ChecksumTypeName(*info.checksum));
+    xml.Close();
+  }
+  if (wanted[2] && info.part_count > 0) {
+    xml.Open("ObjectParts");
+    xml.Number("PartsCount", info.part_count);
+    xml.Close();
+  }
+  if (wanted[3]) xml.Text("StorageClass", info.metadata.storage_class);
+  if (wanted[4]) xml.Number("ObjectSize", info.size_bytes);
+  Reply reply = XmlReply(xml.Finish());
+  reply.Add("Last-Modified", FormatHttpDate(info.modified_ns));
+  AddVersionHeader(call, info.version_id, reply);
+  return reply;
+}
+
+}  // namespace strata::s3

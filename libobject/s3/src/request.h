@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// An HTTP head read as an S3 request: which bucket, which key, which parameters.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "http.h"
+#include "uri_coding.h"
+
+namespace strata::s3 {
+
+struct Request {
+  HttpHead head;
+  std::string path;       // Decoded, from its first slash on.
+  QueryParameters query;  // Decoded, in order.
+  std::string bucket;     // Empty: the service itself.
+  std::string key;        // Empty: the bucket itself.
+
+  // nullptr: not there.
+  const std::string* FindQuery(std::string_view name) const;
+  bool HasQuery(std::string_view name) const { return FindQuery(name) != nullptr; }
+  // Empty where it is not there.
+  std::string_view Query(std::string_view name) const;
+  std::string_view Header(std::string_view name) const { return head.Value(name); }
+};
+
+// `domains`: names under which buckets are hosts. kInvalidUri.
+absl::StatusOr<Request> ParseRequest(HttpHead head, const std::vector<std::string>& domains);
+
+}  // namespace strata::s3

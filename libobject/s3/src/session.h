@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One connection from its first request to its last. It reads a head, makes an Exchange of it,
+// feeds the exchange its body and writes its reply; all calls that may block go to the workers.
+//
+// Used in its connection's one thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include <boost/asio/awaitable.hpp>
+
+#include "body_memory.h"
+#include "connection.h"
+#include "exchange.h"
+#include "http_parser.h"
+#include "inbox.h"
+#include "operation_counters.h"
+#include "strata/s3/server.h"
+#include "worker_job.h"
+#include "worker_pool.h"
+
+namespace strata::s3 {
+
+// What all sessions of a server share.
+struct SessionEnvironment {
+  Service& service;
+  WorkerPool& workers;
+  BodyMemory& memory;
+  OperationCounters& counters;
+  const ServerLimits& limits;
+  const Clock& clock;
+  const bool log_requests;
+  std::atomic<bool> draining{false};  // Requests in progress are a connection's last.
+};
+
+class Session final {
+ public:
+  Session(SessionEnvironment& environment, std::unique_ptr<Connection> connection);
+
+  // Serves until the connection ends.
+  asio::awaitable<void> Run();
+
+  // Answers the first request with 503 SlowDown and ends the connection.
+  asio::awaitable<void> Refuse();
+
+  Connection& connection() { return *connection_; }
+
+  // Between requests: the connection may be ended without harm.
+  bool idle() const { return idle_; }
+
+ private:
+  // The body of the request in progress, as far as it has not been read.
+  struct Body {
+    bool chunked = false;
+    uint64_t left_bytes = 0;  // Where it is not chunked.
+    bool done = false;
+    uint64_t read_bytes = 0;
+    std::chrono::nanoseconds waited{0};
+  };
+  enum class ReadOutcome { kOk, kGone, kTooSlow, kMalformed };
+  struct Filled {
+    ReadOutcome outcome = ReadOutcome::kOk;
+    size_t size_bytes = 0;  // Less than asked for only at the body's end.
+  };
+  // A reply and the beginning of its content, if that was read in the same stay at a worker.
+  struct Answer {
+    std::optional<Reply> reply;
+    BodyMemory::Buffer first;
+    size_t first_bytes = 0;
+  };
+
+  asio::awaitable<bool> ServeOne();
+  asio::awaitable<bool> ReadHead(HttpParser& parser);
+  asio::awaitable<void> Serve(Exchange& exchange, Answer& answer);
+  asio::awaitable<void> ServeSmallBody(Exchange& exchange, Answer& answer);
+  asio::awaitable<void> ServeStream(Exchange& exchange, Answer& answer);
+  asio::awaitable<Filled> FillFromBody(std::span<std::byte> out);
+  asio::awaitable<bool> SendAnswer(Exchange& exchange, Answer& answer, bool close);
+  asio::awaitable<bool> SendSource(Exchange& exchange, Answer& answer, std::string head);
+  asio::awaitable<BodyMemory::Buffer> TakeBuffer(size_t size_bytes);
+  asio::awaitable<void> OnWorker(absl::AnyInvocable<void()> work);
+  asio::awaitable<bool> SendError(const absl::Status& status);
+
+  void ReadFirst(Exchange& exchange, Answer& answer);
+  Connection::Timeout BodyTimeout() const;
+  std::string NewRequestId();
+  std::string Date() const;
+  void LogRequest(const Exchange& exchange, const OperationCounters::Outcome& outcome) const;
+
+  SessionEnvironment& environment_;
+  const std::unique_ptr<Connection> connection_;
+  WorkerJob job_;
+  Inbox inbox_;
+  bool idle_ = false;
+
+  // Of the request in progress.
+  std::optional<HttpParser> parser_;
+  Body body_;
+  bool says_keep_alive_ = false;
+  bool expects_continue_ = false;
+  OperationCounters::Outcome outcome_;
+};
+
+}  // namespace strata::s3

@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
+strata_add_fuzzer(
+  NAME kv_differential_fuzz LIB kv CORPUS kv_differential_corpus
+  SRCS kv_differential_fuzz.cc ${PROJECT_SOURCE_DIR}/tests/kv/differential.cc)

@@ -7,6 +7,7 @@
 // point leaves copies that the next run finds superfluous, and nothing else.
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -82,6 +83,8 @@ class Collection final {
   absl::StatusOr<GarbageReport> Run() {
     core_->table->BeginCollection();
     const absl::Cleanup end = [this] { core_->table->EndCollection(); };
+    // What was deleted lies in the open container as often as elsewhere.
+    STRATA_RETURN_IF_ERROR(core_->log->Seal());
     for (const auto& [id, info] : core_->table->List()) {
       if (info.record.sealed && info.usable()) sealed_.emplace_back(id, info.record);
     }
@@ -149,6 +152,7 @@ class Collection final {
   // Finds the containers with little alive in them, the emptiest first: freeing them makes room for
   // copies.
   absl::Status Examine() {
+    std::vector<Candidate> underfilled;  // All alive, but sealed before they were full.
     for (const auto& [id, record] : sealed_) {
       const absl::StatusOr<ContainerContents> contents = core_->reader->ReadFooter(id, record);
       if (absl::IsDataLoss(contents.status())) {
@@ -163,10 +167,17 @@ class Collection final {
                         [this](const Fingerprint& chunk) { return live_.Contains(chunk); }));
       const double share = static_cast<double>(live) /
                            static_cast<double>(std::max<size_t>(contents->chunks.size(), 1));
+      const double fill = static_cast<double>(record.stored_bytes) /
+                          static_cast<double>(core_->superblock.container_bytes);
       if (live == 0 || share < options_.rewrite_below_live_ratio) {
         candidates_.push_back({id, record, live, {}});
+      } else if (share * fill < options_.rewrite_below_live_ratio) {
+        underfilled.push_back({id, record, live, {}});
       }
       STRATA_RETURN_IF_ERROR(Report("examine", ++report_.containers_examined, sealed_.size()));
+    }
+    if (underfilled.size() > 1) {  // One alone would only be moved.
+      std::move(underfilled.begin(), underfilled.end(), std::back_inserter(candidates_));
     }
     std::stable_sort(
         candidates_.begin(), candidates_.end(),

@@ -78,7 +78,9 @@ std::optional<FoundChunk> ChunkIndex::FindDurable(const Fingerprint& fingerprint
     return unsealed->second;
   }
   const std::optional<ChunkPlace> place = cache_.Find(fingerprint);
-  if (place.has_value() && options_.table->Contains(place->container_id)) {
+  // Of a chunk that was stored twice the table may show the copy that is going, or damaged. The kv
+  // store knows the other.
+  if (place.has_value() && options_.table->Usable(place->container_id)) {
     return FoundChunk{*place, 0};
   }
   return std::nullopt;

@@ -108,6 +108,8 @@ absl::StatusOr<std::shared_ptr<const LoadedRegion>> ChunkReader::ReadRegion(cons
 
 absl::StatusOr<ChunkBytes> ChunkReader::Read(const Fingerprint& fingerprint, uint32_t size_bytes,
                                              ReadAhead* ahead) {
+  absl::Status damage;
+  ChunkPlace damaged_place;
   for (int move = 0; move < kMostMoves; ++move) {
     const absl::StatusOr<FoundChunk> found = options_.index->Find(fingerprint);
     if (absl::IsNotFound(found.status())) {
@@ -116,8 +118,16 @@ absl::StatusOr<ChunkBytes> ChunkReader::Read(const Fingerprint& fingerprint, uin
     }
     STRATA_RETURN_IF_ERROR(found.status());
     const ChunkPlace& place = found->place;
+    if (!damage.ok() && place == damaged_place) return damage;
     absl::StatusOr<std::shared_ptr<const LoadedRegion>> region = ReadRegion(place, ahead);
     if (absl::IsNotFound(region.status())) continue;
+    if (absl::IsDataLoss(region.status())) {
+      // There may be another copy, which the index finds now that this container is known as
+      // damaged.
+      damage = region.status();
+      damaged_place = place;
+      continue;
+    }
     STRATA_RETURN_IF_ERROR(region.status());
     if (place.ordinal >= (*region)->table.size() ||
         (*region)->table[place.ordinal].fingerprint != fingerprint ||

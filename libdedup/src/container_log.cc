@@ -254,7 +254,9 @@ absl::StatusOr<uint64_t> ContainerLog::Append(EncodedRegion* region, PinSet* pin
     STRATA_RETURN_IF_ERROR(failure_);
     while (in_flight_.size() >= kMostInFlight) STRATA_RETURN_IF_ERROR(WaitForCompletion());
     // From here to the end of the block the lock is not given up.
-    if (open_.has_value() && !Fits(*region)) STRATA_RETURN_IF_ERROR(CloseOpen());
+    if (open_.has_value() && (!Fits(*region) || !options_.table->Usable(open_->header.id))) {
+      STRATA_RETURN_IF_ERROR(CloseOpen());
+    }
     if (!open_.has_value()) STRATA_RETURN_IF_ERROR(OpenNext(may_use_reserve));
     STRATA_CHECK(Fits(*region), "a region larger than a container");
 
@@ -271,8 +273,7 @@ absl::StatusOr<uint64_t> ContainerLog::Append(EncodedRegion* region, PinSet* pin
     const size_t first_chunk = open_->contents.chunks.size();
     AppendToContents(header, region->table, &open_->contents);
     position = ++appended_;
-    STRATA_CHECK(options_.table->PinIfUsable(header.container_id, pins),
-                 "the open container is usable");
+    options_.table->Pin(header.container_id, pins);
     options_.index->AddUnsealed(header.container_id, open_->contents.regions.back(),
                                 std::span(open_->contents.chunks).subspan(first_chunk), position);
     STRATA_RETURN_IF_ERROR(Stage(slot_offset + at, region->bytes));

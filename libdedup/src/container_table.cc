@@ -98,6 +98,11 @@ void ContainerTable::Unregister(PinSet* pins) {
   if (collecting_) kept_pins_.insert(pins->ids_.begin(), pins->ids_.end());
 }
 
+void ContainerTable::Pin(uint64_t id, PinSet* pins) {
+  MutexLock lock(&mutex_);
+  pins->ids_.insert(id);
+}
+
 bool ContainerTable::PinIfUsable(uint64_t id, PinSet* pins) {
   MutexLock lock(&mutex_);
   const auto found = containers_.find(id);

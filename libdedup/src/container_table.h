@@ -60,6 +60,7 @@ class ContainerTable final {
   // Pins.
   void Register(PinSet* pins);
   void Unregister(PinSet* pins);
+  void Pin(uint64_t id, PinSet* pins);
   // False: the container is gone, condemned or damaged; take its chunks as absent.
   bool PinIfUsable(uint64_t id, PinSet* pins);
 

@@ -5,6 +5,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/string_view.h"
+#include "sha256_lanes.h"
 #include "strata/base/check.h"
 
 namespace strata::dedup {
@@ -24,6 +25,10 @@ Fingerprint FingerprintOf(std::span<const std::byte> chunk) {
 void FingerprintMany(std::span<const std::span<const std::byte>> chunks,
                      std::span<Fingerprint> fingerprints) {
   STRATA_CHECK(chunks.size() == fingerprints.size(), "one fingerprint per chunk");
+  if (HasSha256Lanes()) {
+    Sha256Lanes(chunks, fingerprints);
+    return;
+  }
   for (size_t i = 0; i < chunks.size(); ++i) fingerprints[i] = FingerprintOf(chunks[i]);
 }
 

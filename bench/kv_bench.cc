@@ -12,8 +12,8 @@
 //                 shared a flush
 //   checkpoint    Checkpoint() of the 2,000,000 keys
 //
-// rocksdb:0 is the memory engine, rocksdb:1 is RocksDB in a temporary folder. items_per_second counts
-// keys (put_batch, get, multi_get, list_page) or transactions.
+// rocksdb:0 is the memory engine, rocksdb:1 is RocksDB in a temporary folder. items_per_second
+// counts keys (put_batch, get, multi_get, list_page) or transactions.
 //
 //   build/bench/bench/kv_bench --benchmark_filter='get_|list'
 #include <benchmark/benchmark.h>

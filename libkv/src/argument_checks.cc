@@ -25,17 +25,16 @@ absl::Status CheckKey(std::string_view key) {
 
 absl::Status CheckValue(std::string_view value) {
   if (value.size() <= kEmbeddedLimits.max_value_bytes) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("a value of ", value.size(),
-                                                 " bytes, the limit is ",
-                                                 kEmbeddedLimits.max_value_bytes));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "a value of ", value.size(), " bytes, the limit is ", kEmbeddedLimits.max_value_bytes));
 }
 
 absl::Status CheckRange(const Range& range) {
   for (const std::string& bound : {std::cref(range.begin), std::cref(range.end)}) {
     if (bound.size() > kEmbeddedLimits.max_key_bytes + 1) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "range bound ", PrintableKey(bound), " has ", bound.size(), " bytes, the limit is ",
-          kEmbeddedLimits.max_key_bytes + 1));
+      return absl::InvalidArgumentError(absl::StrCat("range bound ", PrintableKey(bound), " has ",
+                                                     bound.size(), " bytes, the limit is ",
+                                                     kEmbeddedLimits.max_key_bytes + 1));
     }
   }
   return absl::OkStatus();
@@ -51,17 +50,16 @@ absl::StatusOr<PageOptions> CheckPage(const PageOptions& options) {
   return cut;
 }
 
-absl::Status CheckTransactionSize(std::string_view what, size_t count,
-                                  size_t bytes) {
+absl::Status CheckTransactionSize(std::string_view what, size_t count, size_t bytes) {
   if (count > kEmbeddedLimits.max_transaction_operations) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("a transaction of ", count, " ", std::string(what), ", the limit is ",
-                     kEmbeddedLimits.max_transaction_operations));
+    return absl::ResourceExhaustedError(absl::StrCat("a transaction of ", count, " ",
+                                                     std::string(what), ", the limit is ",
+                                                     kEmbeddedLimits.max_transaction_operations));
   }
   if (bytes > kEmbeddedLimits.max_transaction_bytes) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("a transaction with ", bytes, " bytes of ", std::string(what), ", the limit is ",
-                     kEmbeddedLimits.max_transaction_bytes));
+    return absl::ResourceExhaustedError(absl::StrCat("a transaction with ", bytes, " bytes of ",
+                                                     std::string(what), ", the limit is ",
+                                                     kEmbeddedLimits.max_transaction_bytes));
   }
   return absl::OkStatus();
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The limits of the embedded store and the checks that every call makes before it reaches the engine.
-// Pure functions, safe from any thread.
+// The limits of the embedded store and the checks that every call makes before it reaches the
+// engine. Pure functions, safe from any thread.
 #pragma once
 
 #include <cstddef>

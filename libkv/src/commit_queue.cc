@@ -117,8 +117,7 @@ std::optional<uint64_t> CommitQueue::WaitForWrite(SpaceId space, const Range& ra
       [&](uint64_t current_version) -> std::optional<uint64_t> {
         MutexLock lock(&tracker_mutex_);
         const uint64_t remembered_after = std::max(after_version, tracker_.forgotten_version());
-        const auto newest =
-            tracker_.NewestWrite(space, range, remembered_after, current_version);
+        const auto newest = tracker_.NewestWrite(space, range, remembered_after, current_version);
         if (newest.has_value()) return newest;
         const uint64_t forgotten = std::min(remembered_after, current_version);
         return forgotten > after_version ? std::optional<uint64_t>(forgotten) : std::nullopt;
@@ -139,9 +138,10 @@ absl::Status CommitQueue::Failed() const {
 void CommitQueue::SetFailed(const absl::Status& status) {
   MutexLock lock(&failure_mutex_);
   if (!failure_.ok()) return;
-  failure_ = absl::Status(
-      status.code(), absl::StrCat("the store takes no more writes since one failed; open it again: ",
-                                  status.message()));
+  failure_ =
+      absl::Status(status.code(),
+                   absl::StrCat("the store takes no more writes since one failed; open it again: ",
+                                status.message()));
 }
 
 }  // namespace strata::kv

@@ -33,8 +33,8 @@ class ConflictTracker {
   // Knows every commit later than `version`.
   explicit ConflictTracker(uint64_t version) : forgotten_version_(version) {}
 
-  // Whether everything in `reads`, read at `read_version`, is still so. Aborted: it is not; names the
-  // key. OutOfRange: commits later than `read_version` are forgotten.
+  // Whether everything in `reads`, read at `read_version`, is still so. Aborted: it is not; names
+  // the key. OutOfRange: commits later than `read_version` are forgotten.
   absl::Status Check(const ReadSet& reads, uint64_t read_version) const;
 
   // REQUIRES: versions grow.

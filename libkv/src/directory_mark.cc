@@ -71,8 +71,8 @@ absl::StatusOr<std::unique_ptr<DirectoryMark>> DirectoryMark::Open(const std::st
   std::unique_ptr<DirectoryMark> mark(new DirectoryMark(fd, path));
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return SystemError(path, errno);
-    return absl::FailedPreconditionError(
-        absl::StrCat(directory, " is in use: another store, in this process or another, has it open"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        directory, " is in use: another store, in this process or another, has it open"));
   }
   bool usable = false;
   STRATA_RETURN_IF_ERROR(mark->Load(&usable));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The file STRATA_KV in the directory of an embedded store. It says that the directory is ours and in
-// which format, it holds the lock that keeps a second opener out, and it remembers how far commits
-// were acknowledged as durable. Recovery that stops short of that point has met a damaged log, not
-// the ordinary torn end that a crash leaves.
+// The file STRATA_KV in the directory of an embedded store. It says that the directory is ours and
+// in which format, it holds the lock that keeps a second opener out, and it remembers how far
+// commits were acknowledged as durable. Recovery that stops short of that point has met a damaged
+// log, not the ordinary torn end that a crash leaves.
 //
 //   offset size
 //        0    8  "STRATAKV"
@@ -30,8 +30,8 @@ class DirectoryMark {
   static constexpr char kFileName[] = "STRATA_KV";
 
   // Locks the directory and reads its mark, making one when there is none.
-  // FailedPrecondition: somebody else holds the lock, or the format is unknown. DataLoss: the mark is
-  // damaged. Other errors: the directory cannot be used; they name it.
+  // FailedPrecondition: somebody else holds the lock, or the format is unknown. DataLoss: the mark
+  // is damaged. Other errors: the directory cannot be used; they name it.
   static absl::StatusOr<std::unique_ptr<DirectoryMark>> Open(const std::string& directory);
 
   ~DirectoryMark();  // Gives the lock back.

@@ -3,9 +3,9 @@
 
 #include <utility>
 
+#include "argument_checks.h"
 #include "commit_queue.h"
 #include "embedded_transaction.h"
-#include "argument_checks.h"
 #include "publication.h"
 #include "spaces.h"
 #include "strata/base/status_macros.h"

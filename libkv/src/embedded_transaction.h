@@ -28,8 +28,7 @@ class EmbeddedTransaction final : public Transaction {
   absl::StatusOr<std::optional<std::string>> Get(SpaceId space, std::string_view key) override;
   absl::StatusOr<std::vector<std::optional<std::string>>> MultiGet(
       SpaceId space, const std::vector<std::string>& keys) override;
-  absl::StatusOr<Page> List(SpaceId space, const Range& range,
-                            const PageOptions& options) override;
+  absl::StatusOr<Page> List(SpaceId space, const Range& range, const PageOptions& options) override;
   absl::StatusOr<std::optional<std::string>> GetUnchecked(SpaceId space,
                                                           std::string_view key) override;
   absl::StatusOr<Page> ListUnchecked(SpaceId space, const Range& range,

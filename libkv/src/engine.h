@@ -3,8 +3,8 @@
 // What an embedded store needs from the engine beneath it: views of the state after some batch, and
 // batches applied whole. Conflicts, versions, limits and watches are none of its business.
 //
-// Thread safety: everything may be called from any thread, except Apply(), which one thread calls at
-// a time. A View is immutable and may be read by any thread; the Engine outlives its Views.
+// Thread safety: everything may be called from any thread, except Apply(), which one thread calls
+// at a time. A View is immutable and may be read by any thread; the Engine outlives its Views.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +21,8 @@
 
 namespace strata::kv {
 
-// The state after one Apply(), whatever is applied later. Spaces, keys and page sizes were checked by
-// the caller.
+// The state after one Apply(), whatever is applied later. Spaces, keys and page sizes were checked
+// by the caller.
 class View {
  public:
   virtual ~View() = default;
@@ -47,8 +47,9 @@ class Engine {
   // The state after the last Apply() that returned. Cheap: one is taken for every group of commits.
   virtual std::shared_ptr<const View> NewView() = 0;
 
-  // Applies the operations of all batches, in order, at once; when `sync`, they and everything before
-  // them are durable when it returns. After an error the outcome is unknown: apply nothing more.
+  // Applies the operations of all batches, in order, at once; when `sync`, they and everything
+  // before them are durable when it returns. After an error the outcome is unknown: apply nothing
+  // more.
   virtual absl::Status Apply(std::span<const WriteBatch* const> batches, bool sync) = 0;
 
   // Makes everything durable whose Apply() returned before the call.
@@ -56,7 +57,8 @@ class Engine {
 
   virtual absl::Status Checkpoint(const std::string& directory) = 0;
 
-  // A number that every operation ever applied made larger: where the versions of a reopened store begin.
+  // A number that every operation ever applied made larger: where the versions of a reopened store
+  // begin.
   virtual uint64_t applied_count() const = 0;
 
   // How often the engine has asked the machine to make data durable: what group commit saves on.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The engine that keeps everything in memory. A key carries its values with the batch number that
-// wrote each, newest last; a view is a batch number. A value is dropped when it was replaced before the
-// oldest view that is still alive.
+// wrote each, newest last; a view is a batch number. A value is dropped when it was replaced before
+// the oldest view that is still alive.
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -12,8 +12,8 @@
 
 #include "absl/container/btree_map.h"
 #include "absl/container/inlined_vector.h"
-#include "embedded_store.h"
 #include "argument_checks.h"
+#include "embedded_store.h"
 #include "strata/base/check.h"
 #include "strata/kv/engines.h"
 

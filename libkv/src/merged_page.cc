@@ -139,12 +139,10 @@ absl::StatusOr<Page> MergePage(const View& view, const OwnWrites::SpaceWrites& o
     const bool have_put = next_put < puts.size();
     if (seen == nullptr && !have_put) return page;
     const bool take_put =
-        seen == nullptr ||
-        (have_put && (options.reverse ? puts[next_put].first > seen->key
-                                      : puts[next_put].first < seen->key));
-    const size_t item_bytes =
-        take_put ? OperationBytes(puts[next_put].first, puts[next_put].second)
-                 : OperationBytes(seen->key, seen->value);
+        seen == nullptr || (have_put && (options.reverse ? puts[next_put].first > seen->key
+                                                         : puts[next_put].first < seen->key));
+    const size_t item_bytes = take_put ? OperationBytes(puts[next_put].first, puts[next_put].second)
+                                       : OperationBytes(seen->key, seen->value);
     if (page.items.size() == options.max_items ||
         (!page.items.empty() && bytes + item_bytes > options.max_bytes)) {
       page.more = true;
@@ -152,8 +150,7 @@ absl::StatusOr<Page> MergePage(const View& view, const OwnWrites::SpaceWrites& o
     }
     bytes += item_bytes;
     if (take_put) {
-      page.items.push_back(
-          {std::string(puts[next_put].first), std::string(puts[next_put].second)});
+      page.items.push_back({std::string(puts[next_put].first), std::string(puts[next_put].second)});
       ++next_put;
     } else {
       page.items.push_back(cursor.Take());

@@ -36,7 +36,8 @@ class OwnWrites {
   // One space's writes, newest only. A key in both is decided by `keys`.
   struct SpaceWrites {
     absl::btree_map<std::string, std::optional<std::string>, std::less<>> keys;
-    absl::btree_map<std::string, std::string, std::less<>> cleared;  // Begin -> end; disjoint, not adjacent.
+    absl::btree_map<std::string, std::string, std::less<>>
+        cleared;  // Begin -> end; disjoint, not adjacent.
 
     // The cleared range that holds `key`, or null.
     const std::pair<const std::string, std::string>* Clearing(std::string_view key) const;

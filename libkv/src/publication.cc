@@ -51,9 +51,11 @@ std::optional<uint64_t> Publication::WaitForWrite(
     SpaceId space, const Range& range, uint64_t after_version, uint64_t timeout_ms,
     const std::function<std::optional<uint64_t>(uint64_t current_version)>& find_earlier) {
   constexpr uint64_t kLongestWaitMs = 1'000'000'000;  // Eleven days; keeps nanoseconds in range.
-  const int64_t deadline_ns = SystemClock().MonotonicNanos() +
-                              static_cast<int64_t>(std::min(timeout_ms, kLongestWaitMs)) * 1'000'000;
-  Waiter waiter{.space = space, .range = range, .after_version = after_version, .found = {}, .wake = {}};
+  const int64_t deadline_ns =
+      SystemClock().MonotonicNanos() +
+      static_cast<int64_t>(std::min(timeout_ms, kLongestWaitMs)) * 1'000'000;
+  Waiter waiter{
+      .space = space, .range = range, .after_version = after_version, .found = {}, .wake = {}};
   MutexLock lock(&mutex_);
   if (const std::optional<uint64_t> earlier = find_earlier(state_.version)) return earlier;
   const auto position = waiters_.insert(waiters_.end(), &waiter);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The engine on RocksDB: a column family per space, whose name carries the space's options: "o.NAME"
-// is ordered, "p.NAME" is for points. The default column family stays empty.
+// The engine on RocksDB: a column family per space, whose name carries the space's options:
+// "o.NAME" is ordered, "p.NAME" is for points. The default column family stays empty.
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -49,7 +49,8 @@ const std::string& BehindEveryKey() {
 }
 
 // RocksDB's own messages, from warnings up, go where ours go. It must not keep a log file: once a
-// write to that file has failed, as on a full disk, Debian's RocksDB aborts the process at the next.
+// write to that file has failed, as on a full disk, Debian's RocksDB aborts the process at the
+// next.
 class ForwardedLog final : public rocksdb::Logger {
  public:
   explicit ForwardedLog(LogSink log)
@@ -261,9 +262,9 @@ absl::Status RocksDbEngine::Rehearse(const rocksdb::DBOptions& db_options,
   quiet.create_if_missing = false;
   std::vector<ColumnFamily*> handles;
   rocksdb::DB* opened = nullptr;
-  STRATA_RETURN_IF_ERROR(
-      FromRocksDb(rocksdb::DB::OpenForReadOnly(quiet, options_.directory, columns, &handles, &opened),
-                  Doing("recovering")));
+  STRATA_RETURN_IF_ERROR(FromRocksDb(
+      rocksdb::DB::OpenForReadOnly(quiet, options_.directory, columns, &handles, &opened),
+      Doing("recovering")));
   const std::unique_ptr<rocksdb::DB> db(opened);
   const uint64_t sequence = db->GetLatestSequenceNumber();
   for (ColumnFamily* handle : handles) db->DestroyColumnFamilyHandle(handle);
@@ -280,8 +281,8 @@ absl::Status RocksDbEngine::CheckRecovered(uint64_t sequence) const {
 
 absl::StatusOr<ColumnDescriptors> RocksDbEngine::DescribeColumns() const {
   std::vector<std::string> names;
-  STRATA_RETURN_IF_ERROR(
-      FromRocksDb(rocksdb::DB::ListColumnFamilies({}, options_.directory, &names), Doing("opening")));
+  STRATA_RETURN_IF_ERROR(FromRocksDb(
+      rocksdb::DB::ListColumnFamilies({}, options_.directory, &names), Doing("opening")));
   ColumnDescriptors columns;
   for (const std::string& name : names) {
     if (name == rocksdb::kDefaultColumnFamilyName) {
@@ -292,9 +293,9 @@ absl::StatusOr<ColumnDescriptors> RocksDbEngine::DescribeColumns() const {
     if (name.starts_with("p.")) {
       space.access = SpaceOptions::Access::kPoint;
     } else if (!name.starts_with("o.")) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          options_.directory, " holds the column family ", PrintableKey(name),
-          ", which this program does not understand"));
+      return absl::FailedPreconditionError(
+          absl::StrCat(options_.directory, " holds the column family ", PrintableKey(name),
+                       ", which this program does not understand"));
     }
     columns.emplace_back(name, SpaceColumnOptions(options_, space, cache_));
   }
@@ -304,7 +305,8 @@ absl::StatusOr<ColumnDescriptors> RocksDbEngine::DescribeColumns() const {
 RocksDbEngine::~RocksDbEngine() {
   if (db_ == nullptr) return;
   if (absl::Status status = Close(); !status.ok()) {
-    Log(options_.log, LogLevel::kWarning, absl::StrCat("kv: closing: ", std::string(status.message())));
+    Log(options_.log, LogLevel::kWarning,
+        absl::StrCat("kv: closing: ", std::string(status.message())));
   }
 }
 
@@ -340,9 +342,8 @@ absl::Status RocksDbEngine::OpenSpace(SpaceId id, std::string_view name,
   }
   ColumnFamily*& handle = column_by_name_[ColumnName(name, options)];
   if (handle == nullptr) {
-    const rocksdb::Status status =
-        db_->CreateColumnFamily(SpaceColumnOptions(options_, options, cache_),
-                                ColumnName(name, options), &handle);
+    const rocksdb::Status status = db_->CreateColumnFamily(
+        SpaceColumnOptions(options_, options, cache_), ColumnName(name, options), &handle);
     if (!status.ok()) {
       column_by_name_.erase(ColumnName(name, options));
       return FromRocksDb(status, Doing("making a space in"));
@@ -352,9 +353,7 @@ absl::Status RocksDbEngine::OpenSpace(SpaceId id, std::string_view name,
   return absl::OkStatus();
 }
 
-std::shared_ptr<const View> RocksDbEngine::NewView() {
-  return std::make_shared<RocksDbView>(this);
-}
+std::shared_ptr<const View> RocksDbEngine::NewView() { return std::make_shared<RocksDbView>(this); }
 
 absl::Status RocksDbEngine::Apply(std::span<const WriteBatch* const> batches, bool sync) {
   size_t bytes = 0;
@@ -376,8 +375,8 @@ absl::Status RocksDbEngine::Apply(std::span<const WriteBatch* const> batches, bo
           break;
         case WriteBatch::Operation::Kind::kDeleteRange:
           if (IsEmptyRange({operation.key, operation.value})) break;
-          status = merged.DeleteRange(
-              in, operation.key, operation.value.empty() ? BehindEveryKey() : operation.value);
+          status = merged.DeleteRange(in, operation.key,
+                                      operation.value.empty() ? BehindEveryKey() : operation.value);
           break;
       }
     }
@@ -409,8 +408,8 @@ absl::Status RocksDbEngine::Checkpoint(const std::string& directory) {
   rocksdb::Status status = rocksdb::Checkpoint::Create(db_.get(), &made);
   const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
   if (status.ok()) status = checkpoint->CreateCheckpoint(directory);
-  return FromRocksDb(status, absl::StrCat("kv: checkpoint into ", directory, " of ",
-                                          options_.directory));
+  return FromRocksDb(status,
+                     absl::StrCat("kv: checkpoint into ", directory, " of ", options_.directory));
 }
 
 }  // namespace

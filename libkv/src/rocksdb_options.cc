@@ -52,8 +52,7 @@ rocksdb::ColumnFamilyOptions SpaceColumnOptions(const RocksDbOptions& options,
     table.block_size = 4u << 10;
     table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
     table.partition_filters = true;
-    table.data_block_index_type =
-        rocksdb::BlockBasedTableOptions::kDataBlockBinaryAndHash;
+    table.data_block_index_type = rocksdb::BlockBasedTableOptions::kDataBlockBinaryAndHash;
     column.compression = rocksdb::kNoCompression;
     column.memtable_whole_key_filtering = true;
     column.memtable_prefix_bloom_size_ratio = 0.02;

@@ -16,8 +16,7 @@ Range PrefixRange(std::string_view prefix) {
 
 void WriteBatch::Put(SpaceId space, std::string_view key, std::string_view value) {
   size_bytes_ += OperationBytes(key, value);
-  operations_.push_back(
-      {Operation::Kind::kPut, space, std::string(key), std::string(value)});
+  operations_.push_back({Operation::Kind::kPut, space, std::string(key), std::string(value)});
 }
 
 void WriteBatch::Delete(SpaceId space, std::string_view key) {

@@ -212,8 +212,8 @@ TEST_CASE("a watch wakes for its own range and sleeps through the rest") {
   CHECK(cleared_by == store.version());
 }
 
-// Holds every Apply() until all committers are inside the store, so that the size of the groups does
-// not depend on how fast the disk happens to be.
+// Holds every Apply() until all committers are inside the store, so that the size of the groups
+// does not depend on how fast the disk happens to be.
 class CrowdedEngine final : public Engine {
  public:
   CrowdedEngine(std::unique_ptr<Engine> engine, const std::atomic<int>* inside,

@@ -143,7 +143,8 @@ TEST_CASE("a space opened after a snapshot is empty in it") {
 }
 
 TEST_CASE("listings are ordered by unsigned bytes and paged in both directions") {
-  const SpaceOptions options{GENERATE(SpaceOptions::Access::kOrdered, SpaceOptions::Access::kPoint)};
+  const SpaceOptions options{
+      GENERATE(SpaceOptions::Access::kOrdered, SpaceOptions::Access::kPoint)};
   OpenedStore store(EachEngine());
   const SpaceId space = store->OpenSpace("s", options).value();
   WriteBatch batch;
@@ -182,7 +183,8 @@ TEST_CASE("a page of nothing is the caller's mistake, a huge one is cut to the l
         absl::StatusCode::kInvalidArgument);
   CHECK(snapshot->List(space, {}, {.max_bytes = 0}).status().code() ==
         absl::StatusCode::kInvalidArgument);
-  const Page page = snapshot->List(space, {}, {.max_items = 1u << 30, .max_bytes = 1u << 30}).value();
+  const Page page =
+      snapshot->List(space, {}, {.max_items = 1u << 30, .max_bytes = 1u << 30}).value();
   CHECK(page.items.size() == store->limits().max_page_items);
   CHECK(page.more);
 }

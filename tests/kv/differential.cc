@@ -138,7 +138,8 @@ class Comparison {
   std::string Key() {
     const uint8_t byte = Byte();
     std::string key;
-    for (int i = 0, rest = byte / 4; i < byte % 4; ++i, rest /= 3) key.push_back("ab\xFF"[rest % 3]);
+    for (int i = 0, rest = byte / 4; i < byte % 4; ++i, rest /= 3)
+      key.push_back("ab\xFF"[rest % 3]);
     return key;
   }
 
@@ -338,10 +339,9 @@ class Comparison {
         back < commits_.size() ? commits_[commits_.size() - 1 - back].version : first_version_;
     uint64_t expected = after;
     for (const ModelCommit& commit : commits_) {
-      const bool touched =
-          std::any_of(commit.writes.begin(), commit.writes.end(), [&](const Touch& write) {
-            return write.space == space && Meet(write.range, range);
-          });
+      const bool touched = std::any_of(
+          commit.writes.begin(), commit.writes.end(),
+          [&](const Touch& write) { return write.space == space && Meet(write.range, range); });
       if (touched && commit.version > after) expected = commit.version;
     }
     const auto seen = store_.WaitForChange(ids_[space], range, after, 0);

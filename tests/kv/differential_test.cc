@@ -19,7 +19,8 @@ TEST_CASE("interleaved transactions answer as the model does") {
   // A store in memory is cheap to make: more programs, and shorter ones too.
   const int programs = engine == EngineUnderTest::kMemory ? 2000 : 25;
   for (int i = 0; i < programs; ++i) {
-    std::vector<uint8_t> program(1 + random.Uniform(engine == EngineUnderTest::kMemory ? 800 : 6000));
+    std::vector<uint8_t> program(1 +
+                                 random.Uniform(engine == EngineUnderTest::kMemory ? 800 : 6000));
     random.Fill(std::as_writable_bytes(std::span(program)));
     OpenedStore opened(engine);
     const std::optional<std::string> difference = FindDifference(*opened, program);

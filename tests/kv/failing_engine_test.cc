@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A store whose engine fails: it says so, stops taking writes, and never calls anything durable that
-// is not.
+// A store whose engine fails: it says so, stops taking writes, and never calls anything durable
+// that is not.
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <string>
@@ -119,9 +119,7 @@ TEST_CASE("flushes happen when they are needed, and only then") {
   SECTION("by a transaction that only read, and must not have read what can vanish") {
     REQUIRE(store->Begin()->Commit(Durability::kSync).ok());
   }
-  SECTION("by a later commit") {
-    REQUIRE(store->Write(OnePut(space), Durability::kSync).ok());
-  }
+  SECTION("by a later commit") { REQUIRE(store->Write(OnePut(space), Durability::kSync).ok()); }
   CHECK(log.synced == 1);
   REQUIRE(store->Sync().ok());
   REQUIRE(store->Begin()->Commit(Durability::kSync).ok());

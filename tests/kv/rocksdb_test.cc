@@ -70,7 +70,8 @@ std::vector<fs::path> FilesWith(const std::string& directory, const std::string&
   std::vector<fs::path> files;
   for (const auto& entry : fs::directory_iterator(directory)) {
     const std::string name = entry.path().filename();
-    if (name.find(what) != std::string::npos && entry.file_size() > 0) files.push_back(entry.path());
+    if (name.find(what) != std::string::npos && entry.file_size() > 0)
+      files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
   return files;
@@ -164,8 +165,9 @@ TEST_CASE("nothing acknowledged is lost when the process is killed") {
       REQUIRE(last.has_value());
       CHECK(*last >= number);
       // A transaction is there whole: the counter and the numbers agree.
-      const Page newest = snapshot->List(space, PrefixRange(thread + "/"),
-                                         {.max_items = 1, .reverse = true}).value();
+      const Page newest =
+          snapshot->List(space, PrefixRange(thread + "/"), {.max_items = 1, .reverse = true})
+              .value();
       REQUIRE(newest.items.size() == 1);
       CHECK(newest.items[0].key == thread + "/" + *last);
     }
@@ -221,7 +223,8 @@ absl::Status OpenAndRead(const std::string& directory) {
   for (uint64_t i = 0; i < 2000; ++i) {
     const auto value = snapshot->Get(*space, Number(i));
     if (!value.ok()) return value.status();
-    if (*value != std::string(100, 'v')) return absl::InternalError("a wrong value of " + Number(i));
+    if (*value != std::string(100, 'v'))
+      return absl::InternalError("a wrong value of " + Number(i));
   }
   return absl::OkStatus();
 }
@@ -237,9 +240,11 @@ TEST_CASE("a damaged table is reported, never read") {
   for (int place = 0; place < kPlaces; ++place) {
     const std::string bad = directory / ("bad" + std::to_string(place));
     fs::copy(directory / "good", bad);
-    FlipByte(bad + "/" + tables[0].filename().string(), size * static_cast<uint64_t>(place) / kPlaces);
+    FlipByte(bad + "/" + tables[0].filename().string(),
+             size * static_cast<uint64_t>(place) / kPlaces);
     const absl::Status status = OpenAndRead(bad);
-    INFO("byte " << size * static_cast<uint64_t>(place) / kPlaces << " of " << size << ": " << status);
+    INFO("byte " << size * static_cast<uint64_t>(place) / kPlaces << " of " << size << ": "
+                 << status);
     // A byte that nothing reads, as in a property block, may be wrong unnoticed.
     CHECK((status.ok() || status.code() == absl::StatusCode::kDataLoss));
     if (!status.ok()) ++reported;
@@ -261,9 +266,7 @@ TEST_CASE("missing and mangled files are reported") {
     const fs::path table = FilesWith(directory.path(), ".sst")[0];
     fs::resize_file(table, fs::file_size(table) / 2);
   }
-  SECTION("the manifest is damaged") {
-    FlipByte(FilesWith(directory.path(), "MANIFEST")[0], 40);
-  }
+  SECTION("the manifest is damaged") { FlipByte(FilesWith(directory.path(), "MANIFEST")[0], 40); }
   SECTION("the mark is damaged") { FlipByte(directory / "STRATA_KV", 17); }
   SECTION("the mark is cut short") { fs::resize_file(directory / "STRATA_KV", 10); }
   const absl::Status status = OpenAndRead(directory.path());
@@ -288,7 +291,8 @@ TEST_CASE("a log damaged before its acknowledged end is reported, and left as it
   const auto listing = [&] {
     std::map<std::string, uint64_t> sizes;
     for (const char* kind : {".log", ".sst", "MANIFEST", "CURRENT"}) {
-      for (const fs::path& file : FilesWith(directory.path(), kind)) sizes[file] = fs::file_size(file);
+      for (const fs::path& file : FilesWith(directory.path(), kind))
+        sizes[file] = fs::file_size(file);
     }
     return sizes;
   };
@@ -433,7 +437,8 @@ TEST_CASE("a checkpoint taken while others write is a prefix of what they wrote"
   for (const auto& [path, at_least] : copies) {
     const auto copy = OpenOrFail(path);
     const auto items = Everything(*copy, copy->OpenSpace("left", {}).value());
-    INFO(path << ": " << items.size() << " of at least " << at_least << ", " << written << " in all");
+    INFO(path << ": " << items.size() << " of at least " << at_least << ", " << written
+              << " in all");
     CHECK(items.size() >= at_least);
     CHECK(items.size() <= written);
     for (size_t i = 0; i < items.size(); ++i) {

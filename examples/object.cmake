@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+strata_add_example(NAME object_backup LIB object SRCS object_backup.cc)

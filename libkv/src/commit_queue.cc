@@ -86,13 +86,14 @@ void CommitQueue::CommitGroup(const std::vector<Member*>& group) {
 
 std::vector<CommittedWrites> CommitQueue::Judge(const std::vector<Member*>& group) {
   std::vector<CommittedWrites> accepted;
+  const uint64_t oldest_transaction = publication_->OldestTransaction();
   MutexLock lock(&tracker_mutex_);
   for (Member* member : group) {
     if (member->reads != nullptr) {
       member->status = tracker_.Check(*member->reads, member->read_version);
       if (!member->status.ok()) continue;
     }
-    tracker_.Record(++last_version_, *member->writes);
+    tracker_.Record(++last_version_, *member->writes, oldest_transaction);
     accepted.push_back({last_version_, member->writes});
   }
   return accepted;

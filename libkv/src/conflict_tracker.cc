@@ -53,7 +53,8 @@ absl::Status ConflictTracker::Check(const ReadSet& reads, uint64_t read_version)
   return absl::OkStatus();
 }
 
-void ConflictTracker::Record(uint64_t version, const WriteBatch& writes) {
+void ConflictTracker::Record(uint64_t version, const WriteBatch& writes,
+                             uint64_t oldest_transaction) {
   STRATA_CHECK(commits_.empty() || version > commits_.back().version, "commit versions must grow");
   CommitSize size{.version = version, .writes = writes.operations().size(), .bytes = 0};
   for (const WriteBatch::Operation& operation : writes.operations()) {
@@ -72,12 +73,21 @@ void ConflictTracker::Record(uint64_t version, const WriteBatch& writes) {
   write_count_ += size.writes;
   key_bytes_ += size.bytes;
   commits_.push_back(size);
-  if (write_count_ > kMaxWrites || key_bytes_ > kMaxBytes) Forget();
+  if (MayForget(oldest_transaction)) Forget(oldest_transaction);
 }
 
-// Goes down to seven eighths, so that the walk over the spaces is paid for by many commits.
-void ConflictTracker::Forget() {
-  while (write_count_ > kMaxWrites / 8 * 7 || key_bytes_ > kMaxBytes / 8 * 7) {
+// An eighth of what is kept is forgotten at a time, so that many commits share the walk over the spaces.
+bool ConflictTracker::MayForget(uint64_t oldest_transaction) const {
+  if (write_count_ > kMaxWrites || key_bytes_ > kMaxBytes) return true;
+  return write_count_ > kKeptWrites / 8 * 9 && commits_.front().version <= oldest_transaction;
+}
+
+void ConflictTracker::Forget(uint64_t oldest_transaction) {
+  const auto too_much = [&] {
+    if (write_count_ > kMaxWrites / 8 * 7 || key_bytes_ > kMaxBytes / 8 * 7) return true;
+    return write_count_ > kKeptWrites && commits_.front().version <= oldest_transaction;
+  };
+  while (!commits_.empty() && too_much()) {
     write_count_ -= commits_.front().writes;
     key_bytes_ -= commits_.front().bytes;
     forgotten_version_ = commits_.front().version;
@@ -94,6 +104,10 @@ void ConflictTracker::Forget() {
     while (!log.range_writes.empty() && log.range_writes.front().version <= forgotten_version_) {
       log.range_writes.pop_front();
     }
+  }
+  // An emptied table keeps its memory; a store at rest should not.
+  if (newest_by_hash_.capacity() > 8 * (newest_by_hash_.size() + kKeptWrites)) {
+    newest_by_hash_.rehash(0);
   }
 }
 

@@ -4,9 +4,11 @@
 //
 // Single keys are answered by one hash lookup. Ranges are answered from the space's log of writes,
 // newest first, which stops at the first write the reader has seen: the cost is what was written
-// since the transaction began, not what is remembered. Memory is bounded: when more than
-// kMaxWrites writes or kMaxBytes bytes of keys are remembered the oldest commits are forgotten, and
-// a transaction that began before them can no longer be judged.
+// since the transaction began, not what is remembered.
+//
+// Memory is bounded. The newest kKeptWrites writes are always remembered, for watches; older ones as
+// long as a transaction is open that began before them, up to kMaxWrites writes and kMaxBytes bytes of
+// keys. A transaction that began before the oldest that is remembered cannot be judged any more.
 //
 // Thread safety: one thread at a time.
 #pragma once
@@ -27,6 +29,7 @@ namespace strata::kv {
 
 class ConflictTracker {
  public:
+  static constexpr size_t kKeptWrites = 16u << 10;
   static constexpr size_t kMaxWrites = 256u << 10;
   static constexpr size_t kMaxBytes = 16u << 20;
 
@@ -37,8 +40,9 @@ class ConflictTracker {
   // the key. OutOfRange: commits later than `read_version` are forgotten.
   absl::Status Check(const ReadSet& reads, uint64_t read_version) const;
 
+  // Remembers a commit. No transaction will be judged that began before `oldest_transaction`.
   // REQUIRES: versions grow.
-  void Record(uint64_t version, const WriteBatch& writes);
+  void Record(uint64_t version, const WriteBatch& writes, uint64_t oldest_transaction);
 
   // The newest commit in (after, upto] that wrote to the range; nothing when there is none.
   std::optional<uint64_t> NewestWrite(SpaceId space, const Range& range, uint64_t after,
@@ -68,7 +72,8 @@ class ConflictTracker {
   };
 
   const SpaceLog* FindLog(SpaceId space) const;
-  void Forget();
+  bool MayForget(uint64_t oldest_transaction) const;
+  void Forget(uint64_t oldest_transaction);
 
   absl::flat_hash_map<uint64_t, uint64_t> newest_by_hash_;  // HashKey -> version.
   std::vector<SpaceLog> logs_;                              // By SpaceId.

@@ -63,7 +63,7 @@ class EmbeddedStore final : public Store {
   }
 
   std::unique_ptr<Transaction> Begin() override {
-    return std::make_unique<EmbeddedTransaction>(publication_.Current(), &spaces_, &queue_);
+    return std::make_unique<EmbeddedTransaction>(&spaces_, &publication_, &queue_);
   }
 
   absl::Status Write(const WriteBatch& batch, Durability durability) override {

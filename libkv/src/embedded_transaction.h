@@ -21,9 +21,13 @@ namespace strata::kv {
 
 class EmbeddedTransaction final : public Transaction {
  public:
-  // REQUIRES: `spaces` and `queue` outlive the transaction.
-  EmbeddedTransaction(PublishedState state, const Spaces* spaces, CommitQueue* queue)
-      : state_(std::move(state)), spaces_(spaces), queue_(queue) {}
+  // REQUIRES: all three outlive the transaction.
+  EmbeddedTransaction(const Spaces* spaces, Publication* publication, CommitQueue* queue)
+      : spaces_(spaces),
+        publication_(publication),
+        queue_(queue),
+        state_(publication->BeginTransaction()) {}
+  ~EmbeddedTransaction() override { publication_->EndTransaction(state_.version); }
 
   absl::StatusOr<std::optional<std::string>> Get(SpaceId space, std::string_view key) override;
   absl::StatusOr<std::vector<std::optional<std::string>>> MultiGet(
@@ -43,9 +47,10 @@ class EmbeddedTransaction final : public Transaction {
   absl::Status CheckRoomForWrite(size_t bytes) const;
   absl::Status CheckRoomForRead(size_t bytes) const;
 
-  const PublishedState state_;
   const Spaces* const spaces_;
+  Publication* const publication_;
   CommitQueue* const queue_;
+  const PublishedState state_;
   OwnWrites writes_;
   ReadSet reads_;
   bool finished_ = false;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "argument_checks.h"
+#include "strata/base/check.h"
 #include "strata/base/clock.h"
 
 namespace strata::kv {
@@ -23,6 +24,24 @@ bool Touches(const WriteBatch::Operation& operation, SpaceId space, const Range&
 PublishedState Publication::Current() const {
   MutexLock lock(&mutex_);
   return state_;
+}
+
+PublishedState Publication::BeginTransaction() {
+  MutexLock lock(&mutex_);
+  ++transactions_[state_.version];
+  return state_;
+}
+
+void Publication::EndTransaction(uint64_t begun_at) {
+  MutexLock lock(&mutex_);
+  const auto count = transactions_.find(begun_at);
+  STRATA_CHECK(count != transactions_.end(), "a transaction ended that never began");
+  if (--count->second == 0) transactions_.erase(count);
+}
+
+uint64_t Publication::OldestTransaction() const {
+  MutexLock lock(&mutex_);
+  return transactions_.empty() ? state_.version : transactions_.begin()->first;
 }
 
 void Publication::Publish(PublishedState state, std::span<const CommittedWrites> commits) {

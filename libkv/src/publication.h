@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the rest of the world may see: the newest committed version together with the view that
-// belongs to it, and those who wait for it to change.
+// belongs to it, the transactions that began from one, and those who wait for it to change.
 //
 // Thread safety: any thread.
 #pragma once
@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -36,6 +37,14 @@ class Publication {
   explicit Publication(PublishedState state) : version_(state.version), state_(std::move(state)) {}
 
   PublishedState Current() const;
+
+  // A transaction begins at the current state, and ends.
+  PublishedState BeginTransaction();
+  void EndTransaction(uint64_t begun_at);
+
+  // No transaction is open, or will begin, at an earlier version than this.
+  uint64_t OldestTransaction() const;
+
   uint64_t version() const { return version_.load(std::memory_order_acquire); }
 
   // Makes `state` current and wakes those who wait for something in `commits`, which are in order.
@@ -62,6 +71,7 @@ class Publication {
   std::atomic<uint64_t> version_;
   mutable Mutex mutex_;
   PublishedState state_ ABSL_GUARDED_BY(mutex_);
+  std::map<uint64_t, uint64_t> transactions_ ABSL_GUARDED_BY(mutex_);  // Begun at -> how many.
   std::list<Waiter*> waiters_ ABSL_GUARDED_BY(mutex_);
 };
 

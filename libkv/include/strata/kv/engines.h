@@ -23,7 +23,7 @@ struct RocksDbOptions {
   bool create_if_missing = true;
   size_t block_cache_bytes = 32u << 20;     // Shared by all spaces.
   size_t memtable_bytes = 16u << 20;        // Per space.
-  size_t max_memtable_total_bytes = 64u << 20;  // All spaces together.
+  size_t max_memtable_total_bytes = 32u << 20;  // All spaces together.
   int max_background_threads = 2;           // RocksDB's own compaction and flush threads.
   LogSink log;
 };

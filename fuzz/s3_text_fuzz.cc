@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The small parsers: URIs, ranges, dates, Base64, encoded words, tags, tokens.
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "byte_range.h"
+#include "encoding.h"
+#include "header_text.h"
+#include "http_date.h"
+#include "listing_parameters.h"
+#include "object_headers.h"
+#include "strata/base/check.h"
+#include "text.h"
+#include "uri_coding.h"
+
+using namespace strata::s3;  // NOLINT: a program's own file
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  STRATA_CHECK(UriDecode(UriEncode(text, Slash::kEncode), Plus::kSpace) == text, "URI coding");
+  (void)UriDecode(text, Plus::kPlus);
+  (void)ParseQuery(text);
+  constexpr uint64_t kObjectBytes = 1000;
+  const ByteRange range = ParseByteRange(text, kObjectBytes);
+  if (range.kind != ByteRange::Kind::kUnsatisfiable) {
+    STRATA_CHECK(range.size_bytes > 0 && range.offset_bytes < kObjectBytes &&
+                     range.size_bytes <= kObjectBytes - range.offset_bytes,
+                 "a range outside the object");
+  }
+  (void)ParseCopyRange(text);
+  if (const auto time_ns = ParseHttpDate(text)) {
+    STRATA_CHECK(ParseHttpDate(FormatHttpDate(*time_ns)) == *time_ns, "HTTP dates");
+  }
+  if (const auto time_ns = ParseBasicDate(text)) {
+    STRATA_CHECK(ParseBasicDate(FormatBasicDate(*time_ns)) == *time_ns, "basic dates");
+  }
+  if (const auto bytes = Base64Decode(text)) {
+    STRATA_CHECK(Base64Encode(*bytes) == text, "two texts for one value");
+  }
+  STRATA_CHECK(HexDecode(HexEncode(text)) == text, "hexadecimal");
+  if (IsValidUtf8(text)) {
+    STRATA_CHECK(DecodeHeaderText(EncodeHeaderText(text)) == text || EncodeHeaderText(text) == text,
+                 "encoded words");
+  }
+  (void)DecodeHeaderText(text);
+  (void)ParseTagging(text);
+  if (const auto position = DecodeContinuationToken(text)) {
+    STRATA_CHECK(EncodeContinuationToken(*position) == text, "continuation tokens");
+  }
+  return 0;
+}

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which request is which operation, and what a request says of its bucket, key and content.
+#include "operations.h"
+
+#include <catch2/catch.hpp>
+
+#include "checksum_headers.h"
+#include "encoding.h"
+#include "errors.h"
+#include "listing_parameters.h"
+#include "object_headers.h"
+#include "request.h"
+
+namespace strata::s3 {
+namespace {
+
+Request Parse(std::string_view method, std::string_view target,
+              std::vector<HttpHeader> headers = {}, std::vector<std::string> domains = {}) {
+  HttpHead head;
+  head.method = method;
+  head.target = target;
+  head.headers = std::move(headers);
+  absl::StatusOr<Request> request = ParseRequest(std::move(head), domains);
+  INFO(target);
+  REQUIRE(request.ok());
+  return *std::move(request);
+}
+
+std::string_view NameOf(const Request& request) {
+  const Operation* operation = FindOperation(request);
+  return operation == nullptr ? "none" : operation->name;
+}
+
+TEST_CASE("each request finds its operation") {
+  const std::vector<HttpHeader> copy = {{"x-amz-copy-source", "/b/k"}};
+  CHECK(NameOf(Parse("GET", "/")) == "ListBuckets");
+  CHECK(NameOf(Parse("POST", "/")) == "none");
+  CHECK(NameOf(Parse("GET", "/b")) == "ListObjects");
+  CHECK(NameOf(Parse("GET", "/b/?list-type=2&prefix=x")) == "ListObjectsV2");
+  CHECK(NameOf(Parse("GET", "/b?list-type=1")) == "ListObjects");
+  CHECK(NameOf(Parse("GET", "/b?versions")) == "ListObjectVersions");
+  CHECK(NameOf(Parse("GET", "/b?uploads")) == "ListMultipartUploads");
+  CHECK(NameOf(Parse("GET", "/b?location")) == "GetBucketLocation");
+  CHECK(NameOf(Parse("GET", "/b?policy")) == "GetBucketConfiguration");
+  CHECK(NameOf(Parse("PUT", "/b?lifecycle")) == "PutBucketConfiguration");
+  CHECK(NameOf(Parse("DELETE", "/b?cors")) == "DeleteBucketConfiguration");
+  CHECK(NameOf(Parse("PUT", "/b")) == "CreateBucket");
+  CHECK(NameOf(Parse("HEAD", "/b")) == "HeadBucket");
+  CHECK(NameOf(Parse("DELETE", "/b")) == "DeleteBucket");
+  CHECK(NameOf(Parse("POST", "/b?delete")) == "DeleteObjects");
+  CHECK(NameOf(Parse("PATCH", "/b")) == "none");
+  CHECK(NameOf(Parse("GET", "/b/k")) == "GetObject");
+  CHECK(NameOf(Parse("GET", "/b/k?versionId=1&partNumber=2")) == "GetObject");
+  CHECK(NameOf(Parse("GET", "/b/k?policy")) == "GetObject");
+  CHECK(NameOf(Parse("GET", "/b/k?tagging")) == "GetObjectTagging");
+  CHECK(NameOf(Parse("GET", "/b/k?uploadId=u")) == "ListParts");
+  CHECK(NameOf(Parse("PUT", "/b/k")) == "PutObject");
+  CHECK(NameOf(Parse("PUT", "/b/k", copy)) == "CopyObject");
+  CHECK(NameOf(Parse("PUT", "/b/k?partNumber=1&uploadId=u")) == "UploadPart");
+  CHECK(NameOf(Parse("PUT", "/b/k?partNumber=1&uploadId=u", copy)) == "UploadPartCopy");
+  CHECK(NameOf(Parse("POST", "/b/k?uploads")) == "CreateMultipartUpload");
+  CHECK(NameOf(Parse("POST", "/b/k?uploadId=u")) == "CompleteMultipartUpload");
+  CHECK(NameOf(Parse("DELETE", "/b/k?uploadId=u")) == "AbortMultipartUpload");
+  CHECK(NameOf(Parse("DELETE", "/b/k")) == "DeleteObject");
+  CHECK(NameOf(Parse("POST", "/b/k")) == "none");
+}
+
+TEST_CASE("bucket and key, in the path or the host") {
+  Request request = Parse("GET", "/b/a%20b//c/../d%2Fe+f");
+  CHECK(request.bucket == "b");
+  CHECK(request.key == "a b//c/../d/e+f");
+  request = Parse("GET", "/a/b", {{"host", "Bucket.S3.example.org:9000"}}, {"s3.example.org"});
+  CHECK(request.bucket == "bucket");
+  CHECK(request.key == "a/b");
+  request = Parse("GET", "/a/b", {{"host", "s3.example.org:9000"}}, {"s3.example.org"});
+  CHECK(request.bucket == "a");
+  CHECK(request.key == "b");
+  request = Parse("GET", "http://host:1/a/b?x=1");
+  CHECK(request.bucket == "a");
+  CHECK(request.Query("x") == "1");
+  request = Parse("GET", "/a/");
+  CHECK(request.key.empty());
+}
+
+TEST_CASE("targets that cannot be understood") {
+  for (std::string_view target : {"", "b/k", "*", "/b/%zz", "/b/%ff", "/b?a=%1", "//k"}) {
+    HttpHead head;
+    head.method = "GET";
+    head.target = target;
+    INFO(target);
+    const absl::StatusOr<Request> request = ParseRequest(std::move(head), {});
+    REQUIRE_FALSE(request.ok());
+    CHECK(ErrorCodeOf(request.status()) == ErrorCode::kInvalidUri);
+  }
+}
+
+TEST_CASE("the checksums a request announces") {
+  auto parse = [](std::vector<HttpHeader> headers) {
+    return ParseContentChecksum(Parse("PUT", "/b/k", std::move(headers)));
+  };
+  CHECK(parse({})->empty());
+  const auto md5 = parse({{"content-md5", "1B2M2Y8AsgTpgAmY7PhCfg=="}});
+  REQUIRE(md5.ok());
+  CHECK(md5->md5->size() == 16);
+  const auto crc =
+      parse({{"x-amz-checksum-crc32", "AAAAAA=="}, {"x-amz-sdk-checksum-algorithm", "CRC32"}});
+  REQUIRE(crc.ok());
+  CHECK(crc->algorithm == object::ChecksumAlgorithm::kCrc32);
+  CHECK(crc->value == std::string(4, '\0'));
+  const auto trailer = parse({{"x-amz-trailer", "x-amz-checksum-crc64nvme"}});
+  REQUIRE(trailer.ok());
+  CHECK(trailer->algorithm == object::ChecksumAlgorithm::kCrc64Nvme);
+  CHECK_FALSE(trailer->value.has_value());
+
+  CHECK(ErrorCodeOf(parse({{"content-md5", "x"}}).status()) == ErrorCode::kInvalidDigest);
+  CHECK(ErrorCodeOf(parse({{"content-md5", ""}}).status()) == ErrorCode::kInvalidDigest);
+  for (const std::vector<HttpHeader>& wrong : std::vector<std::vector<HttpHeader>>{
+           {{"x-amz-checksum-crc32", "AAAA"}},
+           {{"x-amz-checksum-sha1", "AAAAAA=="}},
+           {{"x-amz-checksum-crc32", "AAAAAA=="}, {"x-amz-checksum-crc32c", "AAAAAA=="}},
+           {{"x-amz-sdk-checksum-algorithm", "CRC32"}},
+           {{"x-amz-sdk-checksum-algorithm", "ROT13"}},
+           {{"x-amz-checksum-crc32", "AAAAAA=="}, {"x-amz-sdk-checksum-algorithm", "SHA1"}}}) {
+    INFO(wrong[0].name << ": " << wrong[0].value);
+    CHECK(ErrorCodeOf(parse(wrong).status()) == ErrorCode::kInvalidRequest);
+  }
+}
+
+TEST_CASE("a checksum that was announced for the trailer must come there") {
+  ContentChecksum checksum;
+  checksum.algorithm = object::ChecksumAlgorithm::kCrc32;
+  const auto claims = ClaimsOf(checksum, {{"x-amz-checksum-crc32", "AAAAAA=="}});
+  REQUIRE(claims.ok());
+  CHECK(claims->checksum == std::string(4, '\0'));
+  CHECK(ErrorCodeOf(ClaimsOf(checksum, {}).status()) == ErrorCode::kMalformedTrailer);
+  CHECK(ErrorCodeOf(ClaimsOf(checksum, {{"x-amz-checksum-crc32c", "AAAAAA=="}}).status()) ==
+        ErrorCode::kMalformedTrailer);
+  CHECK(ErrorCodeOf(ClaimsOf({}, {{"x-amz-checksum-crc32", "AAAAAA=="}}).status()) ==
+        ErrorCode::kMalformedTrailer);
+}
+
+TEST_CASE("an object's metadata in headers") {
+  const auto metadata = ParseMetadata(Parse("PUT", "/b/k",
+                                            {{"content-type", "text/plain"},
+                                             {"content-encoding", "aws-chunked, gzip"},
+                                             {"x-amz-meta-one", "1"},
+                                             {"x-amz-meta-two", "=?UTF-8?B?w6Q=?="},
+                                             {"x-amz-meta-two", "b"},
+                                             {"x-amz-tagging", "a=1&b=%20"}}));
+  REQUIRE(metadata.ok());
+  CHECK(metadata->content_type == "text/plain");
+  CHECK(metadata->content_encoding == "gzip");
+  CHECK(metadata->user == std::map<std::string, std::string>{{"one", "1"}, {"two", "\xC3\xA4,b"}});
+  CHECK(metadata->tags == std::map<std::string, std::string>{{"a", "1"}, {"b", " "}});
+  CHECK(ParseMetadata(Parse("PUT", "/b/k"))->content_type == "binary/octet-stream");
+  CHECK(ErrorCodeOf(
+            ParseMetadata(Parse("PUT", "/b/k", {{"x-amz-storage-class", "FAST"}})).status()) ==
+        ErrorCode::kInvalidStorageClass);
+  for (std::string_view tagging : {"a=1&a=2", "=1", "%", "a&b&c&d&e&f&g&h&i&j&k"}) {
+    INFO(tagging);
+    CHECK(ErrorCodeOf(ParseTagging(tagging).status()) == ErrorCode::kInvalidTag);
+  }
+}
+
+TEST_CASE("protection that is not there is refused") {
+  auto refused = [](std::string name, std::string value) {
+    return ErrorCodeOf(RefuseUnsupportedHeaders(Parse("PUT", "/b/k", {{name, value}})));
+  };
+  CHECK(refused("x-amz-server-side-encryption", "AES256") == ErrorCode::kNotImplemented);
+  CHECK(refused("x-amz-server-side-encryption-customer-key", "k") == ErrorCode::kNotImplemented);
+  CHECK(refused("x-amz-object-lock-mode", "COMPLIANCE") == ErrorCode::kNotImplemented);
+  CHECK(refused("x-amz-acl", "public-read") == ErrorCode::kAccessControlListNotSupported);
+  CHECK(refused("x-amz-grant-read", "id=x") == ErrorCode::kAccessControlListNotSupported);
+  CHECK(RefuseUnsupportedHeaders(Parse("PUT", "/b/k", {{"x-amz-acl", "private"}})).ok());
+}
+
+TEST_CASE("conditions") {
+  const object::Conditions conditions =
+      ParseConditions(Parse("GET", "/b/k",
+                            {{"if-match", "\"a\", W/\"b\",c"},
+                             {"if-none-match", "*"},
+                             {"if-modified-since", "Sun, 06 Nov 1994 08:49:37 GMT"},
+                             {"if-unmodified-since", "whenever"}}),
+                      "");
+  CHECK(conditions.if_match == std::vector<std::string>{"a", "b", "c"});
+  CHECK(conditions.if_none_match == std::vector<std::string>{"*"});
+  CHECK(conditions.if_modified_since_ns == 784111777'999'999'999ull);
+  CHECK_FALSE(conditions.if_unmodified_since_ns.has_value());
+}
+
+TEST_CASE("listing parameters and tokens") {
+  CHECK(*ParseMaxItems(Parse("GET", "/b"), "max-keys") == 1000);
+  CHECK(*ParseMaxItems(Parse("GET", "/b?max-keys=0"), "max-keys") == 0);
+  CHECK(*ParseMaxItems(Parse("GET", "/b?max-keys=5000"), "max-keys") == 1000);
+  for (std::string_view target : {"/b?max-keys=-1", "/b?max-keys=a", "/b?max-keys=2147483648"}) {
+    INFO(target);
+    CHECK_FALSE(ParseMaxItems(Parse("GET", target), "max-keys").ok());
+  }
+  CHECK(*ParseEncodingType(Parse("GET", "/b?encoding-type=url")));
+  CHECK_FALSE(ParseEncodingType(Parse("GET", "/b?encoding-type=xml")).ok());
+
+  for (std::string_view key : {"", "a", "a/\xC3\xA4\n"}) {
+    CHECK(DecodeContinuationToken(EncodeContinuationToken(key)) == key);
+  }
+  for (std::string_view token : {"", "abc", "AAAAAAAA", "%%%"}) {
+    INFO(token);
+    CHECK_FALSE(DecodeContinuationToken(token).has_value());
+  }
+}
+
+TEST_CASE("errors of the store have their names in S3") {
+  CHECK(ErrorCodeOf(object::MakeError(object::Reason::kNoSuchKey, "x")) == ErrorCode::kNoSuchKey);
+  CHECK(InfoOf(ErrorCode::kNoSuchKey).name == "NoSuchKey");
+  CHECK(InfoOf(ErrorCode::kNoSuchKey).http_status == 404);
+  CHECK(ErrorCodeOf(absl::AbortedError("x")) == ErrorCode::kServiceUnavailable);
+  CHECK(ErrorCodeOf(absl::ResourceExhaustedError("x")) == ErrorCode::kSlowDown);
+  CHECK(ErrorCodeOf(object::MakeError(object::Reason::kStorageFull, "x")) ==
+        ErrorCode::kStorageFull);
+  // What went wrong inside stays inside.
+  const absl::Status inside = absl::InternalError("segment 7 of /var/lib/x");
+  CHECK(ErrorCodeOf(inside) == ErrorCode::kInternalError);
+  CHECK(ClientMessageOf(inside).find("segment") == std::string::npos);
+}
+
+}  // namespace
+}  // namespace strata::s3

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HTTP underneath: what slow, broken, greedy and many clients meet."""
+import os
+import socket
+import unittest
+
+from support.server import Server
+from support.wire import Kept, head_bytes, read_reply, sha256_hex
+
+
+class TransportTest(unittest.TestCase):
+    def start(self, *arguments):
+        self.server = Server(*arguments)
+        self.addCleanup(self.server.stop)
+        self.ada = self.server.client()
+        self.assertEqual(self.ada.request("PUT", "/bucket").status, 200)
+        return self.ada
+
+    def is_closed(self, sock):
+        sock.settimeout(30)
+        try:
+            return sock.recv(1) == b""
+        except ConnectionResetError:
+            return True
+
+    def keys(self):
+        return self.ada.request("GET", "/bucket").texts("Key")
+
+    def test_pipelined_requests_are_answered_in_order(self):
+        ada = self.start()
+        data = b""
+        for i in range(50):
+            body = os.urandom(i * 100)
+            data += ada.head("PUT", f"/bucket/{i}", body=body) + body + ada.head("GET", f"/bucket/{i}")
+        with ada.connect() as sock:
+            sock.sendall(data)
+            stream = Kept(sock)
+            for i in range(50):
+                self.assertEqual(read_reply(stream).status, 200)
+                self.assertEqual(len(read_reply(stream).body), i * 100)
+
+    def test_one_byte_at_a_time(self):
+        ada = self.start()
+        body = b"slowly"
+        with ada.connect() as sock:
+            for byte in ada.head("PUT", "/bucket/slow", body=body) + body:
+                sock.sendall(bytes([byte]))
+            self.assertEqual(read_reply(sock).status, 200)
+        self.assertEqual(ada.request("GET", "/bucket/slow").body, body)
+
+    def test_expect_continue(self):
+        ada = self.start()
+        body = os.urandom(1 << 20)
+        expect = {"expect": "100-continue"}
+        with ada.connect() as sock:
+            sock.sendall(ada.head("PUT", "/bucket/k", headers=expect, body=body))
+            self.assertEqual(sock.recv(25), b"HTTP/1.1 100 Continue\r\n\r\n")
+            sock.sendall(body)
+            self.assertEqual(read_reply(sock).status, 200)
+        # Refused before the body is sent.
+        for path, status in (("/none/k", 404), ("/bucket/" + "k" * 1025, 400)):
+            with ada.connect() as sock:
+                sock.sendall(ada.head("PUT", path, headers=expect, body=body))
+                reply = read_reply(sock)
+                self.assertEqual((reply.status, reply.headers["connection"]), (status, "close"))
+                self.assertTrue(self.is_closed(sock))
+        reply = ada.request("PUT", "/bucket/x", headers={"expect": "200-maybe"})
+        self.assertEqual(reply.status, 417)
+
+    def test_a_refused_upload_still_gets_its_answer(self):
+        ada = self.start()
+        body = os.urandom(4 << 20)
+        reply = ada.anonymous("PUT", "/bucket/k", body=body)
+        self.assertEqual((reply.status, reply.code), (403, "AccessDenied"))
+        self.assertEqual(reply.headers["connection"], "close")
+
+    def test_a_cut_connection_leaves_nothing(self):
+        ada = self.start()
+        body = os.urandom(2 << 20)
+        for sent in (0, 1, 1000, 300_000, len(body) - 1):
+            with ada.connect() as sock:
+                sock.sendall(ada.head("PUT", "/bucket/cut", body=body) + body[:sent])
+        for sent in (100, 1 << 20):
+            with ada.connect() as sock:
+                sock.sendall(ada.head("PUT", "/bucket/cut", body=body) + body[:sent])
+                sock.shutdown(socket.SHUT_WR)
+                self.assertTrue(self.is_closed(sock))
+        self.assertEqual(self.keys(), [])
+
+    def test_requests_that_are_not_http(self):
+        ada = self.start()
+        for data, status in (
+                (b"hello\r\n\r\n", 400),
+                (b"GET / HTTP/1.1\r\n\r\n", 400),
+                (b"GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n", 400),
+                (b"PUT /bucket/k HTTP/1.1\r\nhost: a\r\ncontent-length: -1\r\n\r\n", 400),
+                (b"PUT /bucket/k HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\n"
+                 b"transfer-encoding: chunked\r\n\r\n", 400),
+                (b"GET /%zz HTTP/1.1\r\nhost: a\r\n\r\n", 400),
+                (b"GET / HTTP/1.1\r\nhost: a\r\nx: " + b"a" * 70_000 + b"\r\n\r\n", 431),
+                (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nhost: a\r\n\r\n", 431)):
+            with self.subTest(data[:60]):
+                self.assertEqual(ada.raw(data).status, status)
+
+    def test_connection_close_and_http_1_0(self):
+        ada = self.start()
+        head = ada.head("GET", "/bucket")
+        for data in (head.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"),
+                     head.replace(b"HTTP/1.1", b"HTTP/1.0")):
+            with ada.connect() as sock:
+                sock.sendall(data)
+                self.assertEqual(read_reply(sock).status, 200)
+                self.assertTrue(self.is_closed(sock))
+
+    def test_clients_that_stand_still(self):
+        ada = self.start("--idle-timeout-ms", "600", "--header-timeout-ms", "600",
+                         "--read-timeout-ms", "600")
+        body = b"0123456789"
+        with ada.connect() as sock:                      # Between requests
+            self.assertTrue(self.is_closed(sock))
+        with ada.connect() as sock:                      # in the middle of a head
+            sock.sendall(ada.head("PUT", "/bucket/k", body=body)[:50])
+            self.assertTrue(self.is_closed(sock))
+        with ada.connect() as sock:                      # in the middle of a body
+            sock.sendall(ada.head("PUT", "/bucket/k", body=body) + body[:5])
+            reply = read_reply(sock)
+            self.assertEqual((reply.status, reply.code), (400, "RequestTimeout"))
+        with ada.connect() as sock:                      # and of a large one.
+            body = os.urandom(1 << 20)
+            sock.sendall(ada.head("PUT", "/bucket/k", body=body) + body[:-1])
+            self.assertEqual(read_reply(sock).code, "RequestTimeout")
+        self.assertEqual(self.keys(), [])
+
+    def test_a_client_that_does_not_take_its_answer(self):
+        ada = self.start("--write-timeout-ms", "600", "--max-body-memory", str(1 << 20))
+        body = os.urandom(30 << 20)
+        self.assertEqual(ada.request("PUT", "/bucket/k", body=body).status, 200)
+        sockets = []
+        for _ in range(8):
+            sock = socket.socket()
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.connect((ada.host, ada.port))
+            sock.sendall(ada.head("GET", "/bucket/k"))
+            sockets.append(sock)
+        # They hold all memory for bodies until they are cut off; then others are served.
+        self.assertEqual(ada.request("GET", "/bucket/k").body, body)
+        for sock in sockets:
+            sock.close()
+
+    def test_little_memory_for_bodies(self):
+        ada = self.start("--max-body-memory", str(512 << 10))
+        body = os.urandom(3 << 20)
+        heads = [ada.head("PUT", f"/bucket/{i}", body=body) for i in range(6)]
+        sockets = [ada.connect() for _ in heads]
+        import threading
+
+        def put(sock, head):
+            sock.sendall(head + body)
+        threads = [threading.Thread(target=put, args=a) for a in zip(sockets, heads)]
+        for thread in threads:
+            thread.start()
+        statuses = [read_reply(sock).status for sock in sockets]
+        for thread in threads:
+            thread.join()
+        for sock in sockets:
+            sock.close()
+        self.assertEqual(statuses, [200] * 6)
+        for i in range(6):
+            self.assertEqual(ada.request("GET", f"/bucket/{i}").body, body)
+
+    def test_too_many_connections(self):
+        ada = self.start("--max-connections", "5")
+        held = [ada.connect() for _ in range(5)]
+        for sock in held:
+            sock.sendall(ada.head("GET", "/bucket"))
+            self.assertEqual(read_reply(sock).status, 200)
+        with ada.connect() as sock:
+            reply = read_reply(sock)
+            self.assertEqual((reply.status, reply.code), (503, "SlowDown"))
+        for sock in held:
+            sock.sendall(ada.head("GET", "/bucket"))
+            self.assertEqual(read_reply(sock).status, 200)
+            sock.close()
+
+    def test_a_thousand_idle_connections(self):
+        import resource
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        ada = self.start()
+        before = self.server.memory_bytes()
+        head = ada.head("GET", "/bucket")
+        sockets = []
+        for _ in range(1000):
+            sock = ada.connect()
+            self.addCleanup(sock.close)
+            sock.sendall(head)
+            sockets.append(sock)
+        for sock in sockets:
+            self.assertEqual(read_reply(sock).status, 200)
+        extra = self.server.memory_bytes() - before
+        print(f"1000 idle connections: {extra / 2**20:.1f} MiB")
+        self.assertLess(extra, 50 << 20)
+        self.assertEqual(self.server.stats()[""]["now"], 1000)
+
+    def test_stopping_lets_requests_end(self):
+        ada = self.start()
+        body = os.urandom(1 << 20)
+        idle, busy = ada.connect(), ada.connect()
+        busy.sendall(ada.head("PUT", "/bucket/k", body=body) + body[:1000])
+        while self.server.stats().get("PutObject", {}).get("in_flight") != 1:
+            pass
+        self.server.process.stdin.write("stop\n")
+        self.server.process.stdin.flush()
+        self.assertTrue(self.is_closed(idle))
+        busy.sendall(body[1000:])
+        reply = read_reply(busy)
+        self.assertEqual((reply.status, reply.headers["connection"]), (200, "close"))
+        self.assertIn("STOPPED cut=0", self.server.process.stdout.read())
+
+    def test_counters(self):
+        ada = self.start()
+        ada.request("PUT", "/bucket/k", body=b"12345")
+        ada.request("GET", "/bucket/k")
+        ada.request("GET", "/bucket/none")
+        ada.anonymous("PATCH", "/")
+        stats = self.server.stats()
+        self.assertEqual(stats["PutObject"]["requests"], 1)
+        self.assertEqual(stats["PutObject"]["in"], 5)
+        self.assertEqual(stats["GetObject"]["requests"], 2)
+        self.assertEqual(stats["GetObject"]["client_errors"], 1)
+        self.assertEqual(stats["Unknown"]["client_errors"], 1)
+        self.assertTrue(all(row.get("in_flight", 0) == 0 for row in stats.values()))
+        self.assertEqual(stats[""]["body_memory"], 0)
+
+    def test_virtual_hosts(self):
+        ada = self.start("--domain", "s3.test")
+        headers = {"host": "bucket.s3.test:80"}
+        ada.signer.sign("PUT", "/k/l", (), headers, sha256_hex(b"x"))
+        headers["content-length"] = "1"
+        self.assertEqual(ada.raw(head_bytes("PUT", "/k/l", headers) + b"x").status, 200)
+        self.assertEqual(ada.request("GET", "/bucket/k/l").body, b"x")
+
+
+if __name__ == "__main__":
+    unittest.main(warnings="ignore")

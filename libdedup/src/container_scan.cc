@@ -42,9 +42,7 @@ absl::StatusOr<ContainerScan> ScanContainer(std::span<const std::byte> slot, uin
     // The next region follows at once, or at the next block when it was written later.
     absl::StatusOr<DecodedRegion> region = NextRegion(slot, scan.end_bytes, scan);
     if (!region.ok() && scan.end_bytes % block_bytes != 0) {
-      absl::StatusOr<DecodedRegion> later =
-          NextRegion(slot, AlignUp(scan.end_bytes, block_bytes), scan);
-      if (later.ok()) region = std::move(later);
+      region = NextRegion(slot, AlignUp(scan.end_bytes, block_bytes), scan);
     }
     if (!region.ok()) {
       scan.end_reason = std::string(region.status().message());

@@ -144,7 +144,8 @@ TEST_CASE("writers, readers, deleters and garbage collection side by side") {
 
 TEST_CASE("small streams that finish together share flushes of the device") {
   block::FaultDisk disk({.block_count = (64u << 20) / 4096, .seed = 1});
-  const auto device = disk.Open();
+  // While one flush is under way the others gather for the next.
+  const auto device = *block::CreateDelayDevice(disk.Open(), {.flush_ns = 2000000});
   const auto kv = kv::CreateMemoryStore();
   StoreOptions options;
   options.device = device.get();
@@ -166,8 +167,8 @@ TEST_CASE("small streams that finish together share flushes of the device") {
   for (std::thread& thread : threads) thread.join();
   problems.Check();
   CHECK(store->Stats().stream_count == kThreads * kEach);
-  CHECK(store->Stats().device_flushes <= kThreads * kEach);
-  CHECK(disk.counts().flushes < kThreads * kEach);
+  CHECK(disk.counts().flushes < kThreads * kEach / 2);
+  CHECK(store->Stats().device_flushes <= disk.counts().flushes);
   // Small streams stand side by side in the container, not each in blocks of its own.
   CHECK(store->Stats().container_bytes < kThreads * kEach * 8192ull);
 }

@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The bytes on the device and in the kv store, against docs/formats/dedup.md: golden vectors that
+// must never change.
+#include <functional>
+#include <map>
+#include <string>
+
+#include "absl/strings/escaping.h"
+#include "codec.h"
+#include "container_format.h"
+#include "container_scan.h"
+#include "fixture.h"
+#include "index_records.h"
+#include "recipe.h"
+#include "region_format.h"
+#include "strata/base/crc32c.h"
+#include "strata/base/endian.h"
+#include "superblock.h"
+
+namespace strata::dedup {
+namespace {
+
+std::string Hex(std::span<const std::byte> bytes) {
+  return absl::BytesToHexString(
+      absl::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+}
+std::string Hex(const std::string& text) { return absl::BytesToHexString(text); }
+
+Fingerprint Counting(uint8_t first) {
+  Fingerprint fingerprint;
+  for (size_t i = 0; i < 32; ++i) fingerprint.bytes[i] = static_cast<std::byte>(first + i);
+  return fingerprint;
+}
+
+Superblock SomeSuperblock() {
+  Superblock superblock;
+  for (size_t i = 0; i < 16; ++i) superblock.uuid[i] = static_cast<std::byte>(i);
+  superblock.created_ns = 0x1122334455667788;
+  superblock.block_bytes = 4096;
+  superblock.container_bytes = 8u << 20;
+  return superblock;
+}
+
+ContainerHeader SomeHeader() {
+  return {.id = 0x0000000700000003,
+          .store_uuid = SomeSuperblock().uuid,
+          .slot = 5,
+          .container_bytes = 1u << 20,
+          .created_ns = 0x0102030405060708,
+          .nonce = 0xF0E0D0C0B0A09080};
+}
+
+// A container as the log would leave it: two regions side by side, a third at the next block.
+Bytes SomeContainer(Codec& codec, ContainerHeader* header) {
+  Bytes slot(1u << 20);
+  *header = SomeHeader();
+  EncodeContainerHeader(header, slot.data());
+  uint64_t at = kContainerHeaderBytes;
+  uint32_t previous = header->header_crc;
+  for (uint32_t i = 0; i < 3; ++i) {
+    if (i == 2) at = AlignUp(at, 4096);
+    const Bytes raw = TextBytes(i, 1000 + 500 * i);
+    std::vector<ChunkEntry> table = {{Counting(static_cast<uint8_t>(i)), 900},
+                                     {Counting(static_cast<uint8_t>(100 + i)), 100 + 500 * i}};
+    EncodedRegion region = EncodeRegion(RegionKind::kData, table, raw, Compression::kLz4, 1, codec);
+    PlaceRegion(header->id, i, static_cast<uint32_t>(at / kUnitBytes), previous, &region);
+    previous = region.header.header_crc;
+    std::copy(region.bytes.begin(), region.bytes.end(), slot.begin() + static_cast<ptrdiff_t>(at));
+    at += region.bytes.size();
+  }
+  return slot;
+}
+
+}  // namespace
+
+TEST_CASE("superblock: golden bytes, every byte matters") {
+  std::vector<std::byte> bytes = EncodeSuperblock(SomeSuperblock());
+  CHECK(Hex(std::span(bytes).first(72)) ==
+        "5354524445445550"
+        "0100"
+        "0000"
+        "00100000"
+        "000102030405060708090a0b0c0d0e0f"
+        "8877665544332211"
+        "00008000"
+        "01"
+        "000000"
+        "00100000"
+        "00200000"
+        "00400000"
+        "02000000"
+        "0000100000000000");
+  CHECK(LoadLe32(bytes.data() + 4092) == Crc32c(std::span(bytes).first(4092)));
+  const auto back = DecodeSuperblock(bytes);
+  REQUIRE(back.ok());
+  CHECK(back->uuid == SomeSuperblock().uuid);
+  CHECK(back->chunker == SomeSuperblock().chunker);
+  CHECK(back->container_bytes == 8u << 20);
+  for (size_t i = 0; i < bytes.size(); i += i < 128 ? 1 : 97) {
+    bytes[i] ^= std::byte{4};
+    INFO("byte " << i);
+    CHECK(absl::IsDataLoss(DecodeSuperblock(bytes).status()));
+    bytes[i] ^= std::byte{4};
+  }
+  CHECK(absl::IsNotFound(DecodeSuperblock(std::vector<std::byte>(4096)).status()));
+  CHECK(absl::IsDataLoss(DecodeSuperblock(std::span(bytes).first(100)).status()));
+}
+
+TEST_CASE("container header: golden bytes, every byte matters") {
+  ContainerHeader header = SomeHeader();
+  Bytes bytes(kContainerHeaderBytes);
+  EncodeContainerHeader(&header, bytes.data());
+  CHECK(Hex(std::span(bytes).first(60)) ==
+        "53434e54"
+        "0100"
+        "0000"
+        "0300000007000000"
+        "000102030405060708090a0b0c0d0e0f"
+        "05000000"
+        "00001000"
+        "0807060504030201"
+        "8090a0b0c0d0e0f0"
+        "00000000");
+  const auto back = DecodeContainerHeader(bytes);
+  REQUIRE(back.ok());
+  CHECK(back->id == header.id);
+  CHECK(back->nonce == header.nonce);
+  CHECK(back->header_crc == header.header_crc);
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    bytes[i] ^= std::byte{0x80};
+    CHECK(absl::IsDataLoss(DecodeContainerHeader(bytes).status()));
+    bytes[i] ^= std::byte{0x80};
+  }
+  StoreLe16(bytes.data() + 4, 2);
+  StoreLe32(bytes.data() + 60, Crc32c(std::span(bytes).first(60)));
+  CHECK(absl::IsUnimplemented(DecodeContainerHeader(bytes).status()));
+}
+
+TEST_CASE("region: golden bytes, every byte matters") {
+  const auto codec = CreateCodec();
+  const Bytes raw = RandomBytes(1, 5);
+  EncodedRegion region = EncodeRegion(RegionKind::kRecipes, {{Counting(0), 2}, {Counting(32), 3}},
+                                      raw, Compression::kZstd, 1, *codec);
+  PlaceRegion(0x0000000700000003, 4, 9, 0xAABBCCDD, &region);
+  REQUIRE(region.bytes.size() == 192);
+  CHECK(Hex(std::span(region.bytes).first(40)) ==
+        "5352474e"
+        "0100"
+        "00"
+        "01"
+        "0300000007000000"
+        "04000000"
+        "09000000"
+        "05000000"
+        "05000000"
+        "02000000"
+        "ddccbbaa");
+  CHECK(Hex(std::span(region.bytes).subspan(64, 77)) ==
+        "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+        "02000000"
+        "202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f"
+        "03000000" +
+            Hex(raw));
+  const auto back = DecodeRegion(region.bytes);
+  REQUIRE(back.ok());
+  CHECK(back->header.sequence == 4);
+  CHECK(back->header.previous_crc == 0xAABBCCDD);
+  CHECK(back->table.size() == 2);
+  CHECK(Hex(back->payload) == Hex(raw));
+  for (size_t i = 0; i < region.header.total_bytes(); ++i) {
+    region.bytes[i] ^= std::byte{1};
+    INFO("byte " << i);
+    CHECK(absl::IsDataLoss(DecodeRegion(region.bytes).status()));
+    region.bytes[i] ^= std::byte{1};
+  }
+  for (size_t size = 0; size < region.header.total_bytes(); ++size) {
+    CHECK(absl::IsDataLoss(DecodeRegion(std::span(region.bytes).first(size)).status()));
+  }
+}
+
+TEST_CASE("regions shrink where it pays, with every codec, and come back") {
+  const auto codec = CreateCodec();
+  for (const Compression method : {Compression::kNone, Compression::kLz4, Compression::kZstd}) {
+    for (const size_t size : {0u, 1u, 100u, 5000u, 131072u, 1000000u}) {
+      for (const bool text : {false, true}) {
+        const Bytes raw = text ? TextBytes(size, size) : RandomBytes(size, size);
+        EncodedRegion region =
+            EncodeRegion(RegionKind::kData, {{Counting(0), static_cast<uint32_t>(size)}}, raw,
+                         method, 1, *codec);
+        PlaceRegion(1, 0, 1, 0, &region);
+        INFO("method " << static_cast<int>(method) << " size " << size << " text " << text);
+        const bool shrinks = method != Compression::kNone && text && size >= 100;
+        CHECK((region.header.codec == method) == (shrinks || method == Compression::kNone));
+        CHECK(region.bytes.size() % kUnitBytes == 0);
+        CHECK((region.header.stored_bytes < size * 3 / 4) == shrinks);
+        const auto back = DecodeRegion(region.bytes);
+        REQUIRE(back.ok());
+        Bytes out(size);
+        REQUIRE(codec->Decompress(back->header.codec, back->payload, out).ok());
+        CHECK(out == raw);
+        if (size > 100) {
+          Bytes wrong(size - 1);
+          CHECK(absl::IsDataLoss(codec->Decompress(back->header.codec, back->payload, wrong)));
+        }
+      }
+    }
+  }
+  Bytes out(10);
+  CHECK(absl::IsUnimplemented(codec->Decompress(static_cast<Compression>(9), out, out)));
+}
+
+TEST_CASE("footer: golden bytes, every byte matters") {
+  ContainerHeader header = SomeHeader();
+  header.header_crc = 0x01020304;
+  ContainerContents contents;
+  contents.regions = {{1, 3, 1, RegionKind::kData}, {64, 2, 1, RegionKind::kRecipes}};
+  contents.chunks = {Counting(0), Counting(64)};
+  contents.raw_bytes = 0x1000;
+  contents.stored_bytes = 0x800;
+  std::vector<std::byte> bytes = EncodeFooter(header, contents);
+  CHECK(Hex(std::span(bytes).first(96 + 44)) ==
+        "01000000"
+        "03000000"
+        "01000000"
+        "00000000"
+        "40000000"
+        "02000000"
+        "01000000"
+        "01000000"
+        "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+        "404142434445464748494a4b4c4d4e4f505152535455565758595a5b5c5d5e5f"
+        "53454e44"
+        "0100"
+        "0000"
+        "0300000007000000"
+        "02000000"
+        "02000000"
+        "0010000000000000"
+        "0008000000000000"
+        "a0000000");
+  CHECK(LoadLe32(bytes.data() + 96 + 48) == 0x01020304);
+  size_t size = 0;
+  const auto back = DecodeFooter(bytes, &size);
+  REQUIRE(back.ok());
+  CHECK(size == bytes.size());
+  CHECK(back->container_id == header.id);
+  CHECK(back->contents.chunks == contents.chunks);
+  CHECK(back->contents.regions[1].offset_units == 64);
+  CHECK(absl::IsOutOfRange(DecodeFooter(std::span(bytes).last(100), &size).status()));
+  CHECK(size == bytes.size());
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    bytes[i] ^= std::byte{1};
+    INFO("byte " << i);
+    CHECK(absl::IsDataLoss(DecodeFooter(bytes, &size).status()));
+    bytes[i] ^= std::byte{1};
+  }
+}
+
+TEST_CASE("a container scan follows the chain and ends where it is broken") {
+  const auto codec = CreateCodec();
+  ContainerHeader header;
+  Bytes slot = SomeContainer(*codec, &header);
+  const auto whole = ScanContainer(slot, 4096);
+  REQUIRE(whole.ok());
+  REQUIRE(whole->contents.regions.size() == 3);
+  CHECK(whole->contents.chunks.size() == 6);
+  CHECK(whole->next_sequence == 3);
+  CHECK(whole->contents.regions[2].offset_units == 64);
+  // A bit anywhere in region n ends the chain before it.
+  for (size_t n = 0; n < 3; ++n) {
+    const RegionExtent& extent = whole->contents.regions[n];
+    for (uint32_t byte = 0; byte < extent.size_units * kUnitBytes; byte += 61) {
+      const size_t at = extent.offset_units * kUnitBytes + byte;
+      slot[at] ^= std::byte{2};
+      const auto scan = ScanContainer(slot, 4096);
+      INFO("region " << n << " byte " << byte);
+      REQUIRE(scan.ok());
+      // Behind the payload there are zeroes that nobody reads.
+      CHECK((scan->contents.regions.size() == n || scan->contents.regions.size() == 3));
+      slot[at] ^= std::byte{2};
+    }
+  }
+  // A region of the same container, sequence and place, but of another past, does not continue the
+  // chain.
+  const RegionExtent& last = whole->contents.regions[2];
+  EncodedRegion stranger = EncodeRegion(RegionKind::kData, {{Counting(9), 100}},
+                                        RandomBytes(1, 100), Compression::kNone, 1, *codec);
+  PlaceRegion(header.id, 2, last.offset_units, whole->last_crc ^ 1, &stranger);
+  std::copy(stranger.bytes.begin(), stranger.bytes.end(),
+            slot.begin() + last.offset_units * kUnitBytes);
+  const auto scan = ScanContainer(slot, 4096);
+  REQUIRE(scan.ok());
+  CHECK(scan->contents.regions.size() == 2);
+  CHECK(scan->end_reason.find("leftover") != std::string::npos);
+}
+
+TEST_CASE("kv records: golden bytes") {
+  CHECK(Hex(EncodeChunkPlace({0x0000000700000003, 9, 5, 2})) ==
+        "0300000007000000"
+        "09000000"
+        "05000000"
+        "0200");
+  CHECK(Hex(ContainerKey(0x0000000700000003)) == "0000000700000003");
+  const ContainerRecord container{.slot = 5,
+                                  .sealed = true,
+                                  .chunk_count = 100,
+                                  .footer_bytes = 4000,
+                                  .raw_bytes = 0x123456,
+                                  .stored_bytes = 0x654321};
+  const std::string container_bytes = EncodeContainerRecord(container);
+  CHECK(Hex(container_bytes) ==
+        "01"
+        "01"
+        "05000000"
+        "64000000"
+        "a00f0000"
+        "5634120000000000"
+        "2143650000000000");
+  CHECK(*DecodeContainerRecord(container_bytes) == container);
+  const StoreRecord store{StoreRecord::State::kReady, SomeSuperblock().uuid, 7};
+  CHECK(Hex(EncodeStoreRecord(store)) ==
+        "01"
+        "01"
+        "000102030405060708090a0b0c0d0e0f"
+        "07000000");
+  CHECK(*DecodeStoreRecord(EncodeStoreRecord(store)) == store);
+  CHECK(absl::IsDataLoss(DecodeContainerRecord("").status()));
+  CHECK(absl::IsDataLoss(DecodeChunkPlace("short").status()));
+  std::string newer = container_bytes;
+  newer[0] = 2;
+  CHECK(absl::IsUnimplemented(DecodeContainerRecord(newer).status()));
+}
+
+TEST_CASE("recipes and stream records: golden bytes") {
+  const RecipeNode node{1, {{Counting(0), 300, 5000000}, {Counting(32), 8, 127}}};
+  CHECK(Hex(EncodeRecipeNode(node)) ==
+        "5243"
+        "01"
+        "01"
+        "02000000"
+        "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+        "ac02"
+        "c096b102"
+        "202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f"
+        "08"
+        "7f");
+  CHECK(*DecodeRecipeNode(EncodeRecipeNode(node)) == node);
+  const StreamRecord record{.size_bytes = 300,
+                            .chunk_count = 1,
+                            .created_ns = 0x80,
+                            .new_chunk_bytes = 300,
+                            .new_stored_bytes = 512,
+                            .root = {0, {{Counting(0), 300, 300}}}};
+  const std::string bytes = EncodeStreamRecord(record);
+  CHECK(Hex(bytes) ==
+        "01"
+        "00"
+        "ac02"
+        "01"
+        "8001"
+        "ac02"
+        "8004"
+        "01"
+        "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+        "ac02");
+  CHECK(*DecodeStreamRecord(bytes) == record);
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    CHECK(absl::IsDataLoss(DecodeStreamRecord(bytes.substr(0, size)).status()));
+  }
+  CHECK(absl::IsDataLoss(DecodeStreamRecord(bytes + "x").status()));
+  CHECK(absl::IsUnimplemented(DecodeStreamRecord("\x02" + bytes.substr(1)).status()));
+}
+
+TEST_CASE("a recipe tree covers its stream, shares its nodes, and has a small root") {
+  for (const size_t chunks : {0u, 1u, 64u, 65u, 1000u, 200000u}) {
+    std::vector<RecipeEntry> entries;
+    Random random(7);
+    for (size_t i = 0; i < chunks; ++i) {
+      RecipeEntry entry;
+      random.Fill(entry.fingerprint.bytes);
+      entry.chunk_bytes = static_cast<uint32_t>(1 + random.Uniform(10000));
+      entry.covered_bytes = entry.chunk_bytes;
+      entries.push_back(entry);
+    }
+    std::map<Fingerprint, Bytes> nodes;
+    const auto build = [&nodes](std::span<const RecipeEntry> list) {
+      RecipeBuilder builder([&](std::span<const std::byte> node) {
+        const Fingerprint fingerprint = FingerprintOf(node);
+        nodes[fingerprint] = Bytes(node.begin(), node.end());
+        return fingerprint;
+      });
+      for (const RecipeEntry& entry : list) {
+        REQUIRE(builder.Add(entry.fingerprint, entry.chunk_bytes).ok());
+      }
+      return *builder.Finish();
+    };
+    const RecipeNode root = build(entries);
+    INFO(chunks << " chunks");
+    CHECK(root.entries.size() <= kMostInlineEntries);
+    std::vector<RecipeEntry> flat;
+    const std::function<void(const RecipeNode&)> walk = [&](const RecipeNode& node) {
+      for (const RecipeEntry& entry : node.entries) {
+        if (node.level == 0) {
+          flat.push_back(entry);
+          continue;
+        }
+        const auto child = DecodeRecipeNode(nodes.at(entry.fingerprint));
+        REQUIRE(child.ok());
+        REQUIRE(child->level == node.level - 1);
+        uint64_t covered = 0;
+        for (const RecipeEntry& part : child->entries) covered += part.covered_bytes;
+        REQUIRE(covered == entry.covered_bytes);
+        walk(*child);
+      }
+    };
+    walk(root);
+    CHECK(flat == entries);
+    if (chunks < 1000) continue;
+    // A chunk more at the front changes the first nodes alone.
+    const size_t before = nodes.size();
+    entries.insert(entries.begin(), RecipeEntry{Counting(77), 5, 5});
+    build(entries);
+    CHECK(nodes.size() - before <= 2u + 2u * root.level);
+  }
+}
+
+}  // namespace strata::dedup

@@ -5,7 +5,7 @@ processor time, so that a busy machine does not count).
 fio runs io_uring with O_DIRECT, registered buffers and a registered file; ours runs with registered buffers. Both sleep
 until something completes, and have the same file, block size, queue depth and duration. In each round both run, in alternating order; the ratio of each round is
 taken, and the median of the rounds is the result: a machine that is slow for a while is slow for both.
-STRATA_BARS_SECONDS: how long one measurement takes [2].
+STRATA_BARS_SECONDS: how long one measurement takes [1].
 """
 import json
 import os
@@ -14,7 +14,7 @@ import statistics
 import subprocess
 
 SIZE = "2G"
-SECONDS = os.environ.get("STRATA_BARS_SECONDS", "2")
+SECONDS = os.environ.get("STRATA_BARS_SECONDS", "1")
 
 # Our operation; fio's name for it, block size, queue depth.
 COMPARISONS = [
@@ -59,7 +59,7 @@ def run(kit):
     for op, rw, block_size, depth in COMPARISONS:
         pairs = []
         allocations = 0
-        for turn in range(kit.rounds(7)):
+        for turn in range(kit.rounds(15)):
             peer = fio(path, rw, block_size, depth) if turn % 2 == 0 else None
             mine, _, allocated = ours(bench, device, op, "--sleep")
             peer = peer if peer is not None else fio(path, rw, block_size, depth)

@@ -23,6 +23,7 @@ namespace strata::block {
 namespace {
 
 constexpr uint32_t kMostEntries = 32768;  // The kernel's own limit.
+constexpr uint32_t kBatchShare = 16;  // While reaping, at most a 16th of the requests is held back.
 constexpr size_t kMostRegions = 64;
 constexpr size_t kMostRegionBytes = size_t{1} << 30;  // The kernel's own limit.
 
@@ -201,6 +202,9 @@ int UringChannel::Reap(int max_completions) {
     if (Request* compare = calls_.NextCompare()) Prepare(compare);
     Complete(request);
     ++completions;
+    // A long batch would leave the device short of work while it is put together.
+    const uint32_t held_count = io_uring_sq_ready(&ring_);
+    if (held_count * kBatchShare > in_flight_ - held_count) HandOver();
   }
   return completions;
 }

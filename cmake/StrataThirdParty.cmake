@@ -21,6 +21,7 @@ set(STRATA_THIRD_PARTY_prometheus "cmake:prometheus-cpp|prometheus-cpp::core|pro
 set(STRATA_THIRD_PARTY_toml "cmake:tomlplusplus|tomlplusplus::tomlplusplus|tomlplusplus")
 set(STRATA_THIRD_PARTY_cli11 "cmake:CLI11|CLI11::CLI11|CLI11")
 set(STRATA_THIRD_PARTY_spdlog "cmake:spdlog|spdlog::spdlog|spdlog")
+set(STRATA_THIRD_PARTY_nlohmann_json "cmake:nlohmann_json|nlohmann_json::nlohmann_json|nlohmann_json")
 set(STRATA_THIRD_PARTY_threads "cmake:Threads|Threads::Threads|-")
 set(STRATA_THIRD_PARTY_benchmark "cmake:benchmark|benchmark::benchmark|benchmark")
 set(STRATA_THIRD_PARTY_catch2 "cmake:Catch2 2|Catch2::Catch2|catch2")

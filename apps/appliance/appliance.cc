@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Opening, and the long calls that the daemon's scheduler and the operator share.
+#include "appliance/appliance.h"
+
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "strata/base/clock.h"
+#include "strata/base/status_macros.h"
+#include "strata/block/registry.h"
+
+namespace strata::appliance {
+namespace {
+
+// Few at a time, so that a stop is heard soon.
+constexpr size_t kReapBatch = 256;
+
+// The file behind a device, empty when there is none.
+std::string DeviceFile(const std::string& device_name) {
+  const absl::StatusOr<block::Uri> uri = block::ParseUri(device_name);
+  return uri.ok() && uri->scheme == "file" ? uri->target : "";
+}
+
+uint64_t AllocatedBytes(const std::string& path) {
+  struct stat info;
+  if (stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return 0;
+  return static_cast<uint64_t>(info.st_blocks) * 512;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Appliance>> Appliance::Open(const ApplianceOptions& options) {
+  std::unique_ptr<Appliance> appliance(new Appliance());
+  appliance->config_ = options.config;
+  const Config::Storage& storage = appliance->config_.storage;
+  STRATA_ASSIGN_OR_RETURN(appliance->directory_,
+                          dedup::Directory::Open({.path = options.data,
+                                                  .create = options.create,
+                                                  .device_uri = storage.device,
+                                                  .max_size_bytes = storage.max_size_bytes,
+                                                  .devices = nullptr,
+                                                  .kv_cache_bytes = storage.kv_cache_bytes,
+                                                  .store = storage.store,
+                                                  .log = options.log}));
+  object::StoreOptions object_options;
+  object_options.dedup = &appliance->directory_->store();
+  object_options.kv = &appliance->directory_->kv();
+  object_options.log = options.log;
+  STRATA_ASSIGN_OR_RETURN(appliance->objects_, object::Store::Open(object_options));
+  return appliance;
+}
+
+Appliance::~Appliance() = default;
+
+uint64_t Appliance::device_allocated_bytes() const {
+  const std::string file = DeviceFile(device_name());
+  return file.empty() ? 0 : AllocatedBytes(file);
+}
+
+uint64_t Appliance::metadata_allocated_bytes() const {
+  uint64_t bytes = 0;
+  std::error_code error;  // Files come and go while we look.
+  for (std::filesystem::recursive_directory_iterator it(directory_->path() + "/meta", error), end;
+       !error && it != end; it.increment(error)) {
+    bytes += AllocatedBytes(it->path().string());
+  }
+  return bytes;
+}
+
+absl::StatusOr<uint64_t> Appliance::Reap() {
+  uint64_t reaped = 0;
+  while (!stopping()) {
+    STRATA_ASSIGN_OR_RETURN(const size_t count, objects_->ReapStreams(kReapBatch));
+    if (count == 0) return reaped;
+    reaped += count;
+    MutexLock lock(&mutex_);
+    history_.reaped_streams += count;
+  }
+  return absl::CancelledError("stopping");
+}
+
+absl::StatusOr<dedup::GarbageReport> Appliance::CollectGarbage(dedup::GarbageOptions options) {
+  {
+    MutexLock lock(&mutex_);
+    if (history_.running) {
+      return absl::FailedPreconditionError("a garbage collection is running already");
+    }
+    history_.running = true;
+  }
+  options.progress = Stoppable(std::move(options.progress));
+  const absl::StatusOr<uint64_t> reaped = Reap();
+  const absl::StatusOr<dedup::GarbageReport> report =
+      reaped.ok() ? directory_->store().CollectGarbage(options) : reaped.status();
+
+  MutexLock lock(&mutex_);
+  history_.running = false;
+  history_.last_end_ns = SystemClock().WallNanos();
+  if (report.ok()) {
+    ++history_.runs;
+    history_.freed_bytes += report->freed_bytes;
+  } else {
+    ++history_.failed_runs;
+  }
+  return report;
+}
+
+absl::StatusOr<dedup::GarbageReport> Appliance::ReapAndCollect(
+    const dedup::GarbageOptions& options) {
+  STRATA_RETURN_IF_ERROR(Reap().status());
+  return directory_->store().CollectGarbage(options);
+}
+
+dedup::ProgressCallback Appliance::Stoppable(dedup::ProgressCallback progress) const {
+  return [this, progress = std::move(progress)](const dedup::Progress& state) {
+    return !stopping() && (!progress || progress(state));
+  };
+}
+
+GarbageHistory Appliance::garbage_history() const {
+  MutexLock lock(&mutex_);
+  return history_;
+}
+
+}  // namespace strata::appliance

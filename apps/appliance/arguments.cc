@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "appliance/arguments.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "strata/base/status_macros.h"
+
+namespace strata::appliance {
+
+using Json = nlohmann::ordered_json;
+
+Arguments::Arguments(Json arguments) : left_(std::move(arguments)) {
+  if (left_.is_null()) left_ = Json::object();
+  if (left_.is_object()) return;
+  status_ = absl::InvalidArgumentError("the arguments are not a JSON object");
+  left_ = Json::object();
+}
+
+std::string Arguments::Text(const char* name, std::string otherwise) {
+  const Json value = Take(name);
+  if (value.is_null()) return otherwise;
+  if (value.is_string()) return value.get<std::string>();
+  Fail(name, "is not a string");
+  return otherwise;
+}
+
+bool Arguments::Flag(const char* name, bool otherwise) {
+  const Json value = Take(name);
+  if (value.is_null()) return otherwise;
+  if (value.is_boolean()) return value.get<bool>();
+  Fail(name, "is neither true nor false");
+  return otherwise;
+}
+
+double Arguments::Ratio(const char* name, double otherwise) {
+  const Json value = Take(name);
+  if (value.is_null()) return otherwise;
+  if (value.is_number() && value.get<double>() >= 0 && value.get<double>() <= 1) {
+    return value.get<double>();
+  }
+  Fail(name, "is not a number from 0 to 1");
+  return otherwise;
+}
+
+uint64_t Arguments::Bytes(const char* name, uint64_t otherwise) {
+  const Json value = Take(name);
+  if (value.is_null()) return otherwise;
+  if (value.is_number_unsigned()) return value.get<uint64_t>();
+  Fail(name, "is not a number of bytes");
+  return otherwise;
+}
+
+absl::StatusOr<std::string> Arguments::RequiredText(const char* name) {
+  std::string text = Text(name, "");
+  STRATA_RETURN_IF_ERROR(status_);
+  if (text.empty())
+    return absl::InvalidArgumentError(absl::StrCat("argument '", name, "' is missing"));
+  return text;
+}
+
+absl::Status Arguments::Finish() const {
+  if (!status_.ok() || left_.empty()) return status_;
+  return absl::InvalidArgumentError(absl::StrCat("unknown argument '", left_.begin().key(), "'"));
+}
+
+Json Arguments::Take(const char* name) {
+  const auto it = left_.find(name);
+  if (it == left_.end()) return nullptr;
+  Json value = std::move(it.value());
+  left_.erase(name);
+  return value;
+}
+
+void Arguments::Fail(const char* name, const char* what) {
+  if (!status_.ok()) return;
+  status_ = absl::InvalidArgumentError(absl::StrCat("argument '", name, "' ", what));
+}
+
+}  // namespace strata::appliance

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Takes a command's arguments out of a JSON object, each by name and kind. What is wrong is kept as
+// the status; what nobody took is an error. Used by one thread.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace strata::appliance {
+
+class Arguments final {
+ public:
+  explicit Arguments(nlohmann::ordered_json arguments);
+
+  std::string Text(const char* name, std::string otherwise);
+  bool Flag(const char* name, bool otherwise);
+  double Ratio(const char* name, double otherwise);  // 0..1.
+  uint64_t Bytes(const char* name, uint64_t otherwise);
+  absl::StatusOr<std::string> RequiredText(const char* name);
+
+  // The first error so far.
+  const absl::Status& status() const { return status_; }
+
+  // The same, and arguments that nobody took. REQUIRES: called last.
+  absl::Status Finish() const;
+
+ private:
+  // The value, taken out; null: absent.
+  nlohmann::ordered_json Take(const char* name);
+  void Fail(const char* name, const char* what);
+
+  nlohmann::ordered_json left_;
+  absl::Status status_;
+};
+
+}  // namespace strata::appliance

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// strata: the operator's command line.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <string>
+
+#include "answers.h"
+#include "appliance/commands.h"
+#include "appliance/config.h"
+#include "progress_line.h"
+#include "store_access.h"
+#include "strata/block/registry.h"
+
+namespace strata::appliance {
+namespace {
+
+enum ExitCode { kExitOk = 0, kExitError = 1, kExitUsage = 2, kExitDamage = 3 };
+
+constexpr char kFooter[] =
+    "Commands go to the stratad that holds DIR, through DIR/admin.sock; when there is none they "
+    "open\n"
+    "the store themselves (give them stratad's --config then, if it has one).\n"
+    "\n"
+    "Examples:\n"
+    "  strata --data /srv/strata stat\n"
+    "  strata --data /srv/strata user add ada --name 'Ada Lovelace'\n"
+    "  strata --data /srv/strata --json bucket usage | jq .\n"
+    "  strata --data /srv/strata verify || echo 'look at the lines above'\n"
+    "\n"
+    "Exit codes: 0 done, 1 error, 2 usage, 3 damage found.";
+
+std::atomic<bool> interrupted{false};
+
+// What the command line asks for.
+struct Request {
+  std::string data = "data";
+  ConfigSources sources;
+  bool json = false;
+  std::string command;
+  Json arguments = Json::object();
+};
+
+// Describes commands to CLI11. Each leaves its name and arguments in the request.
+class CommandLine {
+ public:
+  explicit CommandLine(Request* request) : request_(*request) {
+    app_.add_option("--data", request_.data, "stratad's data directory [./data].")
+        ->envname("STRATA_DATA");
+    app_.add_option("--config", request_.sources.file, "stratad's configuration file.");
+    app_.add_flag("--json", request_.json, "Answer in JSON.");
+    app_.set_version_flag("--version", "strata " STRATA_VERSION);
+    app_.footer(kFooter);
+    app_.require_subcommand(1);
+    app_.fallthrough();
+    AddUpkeep();
+    AddUsers();
+    AddBuckets();
+  }
+
+  CLI::App& app() { return app_; }
+
+ private:
+  CLI::App* Add(CLI::App* parent, const char* name, const char* command, const char* meaning) {
+    CLI::App* const sub = parent->add_subcommand(name, meaning);
+    sub->fallthrough();
+    sub->callback([this, command] { request_.command = command; });
+    return sub;
+  }
+
+  void Text(CLI::App* sub, const char* option, const char* argument, const char* meaning,
+            bool required = false) {
+    sub->add_option_function<std::string>(
+           option,
+           [this, argument](const std::string& value) { request_.arguments[argument] = value; },
+           meaning)
+        ->required(required);
+  }
+
+  void Flag(CLI::App* sub, const char* option, const char* argument, const char* meaning) {
+    sub->add_flag_function(
+        option, [this, argument](int64_t) { request_.arguments[argument] = true; }, meaning);
+  }
+
+  void AddUpkeep() {
+    Add(&app_, "stat", "stat", "Sizes, reduction and activity.");
+    CLI::App* const gc = Add(&app_, "gc", "gc", "Free what nothing refers to any more.");
+    gc->add_option_function<double>(
+          "--rewrite-below", [this](double value) { request_.arguments["rewrite_below"] = value; },
+          "Copy containers with a smaller live share out and free them (0 to 1).")
+        ->check(CLI::Range(0.0, 1.0));
+    gc->add_option_function<std::string>(
+        "--max-rate",
+        [this](const std::string& value) {
+          const absl::StatusOr<uint64_t> bytes = block::ParseSizeBytes(value);
+          if (!bytes.ok()) throw CLI::ValidationError("--max-rate", "not a size: " + value);
+          request_.arguments["max_rate"] = *bytes;
+        },
+        "Bytes per second, as 50M.");
+    CLI::App* const verify =
+        Add(&app_, "verify", "verify", "Read everything and check it; 3 when there is damage.");
+    Flag(verify, "--quick", "quick", "Check structures only; do not read the data.");
+    Add(&app_, "rebuild-index", "rebuild-index", "Write the chunk index anew from the containers.");
+  }
+
+  void AddUsers() {
+    CLI::App* const user = app_.add_subcommand("user", "Users and their access keys.");
+    user->require_subcommand(1);
+    user->fallthrough();
+    Add(user, "list", "user.list", "All users.");
+    CLI::App* const add = Add(user, "add", "user.add", "Make a user with an access key.");
+    Text(add, "id", "id", "Its id.", true);
+    Text(add, "--name", "display_name", "Its name for people.");
+    Flag(add, "--admin", "admin", "May do anything to any bucket.");
+    Text(add, "--access-key", "access_key", "Instead of a generated one.");
+    Text(add, "--secret-key", "secret_key", "Instead of a generated one.");
+    Text(Add(user, "remove", "user.remove", "Remove a user and its keys."), "id", "id", "Its id.",
+         true);
+    CLI::App* const key = user->add_subcommand("key", "Access keys.");
+    key->require_subcommand(1);
+    key->fallthrough();
+    Text(Add(key, "list", "user.key.list", "A user's keys."), "id", "id", "The user.", true);
+    CLI::App* const add_key = Add(key, "add", "user.key.add", "Give a user another key.");
+    Text(add_key, "id", "id", "The user.", true);
+    Text(add_key, "--access-key", "access_key",
+         "Instead of a generated one; one that the user has gets a new secret.");
+    Text(add_key, "--secret-key", "secret_key", "Instead of a generated one.");
+    Text(Add(key, "remove", "user.key.remove", "Take a key away."), "access_key", "access_key",
+         "The key.", true);
+  }
+
+  void AddBuckets() {
+    CLI::App* const bucket = app_.add_subcommand("bucket", "Buckets.");
+    bucket->require_subcommand(1);
+    bucket->fallthrough();
+    Add(bucket, "list", "bucket.list", "All buckets.");
+    Text(Add(bucket, "usage", "bucket.usage", "Objects and bytes, of one bucket or of all."),
+         "name", "name", "The bucket.");
+    CLI::App* const create = Add(bucket, "create", "bucket.create", "Make a bucket.");
+    Text(create, "name", "name", "Its name.", true);
+    Text(create, "--owner", "owner", "The user who owns it [root].");
+    Text(Add(bucket, "remove", "bucket.remove", "Remove an empty bucket."), "name", "name",
+         "Its name.", true);
+  }
+
+  Request& request_;
+  CLI::App app_{"Looks after a Strata store.", "strata"};
+};
+
+std::string Dump(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+int Run(const Request& request) {
+  std::signal(SIGINT, [](int) { interrupted = true; });
+  std::signal(SIGTERM, [](int) { interrupted = true; });
+  ProgressLine line(!request.json);
+  StoreAccess store(request.data, request.sources);
+  const absl::StatusOr<Json> answer =
+      store.Run(request.command, request.arguments, [&](const dedup::Progress& progress) {
+        line.Show(progress);
+        return !interrupted;
+      });
+  line.Clear();
+  if (!answer.ok()) {
+    const std::string message(answer.status().message());
+    if (request.json) {
+      const Json error = {{"code", absl::StatusCodeToString(answer.status().code())},
+                          {"message", message}};
+      std::fputs(Dump({{"error", error}}).c_str(), stdout);
+    }
+    std::fprintf(stderr, "strata: %s\n", message.c_str());
+    return kExitError;
+  }
+  const std::string text = request.json ? Dump(*answer) : FormatAnswer(request.command, *answer);
+  std::fputs(text.c_str(), stdout);
+  return request.command == "verify" && answer->value("damaged", false) ? kExitDamage : kExitOk;
+}
+
+int Main(int argc, char** argv) {
+  Request request;
+  CommandLine command_line(&request);
+  try {
+    command_line.app().parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return command_line.app().exit(error) == 0 ? kExitOk : kExitUsage;
+  }
+  request.sources.environment = environ;
+  return Run(request);
+}
+
+}  // namespace
+}  // namespace strata::appliance
+
+int main(int argc, char** argv) { return strata::appliance::Main(argc, argv); }

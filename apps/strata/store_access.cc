@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store_access.h"
+
+#include <cstdio>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "appliance/admin_client.h"
+#include "strata/base/status_macros.h"
+
+namespace strata::appliance {
+
+absl::StatusOr<Json> StoreAccess::Run(const std::string& command, const Json& arguments,
+                                      const dedup::ProgressCallback& progress) {
+  if (appliance_ == nullptr) {
+    if (DaemonListens(data_)) return SendCommand(data_, command, arguments, progress);
+    STRATA_RETURN_IF_ERROR(OpenHere());
+  }
+  return RunCommand(*appliance_, command, arguments, progress);
+}
+
+absl::Status StoreAccess::OpenHere() {
+  STRATA_ASSIGN_OR_RETURN(const Config config, LoadConfig(sources_));
+  absl::StatusOr<std::unique_ptr<Appliance>> appliance = Appliance::Open(
+      {.data = data_, .create = false, .config = config, .log = [](LogLevel level, auto line) {
+         if (level < LogLevel::kWarning) return;
+         std::fprintf(stderr, "strata: %.*s\n", static_cast<int>(line.size()), line.data());
+       }});
+  if (!appliance.ok()) return appliance.status();
+  appliance_ = *std::move(appliance);
+  return absl::OkStatus();
+}
+
+}  // namespace strata::appliance

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The way to a store: through the stratad that holds its directory, else by opening it here. Used
+// by one thread.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "appliance/appliance.h"
+#include "appliance/commands.h"
+#include "appliance/config.h"
+
+namespace strata::appliance {
+
+class StoreAccess final {
+ public:
+  StoreAccess(std::string data, ConfigSources sources)
+      : data_(std::move(data)), sources_(std::move(sources)) {}
+
+  // Runs a command (commands.h). The first one decides which way all go.
+  absl::StatusOr<Json> Run(const std::string& command, const Json& arguments,
+                           const dedup::ProgressCallback& progress);
+
+  // Through a stratad?
+  bool remote() const { return appliance_ == nullptr; }
+
+ private:
+  absl::Status OpenHere();
+
+  const std::string data_;
+  const ConfigSources sources_;
+  std::unique_ptr<Appliance> appliance_;
+};
+
+}  // namespace strata::appliance

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The web console: one self-contained page that shows the figures of /status.json.
+#pragma once
+
+#include <string_view>
+
+namespace strata::appliance {
+
+// HTML, without anything from elsewhere.
+std::string_view ConsolePage();
+
+}  // namespace strata::appliance

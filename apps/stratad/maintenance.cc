@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "stratad/maintenance.h"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "strata/base/clock.h"
+#include "strata/base/mutex.h"
+
+namespace strata::appliance {
+namespace {
+
+constexpr uint64_t kSecond = 1'000'000'000;
+
+// Below this a collection is not worth its walk over everything, however large a share it is.
+constexpr uint64_t kLeastGarbageBytes = 64u << 20;
+
+// A collection that the share of garbage calls for is not followed by another within this time.
+constexpr uint64_t kLeastPause = 60 * kSecond;
+
+StorageFigures FiguresOf(Appliance& appliance) {
+  const dedup::Stats stats = appliance.dedup().Stats();
+  return {static_cast<uint64_t>(SystemClock().MonotonicNanos()), stats.logical_bytes,
+          stats.ingested_bytes};
+}
+
+class MaintenanceThread final : public Maintenance {
+ public:
+  MaintenanceThread(Appliance* appliance, LogSink log)
+      : appliance_(*appliance), log_(std::move(log)), thread_([this] { Run(); }) {}
+
+  ~MaintenanceThread() override {
+    {
+      MutexLock lock(&mutex_);
+      ending_ = true;
+    }
+    wake_.NotifyAll();
+    thread_.join();
+  }
+
+ private:
+  void Run() {
+    const Config::Maintenance& config = appliance_.config().maintenance;
+    const CollectionPlan plan{config.gc_interval_s, config.gc_garbage_ratio};
+    StorageFigures last = FiguresOf(appliance_);
+    uint64_t runs_seen = 0;
+    while (Sleep(config.reap_interval_s * kSecond)) {
+      const absl::StatusOr<uint64_t> reaped = appliance_.Reap();
+      if (!reaped.ok() && !absl::IsCancelled(reaped.status())) {
+        Log(log_, LogLevel::kWarning, absl::StrCat("reaping: ", reaped.status().message()));
+      }
+      // An operator's collection counts as well.
+      const uint64_t runs = appliance_.garbage_history().runs;
+      if (runs != runs_seen) last = FiguresOf(appliance_);
+      runs_seen = runs;
+      const std::string why = CollectionDue(plan, last, runs > 0, FiguresOf(appliance_));
+      if (why.empty() || appliance_.stopping()) continue;
+      Collect(config, why);
+      last = FiguresOf(appliance_);
+    }
+  }
+
+  void Collect(const Config::Maintenance& config, const std::string& why) {
+    Log(log_, LogLevel::kInfo, absl::StrCat("garbage collection begins: ", why));
+    dedup::GarbageOptions options;
+    options.rewrite_below_live_ratio = config.gc_rewrite_below_live_ratio;
+    options.max_bytes_per_second = config.gc_max_bytes_per_second;
+    const absl::StatusOr<dedup::GarbageReport> report = appliance_.CollectGarbage(options);
+    if (report.ok()) {
+      Log(log_, LogLevel::kInfo,
+          absl::StrCat("garbage collection freed ", report->freed_bytes, " bytes in ",
+                       report->containers_freed, " of ", report->containers_examined,
+                       " containers"));
+    } else if (!absl::IsCancelled(report.status()) &&
+               !absl::IsFailedPrecondition(report.status())) {
+      Log(log_, LogLevel::kError, absl::StrCat("garbage collection: ", report.status().message()));
+    }
+  }
+
+  // False: the end.
+  bool Sleep(uint64_t duration_ns) {
+    const uint64_t until = static_cast<uint64_t>(SystemClock().MonotonicNanos()) + duration_ns;
+    MutexLock lock(&mutex_);
+    while (!ending_) {
+      const auto now = static_cast<uint64_t>(SystemClock().MonotonicNanos());
+      if (now >= until) return true;
+      wake_.WaitForNanos(&mutex_, static_cast<int64_t>(until - now));
+    }
+    return false;
+  }
+
+  Appliance& appliance_;
+  const LogSink log_;
+  Mutex mutex_;
+  CondVar wake_;
+  bool ending_ ABSL_GUARDED_BY(mutex_) = false;
+  std::thread thread_;
+};
+
+}  // namespace
+
+std::string CollectionDue(const CollectionPlan& plan, const StorageFigures& last, bool last_known,
+                          const StorageFigures& now) {
+  if (plan.interval_s == 0) return "";
+  // What came in and is not there any more. Copies add to what is there without coming in: then
+  // this is too small, never too large.
+  const uint64_t came = now.ingested_bytes - last.ingested_bytes;
+  const uint64_t expected = last.logical_bytes + came;
+  const uint64_t gone = expected > now.logical_bytes ? expected - now.logical_bytes : 0;
+  const uint64_t elapsed_ns = now.now_ns - last.now_ns;
+  if (elapsed_ns >= plan.interval_s * kSecond && (gone > 0 || !last_known)) {
+    return absl::StrCat(plan.interval_s, " s since the last");
+  }
+  const double share =
+      static_cast<double>(gone) / static_cast<double>(std::max<uint64_t>(1, expected));
+  if (gone >= kLeastGarbageBytes && share >= plan.garbage_ratio && elapsed_ns >= kLeastPause) {
+    return absl::StrFormat("%.0f %% of what was stored has been deleted", share * 100);
+  }
+  return "";
+}
+
+std::unique_ptr<Maintenance> Maintenance::Start(Appliance* appliance, LogSink log) {
+  return std::make_unique<MaintenanceThread>(appliance, std::move(log));
+}
+
+}  // namespace strata::appliance

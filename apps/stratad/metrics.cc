@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "stratad/metrics.h"
+
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "stratad/process_figures.h"
+
+namespace strata::appliance {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Labels = std::vector<ClientMetric::Label>;
+
+// Gathers families in the order in which they are added.
+class Families {
+ public:
+  void Gauge(const char* name, const char* help, double value, Labels labels = {}) {
+    ClientMetric metric;
+    metric.label = std::move(labels);
+    metric.gauge.value = value;
+    Add(name, help, MetricType::Gauge, std::move(metric));
+  }
+
+  void Counter(const char* name, const char* help, double value, Labels labels = {}) {
+    ClientMetric metric;
+    metric.label = std::move(labels);
+    metric.counter.value = value;
+    Add(name, help, MetricType::Counter, std::move(metric));
+  }
+
+  void Summary(const char* name, const char* help, uint64_t count, double sum, Labels labels) {
+    ClientMetric metric;
+    metric.label = std::move(labels);
+    metric.summary.sample_count = count;
+    metric.summary.sample_sum = sum;
+    Add(name, help, MetricType::Summary, std::move(metric));
+  }
+
+  const std::vector<MetricFamily>& all() const { return families_; }
+
+ private:
+  void Add(const char* name, const char* help, MetricType type, ClientMetric metric) {
+    for (MetricFamily& family : families_) {
+      if (family.name != name) continue;
+      family.metric.push_back(std::move(metric));
+      return;
+    }
+    families_.push_back({name, help, type, {std::move(metric)}});
+  }
+
+  std::vector<MetricFamily> families_;
+};
+
+void AddStored(Families& out, const dedup::Stats& stats) {
+  out.Gauge("strata_dedup_streams", "Streams stored.", stats.stream_count);
+  out.Gauge("strata_dedup_logical_bytes", "Sum of the sizes of all streams.", stats.logical_bytes);
+  out.Gauge(
+      "strata_dedup_unique_bytes",
+      "Sizes of the distinct chunks stored, before compression; uncollected garbage included.",
+      stats.unique_bytes);
+  out.Gauge("strata_dedup_compressed_bytes", "The same after compression.", stats.compressed_bytes);
+  out.Gauge("strata_dedup_container_bytes",
+            "Device space that the containers take, headers and padding included.",
+            stats.container_bytes);
+  out.Gauge("strata_dedup_chunks", "Distinct chunks stored.", stats.chunk_count);
+  out.Gauge("strata_dedup_containers", "Containers on the device.", stats.container_count);
+  out.Gauge("strata_dedup_device_bytes", "Size of the device.", stats.device_bytes);
+  out.Gauge("strata_dedup_metadata_memory_bytes", "Memory of the index filter and the caches.",
+            stats.metadata_memory_bytes);
+}
+
+void AddActivity(Families& out, const dedup::Stats& stats) {
+  out.Counter("strata_dedup_ingested_bytes_total", "Bytes written to streams.",
+              stats.ingested_bytes);
+  out.Counter("strata_dedup_ingested_chunks_total", "Chunks written to streams.",
+              stats.ingested_chunks);
+  out.Counter("strata_dedup_duplicate_bytes_total", "Of the ingested bytes, those stored before.",
+              stats.duplicate_bytes);
+  out.Counter("strata_dedup_duplicate_chunks_total", "Of the ingested chunks, those stored before.",
+              stats.duplicate_chunks);
+  out.Counter("strata_dedup_read_bytes_total", "Bytes read from streams.", stats.read_bytes);
+  out.Counter("strata_dedup_index_reads_total", "Lookups that went to the index on disk.",
+              stats.index_reads);
+  out.Counter("strata_dedup_device_flushes_total", "Flushes of the device.", stats.device_flushes);
+  out.Counter("strata_dedup_corruptions_total", "Damaged places met while reading.",
+              stats.corruptions_found);
+}
+
+void AddAppliance(Families& out, Appliance& appliance) {
+  const dedup::Stats stats = appliance.dedup().Stats();
+  AddStored(out, stats);
+  out.Gauge("strata_device_allocated_bytes",
+            "Bytes that the containers' file takes on its filesystem; 0 for other devices.",
+            appliance.device_allocated_bytes());
+  out.Gauge("strata_metadata_allocated_bytes", "Bytes that the metadata takes on its filesystem.",
+            appliance.metadata_allocated_bytes());
+  AddActivity(out, stats);
+  const GarbageHistory history = appliance.garbage_history();
+  out.Counter("strata_gc_runs_total", "Garbage collections completed.", history.runs);
+  out.Counter("strata_gc_failed_runs_total", "Garbage collections that failed or were cancelled.",
+              history.failed_runs);
+  out.Counter("strata_gc_freed_bytes_total", "Device space freed by garbage collections.",
+              history.freed_bytes);
+  out.Counter("strata_gc_reaped_streams_total", "Streams of aborted uploads deleted afterwards.",
+              history.reaped_streams);
+  out.Gauge("strata_gc_running", "1 while a garbage collection runs.", history.running ? 1 : 0);
+  out.Gauge("strata_gc_last_end_timestamp_seconds",
+            "When the last garbage collection ended; 0: none since the start.",
+            static_cast<double>(history.last_end_ns) / 1e9);
+}
+
+void AddServer(Families& out, const s3::ServerStats& stats) {
+  for (const s3::OperationStats& operation : stats.operations) {
+    const std::string name(operation.operation);
+    const Labels labels = {{"operation", name}};
+    out.Counter("strata_s3_requests_total", "Requests answered.", operation.requests, labels);
+    out.Counter("strata_s3_errors_total", "Requests answered with an error, by class of status.",
+                operation.client_errors, {{"operation", name}, {"class", "4xx"}});
+    out.Counter("strata_s3_errors_total", "", operation.server_errors,
+                {{"operation", name}, {"class", "5xx"}});
+    out.Counter("strata_s3_received_bytes_total", "Bytes of request bodies.", operation.bytes_in,
+                labels);
+    out.Counter("strata_s3_sent_bytes_total", "Bytes of response bodies.", operation.bytes_out,
+                labels);
+    out.Gauge("strata_s3_in_flight", "Requests in progress.", operation.in_flight, labels);
+    out.Summary("strata_s3_request_seconds", "From the end of the head to the end of the answer.",
+                operation.requests, static_cast<double>(operation.latency_sum_ns) / 1e9, labels);
+  }
+  out.Gauge("strata_s3_connections", "Connections open.", stats.connections);
+  out.Counter("strata_s3_connections_accepted_total", "Connections accepted.",
+              stats.connections_accepted);
+  out.Counter("strata_s3_connections_refused_total", "Connections over the limit.",
+              stats.connections_refused);
+  out.Gauge("strata_s3_body_memory_bytes", "Memory of content on its way.",
+            stats.body_memory_bytes);
+  out.Gauge("strata_s3_worker_threads", "Threads that call the store.", stats.worker_threads);
+  out.Gauge("strata_s3_queued_jobs", "Work that waits for such a thread.", stats.queued_jobs);
+}
+
+void AddProcess(Families& out) {
+  const ProcessFigures process = ReadProcessFigures();
+  out.Gauge("process_resident_memory_bytes", "Resident memory.", process.resident_bytes);
+  out.Gauge("process_virtual_memory_bytes", "Virtual memory.", process.virtual_bytes);
+  out.Gauge("process_open_fds", "Open file descriptors.", process.open_files);
+  out.Gauge("process_max_fds", "The limit of open file descriptors.", process.max_files);
+  out.Gauge("process_threads", "Threads.", process.threads);
+  out.Counter("process_cpu_seconds_total", "Processor time, user and system.", process.cpu_seconds);
+  out.Gauge("process_start_time_seconds", "When the process started, since the Unix epoch.",
+            process.start_seconds);
+  out.Gauge("strata_build_info", "1; the version is in the label.", 1,
+            {{"version", STRATA_VERSION}});
+}
+
+}  // namespace
+
+std::string MetricsText(Appliance* appliance, const s3::Server* server) {
+  Families families;
+  if (appliance != nullptr) AddAppliance(families, *appliance);
+  if (server != nullptr) AddServer(families, server->Stats());
+  AddProcess(families);
+  return prometheus::TextSerializer().Serialize(families.all());
+}
+
+}  // namespace strata::appliance

@@ -84,6 +84,7 @@ absl::StatusOr<BucketInfo> ObjectStore::GetBucket(std::string_view bucket) {
 }
 
 absl::StatusOr<std::vector<BucketInfo>> ObjectStore::ListBuckets(std::string_view owner) {
+  STRATA_RETURN_IF_ERROR(CheckOwner(owner));
   std::vector<BucketInfo> buckets;
   const std::unique_ptr<kv::Snapshot> snapshot = backing_.kv->NewSnapshot();
   RangeCursor cursor(snapshot.get(), backing_.space,

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_format.h"
 #include "conditions.h"
+#include "names.h"
 #include "object_store.h"
 #include "strata/base/check.h"
 #include "strata/base/status_macros.h"
@@ -141,6 +142,7 @@ absl::Status CheckPartNumber(const ObjectRecord& record, uint32_t part_number) {
 
 absl::StatusOr<ObjectInfo> ObjectStore::Head(std::string_view bucket, std::string_view key,
                                              const GetOptions& options) {
+  STRATA_RETURN_IF_ERROR(CheckObjectKey(key));
   const std::unique_ptr<kv::Snapshot> snapshot = backing_.kv->NewSnapshot();
   STRATA_ASSIGN_OR_RETURN(const BucketRecord in, RequireBucket(*snapshot, bucket));
   STRATA_ASSIGN_OR_RETURN(const FoundVersion found,
@@ -153,6 +155,7 @@ absl::StatusOr<ObjectInfo> ObjectStore::Head(std::string_view bucket, std::strin
 absl::StatusOr<std::unique_ptr<ObjectReader>> ObjectStore::OpenReader(std::string_view bucket,
                                                                       std::string_view key,
                                                                       const GetOptions& options) {
+  STRATA_RETURN_IF_ERROR(CheckObjectKey(key));
   for (int attempt = 0; attempt < kMaxOpenAttempts; ++attempt) {
     const std::unique_ptr<kv::Snapshot> snapshot = backing_.kv->NewSnapshot();
     STRATA_ASSIGN_OR_RETURN(const BucketRecord in, RequireBucket(*snapshot, bucket));

@@ -36,7 +36,7 @@ absl::StatusOr<UploadsPage> ObjectStore::ListUploads(std::string_view bucket,
   RangeCursor cursor(snapshot.get(), backing_.space,
                      PrefixRangeIn(Table::kUpload, in.id, options.prefix));
   if (!options.start_after.empty()) {
-    if (upload_id_marker.empty()) {
+    if (upload_id_marker.empty() || options.start_after.size() > ObjectLimits::kMaxKeyBytes) {
       cursor.SeekTo(BehindStart(Table::kUpload, in.id, options));
     } else {
       STRATA_ASSIGN_OR_RETURN(const RecordId marker, RequireUploadId(upload_id_marker));

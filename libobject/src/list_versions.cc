@@ -111,7 +111,8 @@ class VersionsWalk final {
     if (options_.start_after.empty()) return absl::OkStatus();
     const bool inside_a_group = options_.start_after.starts_with(options_.prefix) &&
                                 GroupOf(options_.start_after, options_).has_value();
-    if (options_.version_marker.empty() || inside_a_group) {
+    const bool is_a_key = options_.start_after.size() <= ObjectLimits::kMaxKeyBytes;
+    if (options_.version_marker.empty() || inside_a_group || !is_a_key) {
       current_.SeekTo(BehindStart(Table::kCurrent, bucket_id_, options_));
       return absl::OkStatus();
     }

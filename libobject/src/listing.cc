@@ -19,7 +19,10 @@ absl::StatusOr<ParsedObjectKey> RequireObjectKey(std::string_view stored) {
   return MakeError(Reason::kDamaged, "a stored object key is malformed");
 }
 
-size_t PageLimit(const ListOptions& options) { return std::min(options.max_keys, kMaxPageEntries); }
+size_t PageLimit(const ListOptions& options) {
+  if (options.prefix.size() > ObjectLimits::kMaxKeyBytes) return 0;
+  return std::min(options.max_keys, kMaxPageEntries);
+}
 
 std::optional<std::string> GroupOf(std::string_view key, const ListOptions& options) {
   if (options.delimiter.empty()) return std::nullopt;
@@ -31,9 +34,13 @@ std::optional<std::string> GroupOf(std::string_view key, const ListOptions& opti
 std::string BehindStart(Table table, uint64_t bucket_id, const ListOptions& options) {
   if (options.start_after.starts_with(options.prefix)) {
     const std::optional<std::string> group = GroupOf(options.start_after, options);
-    if (group.has_value()) return BehindPrefix(table, bucket_id, *group);
+    if (group.has_value() && group->size() <= ObjectLimits::kMaxKeyBytes) {
+      return BehindPrefix(table, bucket_id, *group);
+    }
   }
-  return BehindKey(table, bucket_id, options.start_after);
+  // No key is longer: what follows in start_after changes nothing.
+  return BehindKey(table, bucket_id,
+                   std::string_view(options.start_after).substr(0, ObjectLimits::kMaxKeyBytes));
 }
 
 }  // namespace strata::object

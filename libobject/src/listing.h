@@ -17,7 +17,7 @@ namespace strata::object {
 // What the stored key says. kDamaged.
 absl::StatusOr<ParsedObjectKey> RequireObjectKey(std::string_view stored);
 
-// At most 1000 entries to a page.
+// At most 1000 entries to a page; none where no key can have the prefix.
 size_t PageLimit(const ListOptions& options);
 
 // The common prefix that `key` is listed under; nullopt: it is listed itself.

@@ -28,7 +28,8 @@ bool LooksLikeIpAddress(std::string_view name) {
 }
 
 std::string_view BucketNameFault(std::string_view name) {
-  if (name.size() < 3 || name.size() > 63) return "it must have 3 to 63 characters";
+  if (name.size() < 3 || name.size() > kMaxBucketNameBytes)
+    return "it must have 3 to 63 characters";
   for (const char c : name) {
     if (!IsLower(c) && !IsDigit(c) && c != '.' && c != '-') {
       return "only lower-case letters, digits, dots and hyphens are allowed";

@@ -11,6 +11,8 @@
 
 namespace strata::object {
 
+inline constexpr size_t kMaxBucketNameBytes = 63;
+
 // kInvalidBucketName. Amazon S3 User Guide, "General purpose bucket naming rules".
 absl::Status CheckBucketName(std::string_view name);
 

@@ -56,10 +56,12 @@ ObjectStore::ObjectStore(const StoreOptions& options, kv::SpaceId space, uint64_
 
 absl::Status ObjectStore::MutateOnce(const MutationBody& body, bool* defer_removals) {
   Mutation mutation(backing_, *defer_removals);
-  STRATA_RETURN_IF_ERROR(body(mutation));
-  const absl::Status status = mutation.Commit();
-  if (absl::IsOutOfRange(status)) return absl::AbortedError(status.message());  // It took too long.
-  if (!absl::IsNotFound(status)) return status;
+  const absl::Status prepared = body(mutation);
+  const absl::Status status = prepared.ok() ? mutation.Commit() : prepared;
+  if (absl::IsOutOfRange(status) && ReasonOf(status) == Reason::kNone) {
+    return absl::AbortedError(status.message());  // It took longer than the kv store keeps a state.
+  }
+  if (!prepared.ok() || !absl::IsNotFound(status)) return status;
 
   // A stream is not there. One to copy: its object changed since it was read, or it was lost. One
   // to remove: it was lost before, and must not keep its object from going.
@@ -88,6 +90,7 @@ absl::Status ObjectStore::Mutate(std::string_view contended, const MutationBody&
 
 absl::StatusOr<BucketRecord> ObjectStore::RequireBucket(kv::Reader& reader,
                                                         std::string_view bucket) {
+  if (bucket.size() > kMaxBucketNameBytes) return CheckBucketName(bucket);
   STRATA_ASSIGN_OR_RETURN(std::optional<BucketRecord> record,
                           ReadRecord(reader, backing_.space, BucketKey(bucket), DecodeBucket));
   if (record.has_value()) return *std::move(record);

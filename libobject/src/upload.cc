@@ -3,7 +3,6 @@
 // Multipart uploads up to their end: creating them, writing parts, aborting. A part is a durable
 // dedup stream of its own from the moment its Finish() returns.
 #include <algorithm>
-#include <cstring>
 #include <tuple>
 #include <utility>
 
@@ -64,35 +63,11 @@ class PartWriter final : public ObjectWriter {
 
 }  // namespace
 
-absl::Status NoSuchUpload(std::string_view upload_id) {
-  return MakeError(Reason::kNoSuchUpload,
-                   absl::StrFormat("there is no multipart upload '%s' for this key", upload_id));
-}
-
-std::optional<RecordId> ParseUploadId(std::string_view text) {
-  const std::optional<std::string> bytes = FromHex(text);
-  RecordId id;
-  if (!bytes.has_value() || bytes->size() != id.size()) return std::nullopt;
-  std::memcpy(id.data(), bytes->data(), id.size());
-  return id;
-}
-
-UploadInfo UploadInfoOf(std::string_view bucket, std::string_view key, const RecordId& id,
-                        const UploadRecord& record) {
-  return {.bucket = std::string(bucket),
-          .key = std::string(key),
-          .upload_id = ToHex(AsText(id)),
-          .owner = record.owner,
-          .created_ns = record.created_ns,
-          .metadata = record.metadata,
-          .checksum_algorithm = record.checksum_algorithm,
-          .full_object_checksum = record.full_object_checksum};
-}
-
 absl::StatusOr<ObjectStore::UploadRef> ObjectStore::FindUpload(kv::Reader& reader,
                                                                std::string_view bucket,
                                                                std::string_view key,
                                                                std::string_view upload_id) {
+  STRATA_RETURN_IF_ERROR(CheckObjectKey(key));
   STRATA_ASSIGN_OR_RETURN(const BucketRecord in, RequireBucket(reader, bucket));
   const std::optional<RecordId> id = ParseUploadId(upload_id);
   if (!id.has_value()) return NoSuchUpload(upload_id);

@@ -31,6 +31,8 @@ absl::StatusOr<User> ReadUser(kv::Reader& reader, kv::SpaceId space, std::string
 
 absl::StatusOr<AccessKey> ReadAccessKey(kv::Reader& reader, kv::SpaceId space,
                                         std::string_view access_key) {
+  // A client sends what it likes: what cannot be a key does not reach the kv store.
+  if (access_key.empty() || access_key.size() > 128) return NoSuchAccessKey(access_key);
   STRATA_ASSIGN_OR_RETURN(std::optional<AccessKey> key,
                           ReadRecord(reader, space, AccessKeyKey(access_key), DecodeAccessKey));
   if (!key.has_value()) return NoSuchAccessKey(access_key);
@@ -81,6 +83,7 @@ absl::Status ObjectStore::DeleteUser(std::string_view id) {
 }
 
 absl::StatusOr<User> ObjectStore::GetUser(std::string_view id) {
+  STRATA_RETURN_IF_ERROR(CheckUserId(id));
   const std::unique_ptr<kv::Snapshot> snapshot = backing_.kv->NewSnapshot();
   return ReadUser(*snapshot, backing_.space, id);
 }
@@ -128,13 +131,12 @@ absl::Status ObjectStore::DeleteAccessKey(std::string_view access_key) {
 }
 
 absl::StatusOr<AccessKey> ObjectStore::FindAccessKey(std::string_view access_key) {
-  // A client sends what it likes: names that cannot be keys do not reach the kv store.
-  if (access_key.empty() || access_key.size() > 128) return NoSuchAccessKey(access_key);
   const std::unique_ptr<kv::Snapshot> snapshot = backing_.kv->NewSnapshot();
   return ReadAccessKey(*snapshot, backing_.space, access_key);
 }
 
 absl::StatusOr<std::vector<AccessKey>> ObjectStore::ListAccessKeys(std::string_view user_id) {
+  STRATA_RETURN_IF_ERROR(CheckUserId(user_id));
   std::vector<AccessKey> keys;
   const std::unique_ptr<kv::Snapshot> snapshot = backing_.kv->NewSnapshot();
   STRATA_RETURN_IF_ERROR(ReadUser(*snapshot, backing_.space, user_id).status());

@@ -162,5 +162,33 @@ TEST_CASE("Pages hold at most 1000 entries; none when none are asked for") {
   CHECK_FALSE(none.truncated);
 }
 
+TEST_CASE("Names too long for any key are no error in a listing, and one elsewhere") {
+  StoreFixture f;
+  Must(f.store().CreateBucket("bkt", ""));
+  const std::string longest(1024, 'k');
+  f.Put("bkt", longest, "");
+  f.Put("bkt", "z", "");
+  const std::string too_long = longest + "/x" + std::string(20000, 'y');
+  for (const char* delimiter : {"", "/"}) {
+    const ListOptions behind{.delimiter = delimiter, .start_after = too_long};
+    CHECK(KeysOf(Must(f.store().List("bkt", behind))) == std::vector<std::string>{"z"});
+    CHECK(Must(f.store().ListVersions("bkt", behind)).objects.size() == 1);
+    CHECK(KeysOf(Must(f.store().List("bkt", {.prefix = too_long}))).empty());
+  }
+  CHECK(Must(f.store().ListVersions(
+                 "bkt", {.start_after = too_long, .version_marker = std::string(32, 'f')}))
+            .objects.size() == 1);
+  CHECK(Must(f.store().ListUploads("bkt", {.start_after = too_long}, std::string(32, 'f')))
+            .uploads.empty());
+  CHECK(ReasonOf(f.TryGet("bkt", too_long)) == Reason::kKeyTooLong);
+  CHECK(ReasonOf(f.store().Head("bkt", too_long, {})) == Reason::kKeyTooLong);
+  CHECK(ReasonOf(f.store().Delete("bkt", too_long, "")) == Reason::kKeyTooLong);
+  CHECK(ReasonOf(f.store().GetUpload("bkt", too_long, std::string(32, '0'))) ==
+        Reason::kKeyTooLong);
+  CHECK(ReasonOf(f.store().GetBucket(std::string(20000, 'b'))) == Reason::kInvalidBucketName);
+  CHECK(ReasonOf(f.store().DeleteAccessKey(std::string(20000, 'b'))) == Reason::kNoSuchAccessKey);
+  CHECK(ReasonOf(f.store().GetUser(std::string(20000, 'b'))) == Reason::kInvalidArgument);
+}
+
 }  // namespace
 }  // namespace strata::object::test

@@ -7,6 +7,7 @@
 
 #include "absl/strings/cord.h"
 #include "strata/object/error.h"
+#include "text.h"
 
 namespace strata::s3 {
 namespace {
@@ -14,6 +15,7 @@ namespace {
 using object::Reason;
 
 constexpr char kPayloadUrl[] = "strata.s3/error";
+constexpr char kRegionUrl[] = "strata.s3/region";
 
 constexpr auto kTable = std::to_array<ErrorInfo>({
     {ErrorCode::kAccessControlListNotSupported, "AccessControlListNotSupported", 400,
@@ -242,6 +244,18 @@ absl::Status MakeError(ErrorCode code, std::string_view message) {
   const char payload = static_cast<char>(code);
   status.SetPayload(kPayloadUrl, absl::Cord(absl::string_view(&payload, 1)));
   return status;
+}
+
+absl::Status MakeRegionError(ErrorCode code, std::string_view wrong, std::string_view region) {
+  absl::Status status =
+      MakeError(code, Concat({"The region '", wrong, "' is wrong; expecting '", region, "'."}));
+  status.SetPayload(kRegionUrl, absl::Cord(absl::string_view(region.data(), region.size())));
+  return status;
+}
+
+std::string ExpectedRegionOf(const absl::Status& status) {
+  const absl::optional<absl::Cord> region = status.GetPayload(kRegionUrl);
+  return region.has_value() ? std::string(*region) : std::string();
 }
 
 ErrorCode ErrorCodeOf(const absl::Status& status) {

@@ -94,6 +94,13 @@ const ErrorInfo& InfoOf(ErrorCode code);
 // `message`: instead of the table's.
 absl::Status MakeError(ErrorCode code, std::string_view message = {});
 
+// kAuthorizationHeaderMalformed (or its like in a query) for a signature of another region than
+// `region`. Clients read it out of the reply and sign anew.
+absl::Status MakeRegionError(ErrorCode code, std::string_view wrong, std::string_view region);
+
+// The region of such an error; empty for others.
+std::string ExpectedRegionOf(const absl::Status& status);
+
 // Errors of MakeError() and of object::Store; anything else is kInternalError or its like.
 ErrorCode ErrorCodeOf(const absl::Status& status);
 

@@ -27,6 +27,9 @@ Reply ErrorReply(const absl::Status& status, std::string_view resource, std::str
     XmlWriter xml("Error", XmlWriter::Namespace::kNone);
     xml.Text("Code", info.name);
     xml.Text("Message", ClientMessageOf(status));
+    if (const std::string region = ExpectedRegionOf(status); !region.empty()) {
+      xml.Text("Region", region);
+    }
     xml.Text("Resource", resource);
     xml.Text("RequestId", request_id);
     reply = XmlReply(xml.Finish());

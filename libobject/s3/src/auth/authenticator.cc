@@ -155,8 +155,7 @@ absl::Status Authenticator::CheckScope(const SignatureClaim& claim,
   const ErrorCode code = presigned ? ErrorCode::kAuthorizationQueryParametersError
                                    : ErrorCode::kAuthorizationHeaderMalformed;
   if (!options_.region.empty() && claim.scope.region != options_.region) {
-    return MakeError(code, Concat({"The region '", claim.scope.region, "' is wrong; expecting '",
-                                   options_.region, "'."}));
+    return MakeRegionError(code, claim.scope.region, options_.region);
   }
   if (timestamp.substr(0, 8) != claim.scope.date) {
     return MakeError(code, "The Credential's date is not the request's.");

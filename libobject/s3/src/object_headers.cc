@@ -193,7 +193,8 @@ void ApplyResponseOverrides(const Request& request, Reply& reply) {
   for (const auto& [parameter, header] : kOverrides) {
     const std::string* value = request.FindQuery(parameter);
     if (value == nullptr) continue;
-    std::erase_if(reply.headers, [&](const HttpHeader& given) { return given.name == header; });
+    std::erase_if(reply.headers,
+                  [name = header](const HttpHeader& given) { return given.name == name; });
     reply.Add(header, *value);
   }
 }

@@ -76,7 +76,8 @@ void ConflictTracker::Record(uint64_t version, const WriteBatch& writes,
   if (MayForget(oldest_transaction)) Forget(oldest_transaction);
 }
 
-// An eighth of what is kept is forgotten at a time, so that many commits share the walk over the spaces.
+// An eighth of what is kept is forgotten at a time, so that many commits share the walk over the
+// spaces.
 bool ConflictTracker::MayForget(uint64_t oldest_transaction) const {
   if (write_count_ > kMaxWrites || key_bytes_ > kMaxBytes) return true;
   return write_count_ > kKeptWrites / 8 * 9 && commits_.front().version <= oldest_transaction;

@@ -6,9 +6,10 @@
 // newest first, which stops at the first write the reader has seen: the cost is what was written
 // since the transaction began, not what is remembered.
 //
-// Memory is bounded. The newest kKeptWrites writes are always remembered, for watches; older ones as
-// long as a transaction is open that began before them, up to kMaxWrites writes and kMaxBytes bytes of
-// keys. A transaction that began before the oldest that is remembered cannot be judged any more.
+// Memory is bounded. The newest kKeptWrites writes are always remembered, for watches; older ones
+// as long as a transaction is open that began before them, up to kMaxWrites writes and kMaxBytes
+// bytes of keys. A transaction that began before the oldest that is remembered cannot be judged any
+// more.
 //
 // Thread safety: one thread at a time.
 #pragma once

@@ -42,9 +42,11 @@ absl::Status FromRocksDb(const rocksdb::Status& status, std::string_view doing) 
   if (status.ok()) return absl::OkStatus();
   const std::string text = status.ToString();
   absl::StatusCode code = CodeOf(status);
-  // The lock has no code of its own.
-  if (status.IsIOError() && text.find("lock") != std::string::npos &&
-      text.find("/LOCK") != std::string::npos) {
+  // What has no code of its own, or loses it when it is passed on from background work.
+  if (text.find("No space left on device") != std::string::npos) {
+    code = absl::StatusCode::kResourceExhausted;
+  } else if (status.IsIOError() && text.find("lock") != std::string::npos &&
+             text.find("/LOCK") != std::string::npos) {
     code = absl::StatusCode::kFailedPrecondition;
   }
   return absl::Status(code, absl::StrCat(std::string(doing), ": ", text));

@@ -212,21 +212,28 @@ TEST_CASE("a watch wakes for its own range and sleeps through the rest") {
   CHECK(cleared_by == store.version());
 }
 
-// Holds every Apply() until all committers are inside the store, so that the size of the groups
-// does not depend on how fast the disk happens to be.
+// Holds every Apply() until all committers that are still at it have a commit before the store, so
+// that the size of the groups does not depend on how fast the disk happens to be.
+struct Crowd {
+  std::atomic<int> alive;        // Threads that will commit again or wait for a commit.
+  std::atomic<int> started{0};   // Commits that threads have begun.
+  std::atomic<int> finished{0};  // Commits that the engine has applied.
+};
+
 class CrowdedEngine final : public Engine {
  public:
-  CrowdedEngine(std::unique_ptr<Engine> engine, const std::atomic<int>* inside,
-                const std::atomic<int>* alive)
-      : engine_(std::move(engine)), inside_(inside), alive_(alive) {}
+  CrowdedEngine(std::unique_ptr<Engine> engine, Crowd* crowd)
+      : engine_(std::move(engine)), crowd_(crowd) {}
 
   absl::Status OpenSpace(SpaceId id, std::string_view name, const SpaceOptions& options) override {
     return engine_->OpenSpace(id, name, options);
   }
   std::shared_ptr<const View> NewView() override { return engine_->NewView(); }
   absl::Status Apply(std::span<const WriteBatch* const> batches, bool sync) override {
-    while (*inside_ < *alive_) std::this_thread::yield();
-    return engine_->Apply(batches, sync);
+    while (crowd_->started - crowd_->finished < crowd_->alive) std::this_thread::yield();
+    const absl::Status status = engine_->Apply(batches, sync);
+    crowd_->finished += static_cast<int>(batches.size());
+    return status;
   }
   absl::Status Sync() override { return engine_->Sync(); }
   absl::Status Checkpoint(const std::string& path) override { return engine_->Checkpoint(path); }
@@ -235,20 +242,18 @@ class CrowdedEngine final : public Engine {
 
  private:
   const std::unique_ptr<Engine> engine_;
-  const std::atomic<int>* const inside_;
-  const std::atomic<int>* const alive_;
+  Crowd* const crowd_;
 };
 
 TEST_CASE("concurrent commits share flushes") {
   constexpr int kThreads = 32;
   constexpr int kCommits = 20;
-  test::ScratchDirectory directory;
+  test::ScratchDirectory directory(test::ScratchDirectory::MemoryBacked());
   RocksDbOptions options;
   options.directory = directory.path();
-  std::atomic<int> inside{0};
-  std::atomic<int> alive{kThreads};
+  Crowd crowd{.alive = kThreads};
   std::unique_ptr<Engine> rocksdb = OpenRocksDbEngine(options).value();
-  auto crowded = std::make_unique<CrowdedEngine>(std::move(rocksdb), &inside, &alive);
+  auto crowded = std::make_unique<CrowdedEngine>(std::move(rocksdb), &crowd);
   const Engine* engine = crowded.get();
   const std::unique_ptr<Store> store = NewEmbeddedStore(std::move(crowded));
   const SpaceId space = store->OpenSpace("s", {}).value();
@@ -258,11 +263,10 @@ TEST_CASE("concurrent commits share flushes") {
     for (int i = 0; i < kCommits; ++i) {
       WriteBatch batch;
       batch.Put(space, std::to_string(thread) + "/" + std::to_string(i), "v");
-      ++inside;
+      ++crowd.started;
       if (!store->Write(batch, Durability::kSync).ok()) ++failures;
-      --inside;
     }
-    --alive;
+    --crowd.alive;
   });
   const uint64_t syncs = engine->sync_count() - syncs_before;
   INFO(syncs << " flushes for " << kThreads * kCommits << " commits of " << kThreads << " threads");

@@ -55,7 +55,8 @@ TEST_CASE("pages that follow one another are one range") {
 TEST_CASE("the window holds at least seven eighths of its writes, and no more than all") {
   ConflictTracker tracker(100);
   constexpr uint64_t kCommits = 2 * ConflictTracker::kMaxWrites;
-  for (uint64_t i = 1; i <= kCommits; ++i) tracker.Record(100 + i, PutOf(std::to_string(i)), kSomebodyIsOpen);
+  for (uint64_t i = 1; i <= kCommits; ++i)
+    tracker.Record(100 + i, PutOf(std::to_string(i)), kSomebodyIsOpen);
   const uint64_t newest = 100 + kCommits;
   const uint64_t remembered = newest - tracker.forgotten_version();
   CHECK(remembered <= ConflictTracker::kMaxWrites);

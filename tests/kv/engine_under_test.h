@@ -48,7 +48,7 @@ class OpenedStore final {
   Store* operator->() const { return store_.get(); }
 
  private:
-  test::ScratchDirectory directory_;
+  test::ScratchDirectory directory_{test::ScratchDirectory::MemoryBacked()};
   std::unique_ptr<Store> store_;
 };
 

@@ -134,17 +134,17 @@ void LimitFileSize(rlim_t bytes) {
   if (setrlimit(RLIMIT_FSIZE, &limit) != 0) std::_Exit(5);
 }
 
-// A file system of 4 MiB that only this process sees.
+// A file system of 16 MiB that only this process sees.
 bool MountSmallDisk(const std::string& path) {
   mkdir(path.c_str(), 0700);
   return unshare(CLONE_NEWNS) == 0 &&
          mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
-         mount("small", path.c_str(), "tmpfs", 0, "size=4m") == 0;
+         mount("small", path.c_str(), "tmpfs", 0, "size=16m") == 0;
 }
 
 void FillDisk(const std::string& disk) {
   const std::string ballast = disk + "/ballast";
-  std::ofstream(ballast) << std::string(1u << 20, 'b');
+  std::ofstream(ballast) << std::string(9u << 20, 'b');
   Fill(*OpenOrDie(disk + "/store"));
   RocksDbOptions options;
   options.directory = disk + "/store";

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -179,6 +180,28 @@ TEST_CASE("nothing acknowledged is lost when the process is killed") {
       CHECK(Number(count - 1) == snapshot->Get(space, "last" + thread).value());
     }
   }
+}
+
+TEST_CASE("a recovery that is killed is recovered from") {
+  const ScratchDirectory directory;
+  Random random(test::Seed());
+  {
+    ChildProcess writer = Start("write", directory.path());
+    for (int left = 60; left > 0; --left) REQUIRE(writer.ReadLine().has_value());
+    writer.Kill();
+  }
+  for (int round = 0; round < 20; ++round) {
+    ChildProcess opener = Start("hold", directory.path());
+    if (round % 4 == 0) {
+      REQUIRE(opener.ReadLine() == "open");
+    } else {
+      std::this_thread::sleep_for(std::chrono::microseconds(random.Uniform(50'000)));
+    }
+    opener.Kill();
+  }
+  const auto store = OpenOrFail(directory.path());
+  const auto items = Everything(*store, store->OpenSpace("numbers", {}).value());
+  CHECK(items.size() >= 60);
 }
 
 TEST_CASE("commits that were not flushed survive a kill, and vanish from the end") {

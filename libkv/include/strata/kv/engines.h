@@ -19,16 +19,18 @@ namespace strata::kv {
 STRATA_EXPORT std::unique_ptr<Store> CreateMemoryStore();
 
 struct RocksDbOptions {
-  std::string directory;                    // Made when absent.
+  std::string directory;  // Made when absent.
   bool create_if_missing = true;
-  size_t block_cache_bytes = 32u << 20;     // Shared by all spaces.
-  size_t memtable_bytes = 16u << 20;        // Per space.
+  size_t block_cache_bytes = 32u << 20;         // Shared by all spaces.
+  size_t memtable_bytes = 16u << 20;            // Per space.
   size_t max_memtable_total_bytes = 32u << 20;  // All spaces together.
-  int max_background_threads = 2;           // RocksDB's own compaction and flush threads.
+  int max_background_threads = 2;               // RocksDB's own compaction and flush threads.
   LogSink log;
 };
 
-// FailedPrecondition: another process, or this one, has the directory open; names it. DataLoss: the files are damaged.
-STRATA_EXPORT absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const RocksDbOptions& options);
+// FailedPrecondition: another process, or this one, has the directory open; names it. DataLoss: the
+// files are damaged.
+STRATA_EXPORT absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(
+    const RocksDbOptions& options);
 
 }  // namespace strata::kv

@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The narrow interface to metadata: an ordered, transactional map from byte strings to byte strings.
+// The narrow interface to metadata: an ordered, transactional map from byte strings to byte
+// strings.
 //
 //   STRATA_ASSIGN_OR_RETURN(SpaceId users, store->OpenSpace("users", {}));
 //   std::unique_ptr<Transaction> txn = store->Begin();
 //   STRATA_ASSIGN_OR_RETURN(std::optional<std::string> name, txn->Get(users, "ada"));
 //   STRATA_RETURN_IF_ERROR(txn->Put(users, "ada", "countess"));
-//   STRATA_RETURN_IF_ERROR(txn->Commit(Durability::kSync));      // Aborted: somebody else was quicker; run it again.
+//   STRATA_RETURN_IF_ERROR(txn->Commit(Durability::kSync));      // Aborted: somebody else was
+//   quicker; run it again.
 //
-// Isolation is strict serializability by optimistic concurrency: a transaction reads the state at its beginning, and commits only if
-// nothing it read (keys that were absent and ranges included) changed since. Reads are paged and never hand out an iterator, so an
-// engine on another machine needs no state that outlives a call.
+// Isolation is strict serializability by optimistic concurrency: a transaction reads the state at
+// its beginning, and commits only if nothing it read (keys that were absent and ranges included)
+// changed since. Reads are paged and never hand out an iterator, so an engine on another machine
+// needs no state that outlives a call.
 //
-// Thread safety: a Store may be called from any thread; a Snapshot too; a Transaction and a WriteBatch by one thread at a time.
+// Thread safety: a Store may be called from any thread; a Snapshot too; a Transaction and a
+// WriteBatch by one thread at a time.
 #pragma once
 
 #include <cstddef>
@@ -29,7 +33,8 @@
 
 namespace strata::kv {
 
-// A named part of the key space with its own tuning. Keys of different spaces never meet; a transaction may touch several.
+// A named part of the key space with its own tuning. Keys of different spaces never meet; a
+// transaction may touch several.
 struct SpaceId {
   uint32_t value = 0;
   friend constexpr auto operator<=>(SpaceId, SpaceId) = default;
@@ -43,12 +48,15 @@ struct SpaceOptions {
   Access access = Access::kOrdered;
 };
 
-// Reaching one of these is InvalidArgument (key, value) or ResourceExhausted (transaction), never a split.
+// Reaching one of these is InvalidArgument (key, value) or ResourceExhausted (transaction), never a
+// split. The two for transactions bound separately what it writes and what it promises by its
+// reads. A page is cut.
 struct Limits {
   size_t max_key_bytes;
   size_t max_value_bytes;
-  size_t max_transaction_operations;  // Puts, deletes and range deletes.
-  size_t max_transaction_bytes;       // Keys and values written.
+  size_t max_transaction_operations;  // Puts, deletes and range deletes; likewise keys and ranges
+                                      // read.
+  size_t max_transaction_bytes;       // Keys and values written; likewise keys read.
   size_t max_page_items;
   size_t max_page_bytes;
 };
@@ -68,9 +76,9 @@ struct Range {
 STRATA_EXPORT Range PrefixRange(std::string_view prefix);
 
 struct PageOptions {
-  size_t max_items = 1000;         // Cut to Limits::max_page_items.
-  size_t max_bytes = 1u << 20;     // A page holds at least one item all the same.
-  bool reverse = false;            // From the end of the range downwards.
+  size_t max_items = 1000;      // Cut to Limits::max_page_items.
+  size_t max_bytes = 1u << 20;  // A page holds at least one item all the same.
+  bool reverse = false;         // From the end of the range downwards.
 };
 
 struct Page {
@@ -78,24 +86,26 @@ struct Page {
   bool more = false;  // The range holds more: go on behind (reverse: before) items.back().key.
 };
 
-// One consistent state of the store. OutOfRange: the engine no longer holds a state this old (it keeps one for at least five seconds);
-// begin again.
+// One consistent state of the store. OutOfRange: the engine no longer holds a state this old (it
+// keeps one for at least five seconds); begin again.
 class STRATA_EXPORT Reader {
  public:
   virtual ~Reader() = default;
   virtual absl::StatusOr<std::optional<std::string>> Get(SpaceId space, std::string_view key) = 0;
 
   // One entry per key, in the order of `keys`.
-  virtual absl::StatusOr<std::vector<std::optional<std::string>>> MultiGet(SpaceId space,
-                                                                          const std::vector<std::string>& keys) = 0;
-  virtual absl::StatusOr<Page> List(SpaceId space, const Range& range, const PageOptions& options) = 0;
+  virtual absl::StatusOr<std::vector<std::optional<std::string>>> MultiGet(
+      SpaceId space, const std::vector<std::string>& keys) = 0;
+  virtual absl::StatusOr<Page> List(SpaceId space, const Range& range,
+                                    const PageOptions& options) = 0;
 };
 
 class STRATA_EXPORT Snapshot : public Reader {};
 
 enum class Durability : uint8_t {
   kSync,   // Survives power loss when the call returns. Concurrent commits share one flush.
-  kAsync,  // Visible when the call returns, durable with the next kSync commit or Sync(); never out of order.
+  kAsync,  // Visible when the call returns, durable with the next kSync commit or Sync(); never out
+           // of order.
 };
 
 // Writes that are applied together, without reading anything.
@@ -121,20 +131,25 @@ class STRATA_EXPORT WriteBatch {
   size_t size_bytes_ = 0;
 };
 
-// Reads see the transaction's own writes. Every read is a promise checked at Commit(). Dropping a Transaction abandons it.
+// Reads see the transaction's own writes. Every read is a promise checked at Commit(), about
+// exactly what it covered: a page with `more` covers the range up to its last item. A transaction
+// that wrote nothing always commits. Dropping a Transaction abandons it.
 class STRATA_EXPORT Transaction : public Reader {
  public:
-  // Like Get and List, but without the promise: the commit does not fail when what was read changes.
-  virtual absl::StatusOr<std::optional<std::string>> GetUnchecked(SpaceId space, std::string_view key) = 0;
-  virtual absl::StatusOr<Page> ListUnchecked(SpaceId space, const Range& range, const PageOptions& options) = 0;
+  // Like Get and List, but without the promise: the commit does not fail when what was read
+  // changes.
+  virtual absl::StatusOr<std::optional<std::string>> GetUnchecked(SpaceId space,
+                                                                  std::string_view key) = 0;
+  virtual absl::StatusOr<Page> ListUnchecked(SpaceId space, const Range& range,
+                                             const PageOptions& options) = 0;
 
   // InvalidArgument or ResourceExhausted: a limit, named; the transaction stays as it was.
   virtual absl::Status Put(SpaceId space, std::string_view key, std::string_view value) = 0;
   virtual absl::Status Delete(SpaceId space, std::string_view key) = 0;
   virtual absl::Status DeleteRange(SpaceId space, const Range& range) = 0;
 
-  // Aborted: a conflict, nothing was applied, run the transaction again from Begin(). OutOfRange: it took too long. Any other
-  // error: the engine failed. FailedPrecondition: already committed.
+  // Aborted: a conflict, nothing was applied, run the transaction again from Begin(). OutOfRange:
+  // it took too long. Any other error: the engine failed. FailedPrecondition: already committed.
   virtual absl::Status Commit(Durability durability) = 0;
 };
 
@@ -144,8 +159,9 @@ class STRATA_EXPORT Store {
 
   virtual const Limits& limits() const = 0;
 
-  // Opens the space of that name, making it when absent. The same name gives the same id for the life of the Store.
-  // InvalidArgument: the name (1..64 of [a-z0-9._-]), or options that differ from those it was made with.
+  // Opens the space of that name, making it when absent. The same name gives the same id for the
+  // life of the Store. InvalidArgument: the name (1..64 of [a-z0-9._-]), or options that differ
+  // from those it was made with.
   virtual absl::StatusOr<SpaceId> OpenSpace(std::string_view name, const SpaceOptions& options) = 0;
 
   virtual std::unique_ptr<Snapshot> NewSnapshot() = 0;
@@ -156,21 +172,26 @@ class STRATA_EXPORT Store {
   // Everything committed before the call is durable when it returns.
   virtual absl::Status Sync() = 0;
 
-  // Copies the state at some moment during the call into `directory` (which must not exist), while others read and
-  // write; the copy opens like the original. Unimplemented where the engine lives elsewhere.
+  // Copies the state at some moment during the call into `directory` (which must not exist), while
+  // others read and write; the copy opens like the original. Unimplemented where the engine lives
+  // elsewhere.
   virtual absl::Status Checkpoint(const std::string& directory) = 0;
 
-  // Waits until a key of `range` is written by a commit later than `after_version`, or until `timeout_ms` has passed. Returns the version
-  // of the newest such commit, or `after_version` at the time-out. version() is where to begin.
-  virtual absl::StatusOr<uint64_t> WaitForChange(SpaceId space, const Range& range, uint64_t after_version,
-                                                 uint64_t timeout_ms) = 0;
+  // Waits until a key of `range` is written by a commit later than `after_version`, or until
+  // `timeout_ms` has passed. Returns the version of the newest such commit, or `after_version` at
+  // the time-out. version() is where to begin. When the store has forgotten what was written that
+  // long ago, it returns at once, with the version up to which it forgot: look again.
+  virtual absl::StatusOr<uint64_t> WaitForChange(SpaceId space, const Range& range,
+                                                 uint64_t after_version, uint64_t timeout_ms) = 0;
   // Version of the newest commit. Grows by at least one with each.
   virtual uint64_t version() const = 0;
 };
 
-// Runs `body(Transaction&) -> absl::Status` and commits, again and again while the outcome is Aborted, up to `max_attempts` times.
+// Runs `body(Transaction&) -> absl::Status` and commits, again and again while the outcome is
+// Aborted, up to `max_attempts` times.
 template <typename Body>
-absl::Status RunTransaction(Store& store, Durability durability, Body&& body, int max_attempts = 64) {
+absl::Status RunTransaction(Store& store, Durability durability, Body&& body,
+                            int max_attempts = 64) {
   absl::Status status;
   for (int attempt = 0; attempt < max_attempts; ++attempt) {
     std::unique_ptr<Transaction> txn = store.Begin();

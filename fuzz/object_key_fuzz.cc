@@ -13,10 +13,10 @@
 #include "strata/base/check.h"
 #include "upload_info.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace strata::object;
-  const std::string_view input(reinterpret_cast<const char*>(data), size);
+namespace strata::object {
+namespace {
 
+void TryAll(std::string_view input) {
   if (const auto parsed = ParseObjectKey(input); parsed.has_value()) {
     // The table and the bucket id are the first 9 bytes.
     const std::string again =
@@ -37,7 +37,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   (void)CheckObjectKey(input);
   (void)CheckUserId(input);
   if (CheckBucketName(input).ok()) {
-    STRATA_CHECK(size >= 3 && size <= 63, "a bucket name of a wrong length");
+    STRATA_CHECK(input.size() >= 3 && input.size() <= 63, "a bucket name of a wrong length");
   }
+}
+
+}  // namespace
+}  // namespace strata::object
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  strata::object::TryAll({reinterpret_cast<const char*>(data), size});
   return 0;
 }

@@ -35,12 +35,7 @@ void Try(std::string_view input, char kind, absl::StatusOr<Record> (*decode)(std
   STRATA_CHECK(EncodeAny(*again) == encoded, "a record has two encodings");
 }
 
-}  // namespace
-}  // namespace strata::object
-
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace strata::object;
-  const std::string_view input(reinterpret_cast<const char*>(data), size);
+void TryAll(std::string_view input) {
   Try(input, 'B', DecodeBucket);
   Try(input, 'O', DecodeObject);
   Try(input, 'L', DecodeUpload);
@@ -50,5 +45,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Try(input, 'U', DecodeUser);
   Try(input, 'K', DecodeAccessKey);
   Try(input, 'M', DecodeManifest);
+}
+
+}  // namespace
+}  // namespace strata::object
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  strata::object::TryAll({reinterpret_cast<const char*>(data), size});
   return 0;
 }

@@ -37,7 +37,8 @@ absl::Status ChunkReader::Damaged(const ChunkPlace& place, uint32_t slot,
 }
 
 absl::StatusOr<std::span<const std::byte>> ChunkReader::ReadBytes(const ChunkPlace& place,
-                                                                  uint32_t slot, ReadAhead* ahead) {
+                                                                  const ContainerRecord& record,
+                                                                  ReadAhead* ahead) {
   const uint64_t begin = uint64_t{place.offset_units} * kUnitBytes;
   const size_t size = size_t{place.size_units} * kUnitBytes;
   const uint64_t container_bytes = options_.superblock->container_bytes;
@@ -52,11 +53,14 @@ absl::StatusOr<std::span<const std::byte>> ChunkReader::ReadBytes(const ChunkPla
   const bool in_order = same && begin >= ahead->begin_bytes_ && begin <= ahead_end;
   ahead->window_bytes_ =
       in_order ? std::min(std::max(ahead->window_bytes_, size) * 2, kMostReadAheadBytes) : 0;
-  const size_t wanted =
-      std::min<uint64_t>(std::max(size, ahead->window_bytes_), container_bytes - begin);
+  // What lies behind a region of an open container is being written.
+  const size_t wanted = record.sealed ? std::min<uint64_t>(std::max(size, ahead->window_bytes_),
+                                                           container_bytes - begin)
+                                      : size;
+
   ahead->container_id_ = 0;
-  STRATA_ASSIGN_OR_RETURN(ahead->bytes_,
-                          options_.io->Read(SlotOffset(slot, container_bytes) + begin, wanted));
+  STRATA_ASSIGN_OR_RETURN(
+      ahead->bytes_, options_.io->Read(SlotOffset(record.slot, container_bytes) + begin, wanted));
   ahead->container_id_ = place.container_id;
   ahead->begin_bytes_ = begin;
   return ahead->bytes_.span().first(size);
@@ -68,18 +72,11 @@ absl::StatusOr<std::shared_ptr<const LoadedRegion>> ChunkReader::ReadRegion(cons
   if (std::shared_ptr<const LoadedRegion> cached = cache_.Find(key)) return cached;
   ReadAhead alone;
   if (ahead == nullptr) ahead = &alone;
-  const std::optional<ContainerInfo> info = options_.table->Find(place.container_id);
-  if (!info.has_value()) return absl::NotFoundError("the container is gone");
-  const uint32_t slot = info->record.slot;
-
-  // When the slot was freed and used again meanwhile, what was read says nothing about this
-  // container.
-  const auto moved = [&] { return !options_.table->Find(place.container_id).has_value(); };
-  const absl::StatusOr<std::span<const std::byte>> bytes = ReadBytes(place, slot, ahead);
-  if (!bytes.ok()) {
-    if (moved()) return absl::NotFoundError("the container is gone");
-    return Damaged(place, slot, bytes.status());
-  }
+  const ContainerTable::ReadGuard guard(options_.table, place.container_id);
+  if (!guard) return absl::NotFoundError("the container is gone");
+  const uint32_t slot = guard.record().slot;
+  const absl::StatusOr<std::span<const std::byte>> bytes = ReadBytes(place, guard.record(), ahead);
+  if (!bytes.ok()) return Damaged(place, slot, bytes.status());
   absl::StatusOr<DecodedRegion> region = DecodeRegion(*bytes);
   if (region.ok() && (region->header.container_id != place.container_id ||
                       region->header.offset_units != place.offset_units)) {
@@ -87,9 +84,10 @@ absl::StatusOr<std::shared_ptr<const LoadedRegion>> ChunkReader::ReadRegion(cons
   }
   if (region.ok()) {
     auto loaded = std::make_shared<LoadedRegion>();
-    loaded->raw.resize(region->header.raw_bytes);
-    const absl::Status status =
-        options_.codec->Decompress(region->header.codec, region->payload, loaded->raw);
+    loaded->raw_bytes = region->header.raw_bytes;
+    loaded->raw = std::make_unique_for_overwrite<std::byte[]>(loaded->raw_bytes);
+    const absl::Status status = options_.codec->Decompress(region->header.codec, region->payload,
+                                                           {loaded->raw.get(), loaded->raw_bytes});
     if (status.ok()) {
       loaded->table = std::move(region->table);
       uint32_t offset = 0;
@@ -102,7 +100,6 @@ absl::StatusOr<std::shared_ptr<const LoadedRegion>> ChunkReader::ReadRegion(cons
     }
     region = status;
   }
-  if (moved()) return absl::NotFoundError("the container is gone");
   return Damaged(place, slot, region.status());
 }
 
@@ -154,6 +151,8 @@ absl::StatusOr<ContainerContents> ChunkReader::ReadFooter(uint64_t container_id,
     return absl::DataLossError(
         absl::StrFormat("dedup: the record of container %d is damaged", container_id));
   }
+  const ContainerTable::ReadGuard guard(options_.table, container_id);
+  if (!guard) return absl::NotFoundError("the container is gone");
   const auto read = [&]() -> absl::StatusOr<ContainerContents> {
     STRATA_ASSIGN_OR_RETURN(const DeviceBytes bytes,
                             options_.io->Read(slot_offset + container_bytes - record.footer_bytes,
@@ -176,9 +175,11 @@ absl::StatusOr<ContainerContents> ChunkReader::ReadFooter(uint64_t container_id,
   return contents;
 }
 
-absl::StatusOr<DeviceBytes> ChunkReader::ReadSlot(uint32_t slot) {
+absl::StatusOr<DeviceBytes> ChunkReader::ReadSlot(uint64_t container_id) {
+  const ContainerTable::ReadGuard guard(options_.table, container_id);
+  if (!guard) return absl::NotFoundError("the container is gone");
   const uint32_t container_bytes = options_.superblock->container_bytes;
-  return options_.io->Read(SlotOffset(slot, container_bytes), container_bytes);
+  return options_.io->Read(SlotOffset(guard.record().slot, container_bytes), container_bytes);
 }
 
 }  // namespace strata::dedup

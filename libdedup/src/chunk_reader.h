@@ -61,12 +61,12 @@ class ChunkReader final {
   absl::StatusOr<std::shared_ptr<const LoadedRegion>> ReadRegion(const ChunkPlace& place,
                                                                  ReadAhead* ahead);
 
-  // A sealed container's table of contents.
+  // A sealed container's table of contents. NotFound: the container is gone.
   absl::StatusOr<ContainerContents> ReadFooter(uint64_t container_id,
                                                const ContainerRecord& record);
 
-  // The whole slot.
-  absl::StatusOr<DeviceBytes> ReadSlot(uint32_t slot);
+  // The whole slot. NotFound: the container is gone.
+  absl::StatusOr<DeviceBytes> ReadSlot(uint64_t container_id);
 
   uint64_t corruptions() const { return corruptions_.load(std::memory_order_relaxed); }
   void CountCorruption() { corruptions_.fetch_add(1, std::memory_order_relaxed); }
@@ -74,7 +74,8 @@ class ChunkReader final {
 
  private:
   // The region's bytes, from `ahead` or the device.
-  absl::StatusOr<std::span<const std::byte>> ReadBytes(const ChunkPlace& place, uint32_t slot,
+  absl::StatusOr<std::span<const std::byte>> ReadBytes(const ChunkPlace& place,
+                                                       const ContainerRecord& record,
                                                        ReadAhead* ahead);
   absl::Status Damaged(const ChunkPlace& place, uint32_t slot, const absl::Status& cause);
 

@@ -37,6 +37,7 @@ absl::StatusOr<std::unique_ptr<ContainerLog>> ContainerLog::Create(const Options
     MutexLock lock(&log->mutex_);
     STRATA_ASSIGN_OR_RETURN(log->channel_,
                             options.device->OpenChannel({.queue_depth = log->MostRequests()}));
+    STRATA_ASSIGN_OR_RETURN(log->space_channel_, options.device->OpenChannel({.queue_depth = 2}));
     STRATA_ASSIGN_OR_RETURN(log->event_fd_, log->channel_->EventFd());
   }
   MutexLock lock(&log->flush_mutex_);
@@ -193,9 +194,28 @@ bool ContainerLog::Fits(const EncodedRegion& region) const {
          AlignUp(end, block_bytes_) + AlignUp(footer, block_bytes_) <= container_bytes_;
 }
 
+absl::Status ContainerLog::TakeSpace(uint32_t slot, bool may_use_reserve) {
+  if (!may_use_reserve && options_.admit_container) {
+    STRATA_RETURN_IF_ERROR(options_.admit_container(container_bytes_));
+  }
+  const block::Geometry& geometry = options_.device->geometry();
+  if (!geometry.thin) return absl::OkStatus();
+  const block::Lba lba{SlotOffset(slot, container_bytes_) / geometry.block_size_bytes};
+  const uint64_t block_count = container_bytes_ / geometry.block_size_bytes;
+  const absl::Status status = block::WriteZeroesBlocking(*space_channel_, lba, block_count);
+  if (!status.ok() && geometry.supports_discard) {
+    (void)block::DiscardBlocking(*space_channel_, lba, block_count);  // Gives back what it got.
+  }
+  return status;
+}
+
 absl::Status ContainerLog::OpenNext(bool may_use_reserve) {
   const uint32_t keep_free = may_use_reserve ? 0 : options_.reserved_slots;
   STRATA_ASSIGN_OR_RETURN(const uint32_t slot, options_.table->AcquireSlot(keep_free));
+  if (absl::Status status = TakeSpace(slot, may_use_reserve); !status.ok()) {
+    options_.table->ReleaseSlot(slot);
+    return status;
+  }
   OpenContainer next;
   next.header.id = uint64_t{options_.generation} << 32 | next_id_++;
   next.header.store_uuid = options_.superblock->uuid;

@@ -15,6 +15,7 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -48,6 +49,7 @@ class ContainerLog final {
     const Superblock* superblock = nullptr;
     uint32_t generation = 0;      // Upper half of the ids of new containers.
     uint32_t reserved_slots = 0;  // Left to those who may use the reserve: garbage collection.
+    std::function<absl::Status(uint64_t container_bytes)> admit_container = {};
     LogSink log;
   };
   static absl::StatusOr<std::unique_ptr<ContainerLog>> Create(const Options& options);
@@ -117,6 +119,8 @@ class ContainerLog final {
 
   uint32_t MostRequests() const;
   bool Fits(const EncodedRegion& region) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Takes the space of a slot, so that no write to it finds the device full.
+  absl::Status TakeSpace(uint32_t slot, bool may_use_reserve) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status OpenNext(bool may_use_reserve) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CloseOpen() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CommitSealed();
@@ -141,6 +145,7 @@ class ContainerLog final {
   CondVar changed_;
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<block::Channel> channel_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<block::Channel> space_channel_ ABSL_GUARDED_BY(mutex_);
   int event_fd_ = -1;
   std::optional<OpenContainer> open_ ABSL_GUARDED_BY(mutex_);
   std::deque<SealedContainer> sealed_ ABSL_GUARDED_BY(mutex_);  // Not in the index yet.

@@ -21,6 +21,23 @@ absl::StatusOr<DecodedRegion> NextRegion(std::span<const std::byte> slot, uint64
   return region;
 }
 
+// The first whole region of this container behind `offset_bytes`. What lies between is damaged, or
+// was never written because the power went: then nobody was told of what is behind it, and taking
+// it along does no harm.
+absl::StatusOr<DecodedRegion> RegionBehindGap(std::span<const std::byte> slot,
+                                              uint64_t offset_bytes, const ContainerScan& scan) {
+  for (uint64_t at = AlignUp(offset_bytes + 1, kUnitBytes); at < slot.size(); at += kUnitBytes) {
+    absl::StatusOr<DecodedRegion> region = DecodeRegion(slot.subspan(at));
+    if (!region.ok()) continue;
+    const RegionHeader& header = region->header;
+    if (header.container_id == scan.header.id && header.sequence > scan.next_sequence &&
+        uint64_t{header.offset_units} * kUnitBytes == at) {
+      return region;
+    }
+  }
+  return absl::NotFoundError("no region follows");
+}
+
 }  // namespace
 
 void AppendToContents(const RegionHeader& header, std::span<const ChunkEntry> table,
@@ -43,6 +60,13 @@ absl::StatusOr<ContainerScan> ScanContainer(std::span<const std::byte> slot, uin
     absl::StatusOr<DecodedRegion> region = NextRegion(slot, scan.end_bytes, scan);
     if (!region.ok() && scan.end_bytes % block_bytes != 0) {
       region = NextRegion(slot, AlignUp(scan.end_bytes, block_bytes), scan);
+    }
+    if (!region.ok()) {
+      absl::StatusOr<DecodedRegion> behind = RegionBehindGap(slot, scan.end_bytes, scan);
+      if (behind.ok()) {
+        scan.gaps.push_back(scan.end_bytes);
+        region = std::move(behind);
+      }
     }
     if (!region.ok()) {
       scan.end_reason = std::string(region.status().message());

@@ -8,6 +8,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -22,6 +23,7 @@ struct ContainerScan {
   uint32_t next_sequence = 0;
   uint32_t last_crc = 0;   // Of the last region's header, or of the container's.
   uint64_t end_bytes = 0;  // Behind the last region.
+  std::vector<uint64_t> gaps;  // Where regions are missing that others follow: damage.
   std::string end_reason;  // Why the chain ends there.
 };
 

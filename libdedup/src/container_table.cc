@@ -87,6 +87,28 @@ std::vector<std::pair<uint64_t, ContainerInfo>> ContainerTable::List() const {
   return list;
 }
 
+ContainerTable::ReadGuard::ReadGuard(ContainerTable* table, uint64_t id) : table_(table), id_(id) {
+  MutexLock lock(&table_->mutex_);
+  const auto found = table_->containers_.find(id);
+  if (found == table_->containers_.end()) return;
+  record_ = found->second.record;
+  ++table_->guards_[id];
+}
+
+ContainerTable::ReadGuard::~ReadGuard() {
+  if (!record_.has_value()) return;
+  MutexLock lock(&table_->mutex_);
+  const auto found = table_->guards_.find(id_);
+  if (--found->second > 0) return;
+  table_->guards_.erase(found);
+  table_->guard_ended_.NotifyAll();
+}
+
+void ContainerTable::WaitForReaders(uint64_t id) {
+  MutexLock lock(&mutex_);
+  while (guards_.contains(id)) guard_ended_.Wait(&mutex_);
+}
+
 void ContainerTable::Register(PinSet* pins) {
   MutexLock lock(&mutex_);
   pin_sets_.insert(pins);

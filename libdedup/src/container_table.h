@@ -57,6 +57,25 @@ class ContainerTable final {
   std::optional<ContainerInfo> Find(uint64_t id) const;
   std::vector<std::pair<uint64_t, ContainerInfo>> List() const;  // In order of id.
 
+  // While a ReadGuard of a container lives its slot is neither erased nor used again. False: the
+  // container is gone.
+  class ReadGuard final {
+   public:
+    ReadGuard(ContainerTable* table, uint64_t id);
+    ~ReadGuard();
+    ReadGuard(const ReadGuard&) = delete;
+    ReadGuard& operator=(const ReadGuard&) = delete;
+    explicit operator bool() const { return record_.has_value(); }
+    const ContainerRecord& record() const { return *record_; }
+
+   private:
+    ContainerTable* const table_;
+    const uint64_t id_;
+    std::optional<ContainerRecord> record_;
+  };
+  // Until no guard of a container that was removed is left.
+  void WaitForReaders(uint64_t id);
+
   // Pins.
   void Register(PinSet* pins);
   void Unregister(PinSet* pins);
@@ -80,6 +99,8 @@ class ContainerTable final {
   std::set<uint32_t> gaps_ ABSL_GUARDED_BY(mutex_);  // Free slots below next_slot_.
   uint32_t next_slot_ ABSL_GUARDED_BY(mutex_) = 0;   // This and all after it are free.
   absl::flat_hash_set<PinSet*> pin_sets_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<uint64_t, uint32_t> guards_ ABSL_GUARDED_BY(mutex_);
+  CondVar guard_ended_;
   bool collecting_ ABSL_GUARDED_BY(mutex_) = false;
   absl::flat_hash_set<uint64_t> kept_pins_ ABSL_GUARDED_BY(mutex_);
 };

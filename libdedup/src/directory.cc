@@ -83,6 +83,22 @@ absl::StatusOr<std::string> DeviceUri(const DirectoryOptions& options) {
                       "&create=", options.create ? 1 : 0);
 }
 
+// What the containers leave of the filesystem to the kv store beside them, so that deleting works
+// when nothing else does.
+constexpr uint64_t kKeepFreeBytes = 32u << 20;
+
+absl::Status AdmitContainer(const std::string& path, uint64_t container_bytes) {
+  struct statvfs filesystem;
+  if (statvfs(path.c_str(), &filesystem) != 0) {
+    return ErrnoError("cannot measure the filesystem of", path);
+  }
+  const uint64_t free_bytes = uint64_t{filesystem.f_bavail} * filesystem.f_frsize;
+  if (free_bytes >= container_bytes + kKeepFreeBytes) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat("the filesystem of ", path,
+                                                   " is full: ", free_bytes, " bytes are free, ",
+                                                   kKeepFreeBytes, " are kept for metadata"));
+}
+
 class DirectoryStore final : public Directory {
  public:
   absl::Status Init(const DirectoryOptions& options) {
@@ -108,6 +124,11 @@ class DirectoryStore final : public Directory {
     store_options.device = device_.get();
     store_options.kv = kv_.get();
     store_options.log = options.log;
+    if (options.device_uri.empty()) {
+      store_options.admit_container = [path = path_](uint64_t container_bytes) {
+        return AdmitContainer(path, container_bytes);
+      };
+    }
     STRATA_ASSIGN_OR_RETURN(store_, Store::Open(store_options));
     return absl::OkStatus();
   }

@@ -259,6 +259,7 @@ class Collection final {
     STRATA_RETURN_IF_ERROR(core_->log->WaitDurable(core_->log->position()));
     for (const Candidate& candidate : *batch) {
       STRATA_RETURN_IF_ERROR(core_->index->RemoveContainer(candidate.id, candidate.contents));
+      core_->table->WaitForReaders(candidate.id);
       const uint32_t container_bytes = core_->superblock.container_bytes;
       const absl::Status erased =
           core_->io->Erase(SlotOffset(candidate.record.slot, container_bytes), container_bytes);

@@ -56,7 +56,7 @@ class Rebuild final {
       Log(core_->options.log, LogLevel::kWarning, std::string(contents.status().message()));
       core_->reader->CountCorruption();
       core_->table->MarkDamaged(id, std::string(contents.status().message()));
-      contents = FromRegions(record.slot);
+      contents = FromRegions(id);
       if (absl::IsDataLoss(contents.status())) return absl::OkStatus();  // Nothing to be had.
     }
     STRATA_RETURN_IF_ERROR(contents.status());
@@ -65,8 +65,8 @@ class Rebuild final {
     return core_->index->CommitSealed(id, record, *contents);
   }
 
-  absl::StatusOr<ContainerContents> FromRegions(uint32_t slot) {
-    STRATA_ASSIGN_OR_RETURN(const DeviceBytes bytes, core_->reader->ReadSlot(slot));
+  absl::StatusOr<ContainerContents> FromRegions(uint64_t id) {
+    STRATA_ASSIGN_OR_RETURN(const DeviceBytes bytes, core_->reader->ReadSlot(id));
     STRATA_ASSIGN_OR_RETURN(ContainerScan scan,
                             ScanContainer(bytes.span(), core_->superblock.block_bytes));
     return std::move(scan.contents);

@@ -74,6 +74,7 @@ class Input {
       return;
     }
     node->entries.resize(count);
+    uint64_t covered_bytes = 0;
     for (RecipeEntry& entry : node->entries) {
       if (bytes_.size() < kFingerprintBytes) {
         Fail();
@@ -84,7 +85,10 @@ class Input {
       bytes_ = bytes_.subspan(kFingerprintBytes);
       const uint64_t chunk_bytes = Varint();
       entry.covered_bytes = node->level > 0 ? Varint() : chunk_bytes;
-      if (chunk_bytes == 0 || chunk_bytes > UINT32_MAX || entry.covered_bytes == 0) Fail();
+      if (chunk_bytes == 0 || chunk_bytes > UINT32_MAX || entry.covered_bytes == 0 ||
+          __builtin_add_overflow(covered_bytes, entry.covered_bytes, &covered_bytes)) {
+        Fail();
+      }
       if (!ok_) return;
       entry.chunk_bytes = static_cast<uint32_t>(chunk_bytes);
     }
@@ -101,12 +105,9 @@ class Input {
   bool ok_ = true;
 };
 
-// Stops at an overflow, which no stream reaches.
 uint64_t CoveredBytes(const RecipeNode& node) {
   uint64_t sum = 0;
-  for (const RecipeEntry& entry : node.entries) {
-    if (__builtin_add_overflow(sum, entry.covered_bytes, &sum)) return UINT64_MAX;
-  }
+  for (const RecipeEntry& entry : node.entries) sum += entry.covered_bytes;
   return sum;
 }
 

@@ -276,6 +276,7 @@ class Opener final {
                                                   .superblock = &core->superblock,
                                                   .generation = core->store_record.generation,
                                                   .reserved_slots = kReservedSlots,
+                                                  .admit_container = core->options.admit_container,
                                                   .log = core->options.log}));
     return absl::OkStatus();
   }
@@ -301,7 +302,7 @@ class Opener final {
 
   absl::StatusOr<std::optional<ContainerScan>> ScanOpenContainer(uint64_t id,
                                                                  const ContainerRecord& record) {
-    STRATA_ASSIGN_OR_RETURN(const DeviceBytes bytes, core_->reader->ReadSlot(record.slot));
+    STRATA_ASSIGN_OR_RETURN(const DeviceBytes bytes, core_->reader->ReadSlot(id));
     absl::StatusOr<ContainerScan> scan = ScanContainer(bytes.span(), core_->superblock.block_bytes);
     if (absl::IsUnimplemented(scan.status())) return scan.status();
     const bool ours = scan.ok() && scan->header.id == id && scan->header.slot == record.slot &&
@@ -310,6 +311,12 @@ class Opener final {
       Log(core_->options.log, LogLevel::kInfo,
           absl::StrFormat("dedup: container %d was open: %d regions, %d chunks", id,
                           scan->contents.regions.size(), scan->contents.chunks.size()));
+      for (const uint64_t gap : scan->gaps) {
+        Log(core_->options.log, LogLevel::kWarning,
+            absl::StrFormat("dedup: container %d, slot %d: regions at byte %d are damaged, or were "
+                            "never finished; others follow",
+                            id, record.slot, gap));
+      }
       return *std::move(scan);
     }
     // Its header never became durable, so nothing in it was ever promised.

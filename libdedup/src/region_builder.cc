@@ -22,14 +22,14 @@ absl::Status RegionBuilder::Flush() {
   // Recipes are fingerprints: they do not compress.
   const Compression method =
       kind_ == RegionKind::kRecipes ? Compression::kNone : core_->options.compression;
-  EncodedRegion region =
-      EncodeRegion(kind_, table_, raw_, method, core_->options.compression_level, *core_->codec);
+  EncodeRegion(kind_, table_, raw_, method, core_->options.compression_level, *core_->codec,
+               &region_);
   // Where this fails everything is still here, and nobody takes the chunks for written.
-  STRATA_ASSIGN_OR_RETURN(log_position_, core_->log->Append(&region, pins_, may_use_reserve_));
+  STRATA_ASSIGN_OR_RETURN(log_position_, core_->log->Append(&region_, pins_, may_use_reserve_));
   table_.clear();
   raw_.clear();
   fingerprints_.clear();
-  stored_bytes_ += region.bytes.size();
+  stored_bytes_ += region_.bytes.size();
   return absl::OkStatus();
 }
 

@@ -43,6 +43,7 @@ class RegionBuilder final {
   std::vector<ChunkEntry> table_;
   std::vector<std::byte> raw_;
   absl::flat_hash_set<Fingerprint, FingerprintHash> fingerprints_;
+  EncodedRegion region_;
   uint64_t log_position_ = 0;
   uint64_t stored_bytes_ = 0;
 };

@@ -23,12 +23,13 @@ namespace strata::dedup {
 struct LoadedRegion {
   std::vector<ChunkEntry> table;
   std::vector<uint32_t> offsets;  // Where each chunk begins in `raw`.
-  std::vector<std::byte> raw;
+  std::unique_ptr<std::byte[]> raw;
+  size_t raw_bytes = 0;
 
   std::span<const std::byte> chunk(size_t ordinal) const {
-    return std::span(raw).subspan(offsets[ordinal], table[ordinal].size_bytes);
+    return {raw.get() + offsets[ordinal], table[ordinal].size_bytes};
   }
-  size_t memory_bytes() const { return raw.size() + table.size() * (sizeof(ChunkEntry) + 4); }
+  size_t memory_bytes() const { return raw_bytes + table.size() * (sizeof(ChunkEntry) + 4); }
 };
 
 class RegionCache final {

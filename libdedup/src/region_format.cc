@@ -41,20 +41,23 @@ void StoreTable(std::span<const ChunkEntry> table, std::byte* at) {
 
 }  // namespace
 
-EncodedRegion EncodeRegion(RegionKind kind, std::vector<ChunkEntry> table,
-                           std::span<const std::byte> raw, Compression method, int level,
-                           Codec& codec) {
-  EncodedRegion region;
-  RegionHeader& header = region.header;
+void EncodeRegion(RegionKind kind, std::span<const ChunkEntry> table,
+                  std::span<const std::byte> raw, Compression method, int level, Codec& codec,
+                  EncodedRegion* region) {
+  RegionHeader& header = region->header;
+  header = {};
   header.kind = kind;
   header.raw_bytes = static_cast<uint32_t>(raw.size());
   header.chunk_count = static_cast<uint32_t>(table.size());
+  region->table.assign(table.begin(), table.end());
   const size_t payload_at = kRegionHeaderBytes + header.table_bytes();
-  region.bytes.resize(payload_at + AlignUp(raw.size(), kUnitBytes));
-  StoreTable(table, region.bytes.data() + kRegionHeaderBytes);
+  const size_t most_bytes = AlignUp(payload_at + raw.size(), kUnitBytes);
+  if (region->buffer.size() < most_bytes) region->buffer.resize(most_bytes);
+  std::byte* const bytes = region->buffer.data();
+  StoreTable(table, bytes + kRegionHeaderBytes);
 
   const size_t worthwhile = raw.size() - raw.size() / 16;
-  std::byte* payload = region.bytes.data() + payload_at;
+  std::byte* const payload = bytes + payload_at;
   size_t stored = codec.Compress(method, level, raw, {payload, worthwhile});
   header.codec = method;
   if (stored == 0) {
@@ -63,13 +66,10 @@ EncodedRegion EncodeRegion(RegionKind kind, std::vector<ChunkEntry> table,
     if (!raw.empty()) std::memcpy(payload, raw.data(), raw.size());
   }
   header.stored_bytes = static_cast<uint32_t>(stored);
-  region.bytes.resize(size_t{header.size_units()} * kUnitBytes);
-  std::fill(region.bytes.begin() + static_cast<ptrdiff_t>(header.total_bytes()), region.bytes.end(),
-            std::byte{0});
-  header.body_crc =
-      Crc32c({region.bytes.data() + kRegionHeaderBytes, header.table_bytes() + stored});
-  region.table = std::move(table);
-  return region;
+  const size_t size = size_t{header.size_units()} * kUnitBytes;
+  std::memset(bytes + header.total_bytes(), 0, size - header.total_bytes());
+  header.body_crc = Crc32c({bytes + kRegionHeaderBytes, header.table_bytes() + stored});
+  region->bytes = {bytes, size};
 }
 
 void PlaceRegion(uint64_t container_id, uint32_t sequence, uint32_t offset_units,

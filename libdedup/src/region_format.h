@@ -48,18 +48,20 @@ struct RegionHeader {
 };
 
 // A region without its place yet: the first kRegionHeaderBytes of `bytes` are left for
-// PlaceRegion(). bytes.size() is a multiple of kUnitBytes.
+// PlaceRegion(). bytes.size() is a multiple of kUnitBytes. Encoding the next region into the same
+// object saves the memory's being made anew.
 struct EncodedRegion {
   RegionHeader header;
   std::vector<ChunkEntry> table;
-  std::vector<std::byte> bytes;
+  std::span<std::byte> bytes;  // Of `buffer`.
+  std::vector<std::byte> buffer;
 };
 
 // Compresses where that saves at least a sixteenth. REQUIRES: the sizes in `table` add up to
 // raw.size().
-EncodedRegion EncodeRegion(RegionKind kind, std::vector<ChunkEntry> table,
-                           std::span<const std::byte> raw, Compression method, int level,
-                           Codec& codec);
+void EncodeRegion(RegionKind kind, std::span<const ChunkEntry> table,
+                  std::span<const std::byte> raw, Compression method, int level, Codec& codec,
+                  EncodedRegion* region);
 
 // Writes the header with its place into region->bytes.
 void PlaceRegion(uint64_t container_id, uint32_t sequence, uint32_t offset_units,

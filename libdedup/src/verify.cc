@@ -73,6 +73,7 @@ class Verification final {
     if (container.sealed) {
       absl::StatusOr<ContainerContents> contents =
           core_->reader->ReadFooter(container.id, container.record);
+      if (absl::IsNotFound(contents.status())) return absl::OkStatus();  // Collected meanwhile.
       report_.bytes_read += container.record.footer_bytes;
       if (contents.ok()) {
         container.contents = *std::move(contents);
@@ -92,6 +93,8 @@ class Verification final {
   }
 
   absl::Status CheckHeader(const ToCheck& container) {
+    const ContainerTable::ReadGuard guard(core_->table.get(), container.id);
+    if (!guard) return absl::OkStatus();
     const uint64_t slot_offset = SlotOffset(container.slot, core_->superblock.container_bytes);
     STRATA_ASSIGN_OR_RETURN(const DeviceBytes bytes,
                             core_->io->Read(slot_offset, kContainerHeaderBytes));
@@ -111,7 +114,13 @@ class Verification final {
   }
 
   absl::Status CheckSlot(const ToCheck& container) {
-    const absl::StatusOr<DeviceBytes> slot = core_->reader->ReadSlot(container.slot);
+    // Where the rest of the container is being written, only what is durable may be read.
+    if (!container.sealed) {
+      STRATA_RETURN_IF_ERROR(CheckHeader(container));
+      return CheckRegionsAlone(container);
+    }
+    const absl::StatusOr<DeviceBytes> slot = core_->reader->ReadSlot(container.id);
+    if (absl::IsNotFound(slot.status())) return absl::OkStatus();  // Collected meanwhile.
     if (!slot.ok()) {
       STRATA_RETURN_IF_ERROR(ErrorUnlessDamage(slot.status()));
       return CheckRegionsAlone(container);
@@ -134,8 +143,10 @@ class Verification final {
     return absl::OkStatus();
   }
 
-  // Where the medium does not give the whole slot, each region is tried by itself.
+  // Where the whole slot cannot be read at once, each region is by itself.
   absl::Status CheckRegionsAlone(const ToCheck& container) {
+    const ContainerTable::ReadGuard guard(core_->table.get(), container.id);
+    if (!guard) return absl::OkStatus();
     const uint64_t slot_offset = SlotOffset(container.slot, core_->superblock.container_bytes);
     size_t first_chunk = 0;
     for (const RegionExtent& extent : container.contents.regions) {

@@ -288,6 +288,7 @@ absl::Status BackingFile::MeasureFile(const UringDeviceOptions& options) {
   // A filesystem promises only its disk's sectors, and those may be smaller than our blocks.
   geometry_.atomic_write_blocks = options.block_size_bytes == 512 ? 1 : 0;
   geometry_.supports_discard = true;
+  geometry_.thin = true;
   return absl::OkStatus();
 }
 

@@ -287,7 +287,7 @@ TEST_CASE("every device I/O fails once: errors are clear, nothing acknowledged i
     machine.Check(promises);
     if (last) break;
   }
-  CHECK(points > 30);
+  CHECK(points > 20);
 }
 
 }  // namespace strata::dedup

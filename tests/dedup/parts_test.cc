@@ -68,7 +68,7 @@ TEST_CASE("the region cache keeps what is used") {
   RegionCache cache(10000);
   const auto region = [](size_t size) {
     auto made = std::make_shared<LoadedRegion>();
-    made->raw.resize(size);
+    made->raw_bytes = size;
     return made;
   };
   cache.Insert({1, 0}, region(4000));

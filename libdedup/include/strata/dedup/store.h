@@ -71,7 +71,10 @@ struct StoreOptions {
   uint32_t region_bytes = 128u << 10;      // Chunks compressed together, uncompressed size; 16 KiB..1 MiB.
   size_t metadata_cache_bytes = 16u << 20; // Fingerprints of recently seen containers.
   size_t data_cache_bytes = 16u << 20;     // Decompressed regions for readers.
-  LogSink log;
+  // Asked before a new container takes its space; an error (ResourceExhausted) is what the writer
+  // gets. Garbage collection does not ask. Empty: only the device's size limits.
+  std::function<absl::Status(uint64_t container_bytes)> admit_container = {};
+  LogSink log = {};
 };
 
 // Long calls report here, at least once a second of work and at the end. Return false to cancel: the call ends with Cancelled, and what

@@ -46,6 +46,10 @@ struct Geometry {
   // A write up to this size survives a power cut whole or not at all. 0: nothing is promised.
   uint32_t atomic_write_blocks = 1;
 
+  // Blocks take space when they are first written (or zeroed), which may find none: a request then
+  // completes with ResourceExhausted. kWriteZeroes takes the space ahead of writes that must not fail.
+  bool thin = false;
+
   bool supports_discard = false;  // Otherwise kDiscard is Unimplemented.
   uint64_t zone_size_blocks = 0;  // 0: not zoned. Otherwise writes are sequential within each zone.
 };

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+strata_add_bench(NAME dedup_bench LIB dedup SRCS dedup_bench.cc DEPS crypto absl::flat_hash_map absl::flat_hash_set)

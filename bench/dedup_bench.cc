@@ -1,0 +1,451 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Measures libdedup, one thread unless said otherwise.
+//
+//   dedup_bench [--ops a,b,...] [--mb N] [--dir FOLDER] [--file FILE] [--threads N] [--compression
+//   none|lz4|zstd]
+//
+// Operations:
+//   chunk            FastCDC 2/8/64 KiB over random bytes
+//   chunk_plain      the same algorithm a byte at a time, as a yardstick
+//   fingerprint      SHA-256 of 8 KiB chunks, many at once
+//   fingerprint_one  the same, one at a time through OpenSSL
+//   ingest           one stream of new, half compressible bytes into a new store
+//   ingest_again     the same bytes into that store
+//   ingest_reopened  the same bytes after reopening the store: every table comes from the device
+//   restore          the stream read back
+//   lookup_miss      nanoseconds to find that a chunk is new
+//   lookup_hit       nanoseconds to find a chunk that was seen recently
+//   small            streams of 4 KiB from --threads threads, each durable; flushes per stream
+//   gc               collection after every second of many streams was deleted
+// Each prints: name, value, unit. chunk, fingerprint and lookup count processor time, the others
+// wall time; ingest and restore print bytes per second of processor time as well.
+//
+// --file: ingest this file's bytes instead of made ones. --dir: the store lies there, in a file and
+// RocksDB [in memory]. --mb: bytes per operation [256].
+#include <openssl/evp.h>
+#include <time.h>
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "chunk_index.h"
+#include "gear_table.h"
+#include "strata/base/check.h"
+#include "strata/base/random.h"
+#include "strata/block/devices.h"
+#include "strata/dedup/chunker.h"
+#include "strata/dedup/fingerprint.h"
+#include "strata/dedup/store.h"
+#include "strata/kv/engines.h"
+
+namespace strata::dedup {
+namespace {
+
+struct Flags {
+  std::string ops =
+      "chunk,chunk_plain,fingerprint,fingerprint_one,ingest,ingest_again,"
+      "ingest_reopened,restore,lookup_miss,lookup_hit,small,gc";
+  size_t bytes = 256u << 20;
+  std::string folder;
+  std::string file;
+  int threads = 16;
+  Compression compression = Compression::kZstd;
+};
+
+class Timer {
+ public:
+  double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+  }
+
+ private:
+  const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
+void Print(const char* name, double value, const char* unit) {
+  std::printf("%-16s %10.2f %s\n", name, value, unit);
+  std::fflush(stdout);
+}
+
+template <typename T>
+T Must(absl::StatusOr<T> value) {
+  if (!value.ok()) {
+    std::fprintf(stderr, "dedup_bench: %s\n", value.status().ToString().c_str());
+    std::exit(1);
+  }
+  return *std::move(value);
+}
+
+std::vector<std::byte> Content(uint64_t seed, size_t size) {
+  std::vector<std::byte> bytes(size);
+  Random(seed).Fill(bytes);
+  for (size_t i = 0; i < size; ++i) {
+    if ((i / 64) % 2 == 0) bytes[i] = static_cast<std::byte>('a' + i % 7);
+  }
+  return bytes;
+}
+
+double ProcessorSeconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
+// Processor time of the best of several runs: what one core does, however many others want it.
+double BestSeconds(const std::function<void()>& run) {
+  double best = 1e9;
+  for (int i = 0; i < 9; ++i) {
+    const double begin = ProcessorSeconds();
+    run();
+    best = std::min(best, ProcessorSeconds() - begin);
+  }
+  return best;
+}
+
+size_t SplitPlain(const ChunkerOptions& options, std::span<const std::byte> data) {
+  constexpr uint64_t kStrict = 0x0000d90f03530000;  // 2^15: two bits more than 8 KiB.
+  constexpr uint64_t kLax = 0x0000d90003530000;     // 2^11.
+  size_t count = 0;
+  while (!data.empty()) {
+    const size_t end = std::min<size_t>(data.size(), options.max_bytes);
+    const size_t center = std::min<size_t>(end, options.avg_bytes);
+    uint64_t hash = 0;
+    size_t i = std::min<size_t>(options.min_bytes, end);
+    for (; i < end; ++i) {
+      hash = (hash << 1) + kGear[static_cast<uint8_t>(data[i])];
+      if ((hash & (i < center ? kStrict : kLax)) == 0) break;
+    }
+    data = data.subspan(i);
+    ++count;
+  }
+  return count;
+}
+
+class Bench {
+ public:
+  explicit Bench(const Flags& flags) : flags_(flags) {}
+
+  int Run() {
+    const std::map<std::string, void (Bench::*)()> operations = {
+        {"chunk", &Bench::Chunk},
+        {"chunk_plain", &Bench::ChunkPlain},
+        {"fingerprint", &Bench::FingerprintLanes},
+        {"fingerprint_one", &Bench::FingerprintOne},
+        {"ingest", &Bench::Ingest},
+        {"ingest_again", &Bench::IngestAgain},
+        {"ingest_reopened", &Bench::IngestReopened},
+        {"restore", &Bench::Restore},
+        {"lookup_miss", &Bench::LookupMiss},
+        {"lookup_hit", &Bench::LookupHit},
+        {"small", &Bench::Small},
+        {"gc", &Bench::Collect}};
+    for (size_t at = 0; at < flags_.ops.size();) {
+      const size_t end = std::min(flags_.ops.find(',', at), flags_.ops.size());
+      const auto found = operations.find(flags_.ops.substr(at, end - at));
+      if (found == operations.end()) {
+        std::fprintf(stderr, "dedup_bench: no operation '%s'\n",
+                     flags_.ops.substr(at, end - at).c_str());
+        return 2;
+      }
+      (this->*found->second)();
+      at = end + 1;
+    }
+    Close();
+    return 0;
+  }
+
+ private:
+  const ChunkerOptions kWide{.min_bytes = 2048, .avg_bytes = 8192, .max_bytes = 65536};
+  static constexpr size_t kInCache = 16u << 20;
+
+  void Chunk() {
+    const auto data = Random(1, kInCache);
+    const auto chunker = Must(CreateChunker(kWide));
+    std::vector<uint32_t> lengths;
+    const double seconds = BestSeconds([&] {
+      lengths.clear();
+      chunker->Split(data, true, &lengths);
+    });
+    Print("chunk", static_cast<double>(data.size()) / seconds / 1e9, "GB/s");
+  }
+
+  void ChunkPlain() {
+    const auto data = Random(1, kInCache);
+    std::vector<uint32_t> lengths;
+    Must(CreateChunker(kWide))->Split(data, true, &lengths);
+    size_t count = 0;
+    const double seconds = BestSeconds([&] { count = SplitPlain(kWide, data); });
+    STRATA_CHECK(count == lengths.size(), "both cut alike");
+    Print("chunk_plain", static_cast<double>(data.size()) / seconds / 1e9, "GB/s");
+  }
+
+  static std::vector<std::byte> Random(uint64_t seed, size_t size) {
+    std::vector<std::byte> bytes(size);
+    strata::Random(seed).Fill(bytes);
+    return bytes;
+  }
+
+  void FingerprintLanes() {
+    const auto data = Random(1, kInCache);
+    std::vector<std::span<const std::byte>> chunks;
+    for (size_t at = 0; at < data.size(); at += 8192) {
+      chunks.push_back(std::span(data).subspan(at, 8192));
+    }
+    std::vector<Fingerprint> out(chunks.size());
+    const double seconds = BestSeconds([&] { FingerprintMany(chunks, out); });
+    Print("fingerprint", static_cast<double>(data.size()) / seconds / 1e9, "GB/s");
+  }
+
+  void FingerprintOne() {
+    const auto data = Random(1, kInCache);
+    const double seconds = BestSeconds([&] {
+      for (size_t at = 0; at < data.size(); at += 8192) {
+        unsigned char digest[32];
+        EVP_Digest(data.data() + at, 8192, digest, nullptr, EVP_sha256(), nullptr);
+      }
+    });
+    Print("fingerprint_one", static_cast<double>(data.size()) / seconds / 1e9, "GB/s");
+  }
+
+  void Open(bool fresh) {
+    Close();
+    if (fresh || store_bytes_ == 0) {
+      device_.reset();
+      kv_.reset();
+      if (!flags_.folder.empty()) {
+        std::filesystem::remove_all(flags_.folder + "/containers");
+        std::filesystem::remove_all(flags_.folder + "/kv");
+      }
+    }
+    store_bytes_ = flags_.bytes * 4 + (512u << 20);
+    if (!flags_.folder.empty()) {
+      device_ = Must(block::OpenUringDevice({.path = flags_.folder + "/containers",
+                                             .size_bytes = store_bytes_,
+                                             .create = true,
+                                             .log = {}}));
+      kv_ = Must(kv::OpenRocksDbStore({.directory = flags_.folder + "/kv", .log = {}}));
+    } else if (device_ == nullptr) {
+      device_ = Must(block::CreateMemoryDevice({.block_count = store_bytes_ / 4096}));
+      kv_ = kv::CreateMemoryStore();
+    }
+    StoreOptions options;
+    options.device = device_.get();
+    options.kv = kv_.get();
+    options.compression = flags_.compression;
+    store_ = Must(Store::Open(options));
+  }
+
+  void Close() {
+    store_.reset();
+    if (flags_.folder.empty()) return;
+    kv_.reset();
+    device_.reset();
+  }
+
+  void IngestOnce(const char* name) {
+    const double begin = ProcessorSeconds();
+    Timer timer;
+    const auto writer = store_->NewWriter();
+    for (size_t at = 0; at < content_.size(); at += 1u << 20) {
+      const auto piece =
+          std::span(content_).subspan(at, std::min<size_t>(1u << 20, content_.size() - at));
+      if (!writer->Write(piece).ok()) break;
+    }
+    stream_ = Must(writer->Finish()).id;
+    if (name == nullptr) return;
+    PrintBytes(name, timer.seconds(), ProcessorSeconds() - begin);
+    const Stats stats = store_->Stats();
+    Print((std::string(name) + ".reads").c_str(), static_cast<double>(stats.index_reads),
+          "index reads");
+    Print((std::string(name) + ".device").c_str(), static_cast<double>(stats.container_bytes),
+          "bytes");
+  }
+
+  void PrintBytes(const std::string& name, double seconds, double processor_seconds) {
+    const double megabytes = static_cast<double>(content_.size()) / 1e6;
+    Print(name.c_str(), megabytes / seconds, "MB/s");
+    Print((name + ".core").c_str(), megabytes / processor_seconds, "MB/s");
+  }
+
+  std::vector<std::byte> MakeContent() const {
+    if (flags_.file.empty()) return Content(7, flags_.bytes);
+    std::vector<std::byte> bytes(flags_.bytes);
+    std::FILE* file = std::fopen(flags_.file.c_str(), "rb");
+    STRATA_CHECK(file != nullptr && std::fread(bytes.data(), 1, bytes.size(), file) == bytes.size(),
+                 "the file can be read");
+    std::fclose(file);
+    return bytes;
+  }
+
+  void Ingest() {
+    content_ = MakeContent();
+    Open(/*fresh=*/true);
+    IngestOnce("ingest");
+  }
+  void NeedIngested() {
+    if (!content_.empty() && store_ != nullptr) return;
+    content_ = MakeContent();
+    Open(/*fresh=*/true);
+    IngestOnce(nullptr);
+  }
+  void IngestAgain() {
+    NeedIngested();
+    IngestOnce("ingest_again");
+  }
+  void IngestReopened() {
+    NeedIngested();
+    Open(/*fresh=*/false);
+    IngestOnce("ingest_reopened");
+  }
+
+  void Restore() {
+    NeedIngested();
+    Open(/*fresh=*/false);
+    const auto reader = Must(store_->OpenReader(stream_));
+    std::vector<std::byte> piece(1u << 20);
+    const double begin = ProcessorSeconds();
+    Timer timer;
+    for (size_t at = 0; at < content_.size(); at += piece.size()) {
+      const size_t size = Must(reader->Read(at, piece));
+      STRATA_CHECK(std::memcmp(piece.data(), content_.data() + at, size) == 0, "what was written");
+    }
+    PrintBytes("restore", timer.seconds(), ProcessorSeconds() - begin);
+  }
+
+  // A chunk index over the store's own containers.
+  void Lookup(const char* name, bool hit) {
+    const auto kv = kv::CreateMemoryStore();
+    ContainerTable table(100);
+    ChunkIndex index({.kv = kv.get(),
+                      .chunks = *kv->OpenSpace("chunks", {}),
+                      .containers = *kv->OpenSpace("containers", {}),
+                      .metadata_cache_bytes = 64u << 20,
+                      .table = &table,
+                      .load_contents = nullptr});
+    strata::Random random(1);
+    std::vector<Fingerprint> known;
+    for (uint64_t id = 1; id <= 50; ++id) {
+      STRATA_CHECK(table.Add(id, {.slot = static_cast<uint32_t>(id)}).ok(), "a free slot");
+      ContainerContents contents;
+      contents.regions = {{1, 1000, 4000, RegionKind::kData}};
+      contents.chunks.resize(4000);
+      for (Fingerprint& chunk : contents.chunks) random.Fill(chunk.bytes);
+      index.AddUnsealed(id, contents.regions[0], contents.chunks, 0);
+      STRATA_CHECK(
+          index.CommitSealed(id, {.slot = static_cast<uint32_t>(id), .sealed = true}, contents)
+              .ok(),
+          "sealed");
+      known.insert(known.end(), contents.chunks.begin(), contents.chunks.end());
+    }
+    std::vector<Fingerprint> asked = known;
+    if (!hit) {
+      for (Fingerprint& chunk : asked) random.Fill(chunk.bytes);
+    }
+    PinSet pins;
+    std::vector<std::optional<FoundChunk>> found(64);
+    const double begin = ProcessorSeconds();
+    for (size_t at = 0; at + 64 <= asked.size(); at += 64) {
+      STRATA_CHECK(index.FindForDuplicates(std::span(asked).subspan(at, 64), &pins, found).ok(),
+                   "found");
+    }
+    Print(name, (ProcessorSeconds() - begin) * 1e9 / static_cast<double>(asked.size()), "ns");
+  }
+  void LookupMiss() { Lookup("lookup_miss", false); }
+  void LookupHit() { Lookup("lookup_hit", true); }
+
+  void Small() {
+    Open(/*fresh=*/true);
+    constexpr int kEach = 200;
+    std::vector<std::thread> threads;
+    std::atomic<int> failed{0};
+    Timer timer;
+    for (int t = 0; t < flags_.threads; ++t) {
+      threads.emplace_back([this, t, &failed] {
+        for (int i = 0; i < kEach; ++i) {
+          const auto data = Random(t * 1000003 + i, 4096);
+          const auto writer = store_->NewWriter();
+          if (!writer->Write(data).ok() || !writer->Finish().ok()) ++failed;
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    STRATA_CHECK(failed == 0, "a small stream failed");
+    const double count = flags_.threads * kEach;
+    Print("small", count / timer.seconds(), "streams/s");
+    Print("small.flushes", static_cast<double>(store_->Stats().device_flushes) / count,
+          "per stream");
+    Print("small.device", static_cast<double>(store_->Stats().container_bytes) / count,
+          "bytes/stream");
+  }
+
+  void Collect() {
+    Open(/*fresh=*/true);
+    std::vector<StreamId> streams;
+    for (uint64_t i = 0; i * 200000 < flags_.bytes; ++i) {
+      const auto writer = store_->NewWriter();
+      if (!writer->Write(Random(i, 200000)).ok()) break;
+      streams.push_back(Must(writer->Finish()).id);
+    }
+    for (size_t i = 0; i < streams.size(); i += 2) {
+      STRATA_CHECK(store_->Delete(streams[i]).ok(), "deleted");
+    }
+    const double before = static_cast<double>(store_->Stats().container_bytes);
+    Timer timer;
+    const GarbageReport report = Must(store_->CollectGarbage({.progress = nullptr}));
+    Print("gc", before / timer.seconds() / 1e6, "MB/s examined");
+    Print("gc.freed", static_cast<double>(report.freed_bytes) / before, "of the device");
+  }
+
+  const Flags flags_;
+  std::unique_ptr<block::Device> device_;
+  std::unique_ptr<kv::Store> kv_;
+  std::unique_ptr<Store> store_;
+  uint64_t store_bytes_ = 0;
+  std::vector<std::byte> content_;
+  StreamId stream_;
+};
+
+}  // namespace
+}  // namespace strata::dedup
+
+int main(int argc, char** argv) {
+  strata::dedup::Flags flags;
+  for (int i = 1; i + 1 < argc; i += 2) {
+    const std::string name = argv[i];
+    const std::string value = argv[i + 1];
+    if (name == "--ops") {
+      flags.ops = value;
+    } else if (name == "--mb") {
+      flags.bytes = std::stoul(value) << 20;
+    } else if (name == "--dir") {
+      flags.folder = value;
+    } else if (name == "--file") {
+      flags.file = value;
+      flags.bytes = std::filesystem::file_size(value);
+    } else if (name == "--threads") {
+      flags.threads = std::stoi(value);
+    } else if (name == "--compression") {
+      using strata::dedup::Compression;
+      flags.compression = value == "none"  ? Compression::kNone
+                          : value == "lz4" ? Compression::kLz4
+                                           : Compression::kZstd;
+    } else {
+      std::fprintf(stderr, "dedup_bench: unknown flag %s\n", name.c_str());
+      return 2;
+    }
+  }
+  return strata::dedup::Bench(flags).Run();
+}

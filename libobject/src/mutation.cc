@@ -40,7 +40,7 @@ absl::Status Mutation::RemoveContent(uint64_t bucket_id, const ObjectRecord& rec
       if (piece.size_bytes > 0) reap.streams.push_back(piece.stream);
     }
     STRATA_RETURN_IF_ERROR(Delete(ManifestKey(bucket_id, *record.manifest_id)));
-    return RemoveLater(std::move(reap), now_ns_);
+    return RemoveLater(reap, now_ns_);
   }
   std::vector<dedup::StreamId> streams;
   for (const ContentPiece& piece : record.pieces) {
@@ -66,7 +66,7 @@ absl::Status Mutation::ExpireLater(std::string key, uint64_t due_ns) {
   return RemoveLater({.expired_key = std::move(key)}, due_ns);
 }
 
-absl::Status Mutation::RemoveLater(ReapRecord record, uint64_t due_ns) {
+absl::Status Mutation::RemoveLater(const ReapRecord& record, uint64_t due_ns) {
   return Put(ReapKey(due_ns, backing_.ids->Next64()), Encode(record));
 }
 

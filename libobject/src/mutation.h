@@ -57,7 +57,7 @@ class Mutation final {
   bool removes_streams() const { return !change_.remove.empty(); }
 
  private:
-  absl::Status RemoveLater(ReapRecord record, uint64_t due_ns);
+  absl::Status RemoveLater(const ReapRecord& record, uint64_t due_ns);
 
   const Backing& backing_;
   const bool defer_removals_;

@@ -57,7 +57,7 @@ ObjectStore::ObjectStore(const StoreOptions& options, kv::SpaceId space, uint64_
 absl::Status ObjectStore::MutateOnce(const MutationBody& body, bool* defer_removals) {
   Mutation mutation(backing_, *defer_removals);
   const absl::Status prepared = body(mutation);
-  const absl::Status status = prepared.ok() ? mutation.Commit() : prepared;
+  absl::Status status = prepared.ok() ? mutation.Commit() : prepared;
   if (absl::IsOutOfRange(status) && ReasonOf(status) == Reason::kNone) {
     return absl::AbortedError(status.message());  // It took longer than the kv store keeps a state.
   }

@@ -58,6 +58,8 @@ TEST_CASE("what is not a document of the expected form") {
   CHECK(IsMalformed("<A>"));
   CHECK(IsMalformed("<A></B>"));
   CHECK(IsMalformed("<B/>"));
+  CHECK(IsMalformed("<!DOCTYPE A><A/>"));
+  CHECK(IsMalformed("<!DOCTYPE A [<!ENTITY e \"eeee\">]><A>&e;</A>"));
   CHECK(IsMalformed("<A>\xFF</A>"));
   CHECK_FALSE(IsMalformed("<A/>"));
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "body_memory.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "strata/base/check.h"
@@ -40,50 +41,50 @@ BodyMemory::BodyMemory(size_t limit_bytes) : limit_bytes_(limit_bytes) {
 
 BodyMemory::~BodyMemory() {
   MutexLock lock(&mutex_);
-  STRATA_CHECK(used_bytes_ == 0 && waiters_.empty(), "body memory is still in use");
+  STRATA_CHECK(used_bytes_ == 0, "body memory is still in use");
 }
 
 BodyMemory::Buffer BodyMemory::TryTake(size_t size_bytes) {
   STRATA_CHECK(size_bytes <= kFullBytes, "a body buffer is too large");
-  Buffer buffer;
+  std::unique_ptr<std::byte[]> data;
   {
     MutexLock lock(&mutex_);
-    if (size_bytes > limit_bytes_ - used_bytes_) return buffer;
+    if (used_bytes_ + size_bytes > limit_bytes_) return {};
     used_bytes_ += size_bytes;
     if (size_bytes == kFullBytes && !spare_.empty()) {
-      buffer.data_ = std::move(spare_.back());
+      data = std::move(spare_.back());
       spare_.pop_back();
     }
   }
+  return Make(std::move(data), size_bytes);
+}
+
+BodyMemory::Buffer BodyMemory::Take(size_t size_bytes) {
+  Buffer buffer = TryTake(size_bytes);
+  if (buffer) return buffer;
+  size_bytes = std::min(size_bytes, kLeastBytes);
+  {
+    MutexLock lock(&mutex_);
+    used_bytes_ += size_bytes;
+  }
+  return Make(nullptr, size_bytes);
+}
+
+BodyMemory::Buffer BodyMemory::Make(std::unique_ptr<std::byte[]> data, size_t size_bytes) {
+  Buffer buffer;
+  buffer.data_ = std::move(data);
   if (buffer.data_ == nullptr) buffer.data_.reset(new std::byte[size_bytes]);
   buffer.owner_ = this;
   buffer.size_bytes_ = size_bytes;
   return buffer;
 }
 
-void BodyMemory::WhenFree(absl::AnyInvocable<void()> retry) {
-  {
-    MutexLock lock(&mutex_);
-    if (used_bytes_ > limit_bytes_ - kFullBytes) {
-      waiters_.push_back(std::move(retry));
-      return;
-    }
-  }
-  retry();
-}
-
 void BodyMemory::GiveBack(std::unique_ptr<std::byte[]> data, size_t size_bytes) {
-  std::vector<absl::AnyInvocable<void()>> waiters;
-  {
-    MutexLock lock(&mutex_);
-    used_bytes_ -= size_bytes;
-    if (size_bytes == kFullBytes && spare_.size() < kMaxSpareBuffers) {
-      spare_.push_back(std::move(data));
-    }
-    if (!waiters_.empty() && used_bytes_ <= limit_bytes_ - kFullBytes)
-      waiters = std::move(waiters_);
+  MutexLock lock(&mutex_);
+  used_bytes_ -= size_bytes;
+  if (size_bytes == kFullBytes && spare_.size() < kMaxSpareBuffers) {
+    spare_.push_back(std::move(data));
   }
-  for (absl::AnyInvocable<void()>& retry : waiters) retry();
 }
 
 size_t BodyMemory::used_bytes() const {

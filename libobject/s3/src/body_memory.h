@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The memory in which object content waits between sockets and the store, all connections together.
-// Who finds none waits, and its socket is not read meanwhile: that is the back-pressure.
-// A session that needs several buffers must hold none while it waits, or sessions could wait for
-// each other: take the first with WhenFree(), more only with TryTake().
+// A connection has at most one buffer for the asking; while that is full its socket is not read:
+// that is the back-pressure. More and larger ones come from a common budget that may be used up, by
+// clients that stand still; then a buffer is small, and everybody else is slower but not held up.
 //
 // Thread-safe. Buffers may be destroyed in any thread.
 #pragma once
 
 #include <cstddef>
 #include <memory>
-#include <optional>
 #include <span>
 #include <vector>
 
-#include "absl/functional/any_invocable.h"
 #include "strata/base/mutex.h"
 
 namespace strata::s3 {
@@ -23,6 +21,9 @@ class BodyMemory final {
  public:
   // The size that moves content well: few hand-overs, and still in the cache.
   static constexpr size_t kFullBytes = 256 << 10;
+
+  // What Take() gives beyond the budget.
+  static constexpr size_t kLeastBytes = 8 << 10;
 
   class Buffer final {
    public:
@@ -45,24 +46,27 @@ class BodyMemory final {
 
   // REQUIRES: limit_bytes >= kFullBytes.
   explicit BodyMemory(size_t limit_bytes);
-  ~BodyMemory();  // REQUIRES: no buffer is out, nobody waits.
+  ~BodyMemory();  // REQUIRES: no buffer is out.
 
-  // Of `size_bytes`, at most kFullBytes; its content is not set. An empty Buffer: none is free now.
+  // Of `size_bytes`, at most kFullBytes; its content is not set. An empty Buffer: the budget is
+  // used up now.
   Buffer TryTake(size_t size_bytes);
 
-  // Runs `retry` once, in some thread, when TryTake() may have become possible.
-  void WhenFree(absl::AnyInvocable<void()> retry);
+  // The same, or a buffer of at most kLeastBytes when the budget is used up.
+  // REQUIRES: the caller holds no other buffer, so that there are no more of these than
+  // connections.
+  Buffer Take(size_t size_bytes);
 
   size_t used_bytes() const;
 
  private:
+  Buffer Make(std::unique_ptr<std::byte[]> data, size_t size_bytes);
   void GiveBack(std::unique_ptr<std::byte[]> data, size_t size_bytes);
 
   const size_t limit_bytes_;
   mutable Mutex mutex_;
-  size_t used_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t used_bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // Over the limit by what Take() gave beyond it.
   std::vector<std::unique_ptr<std::byte[]>> spare_ ABSL_GUARDED_BY(mutex_);  // Full ones.
-  std::vector<absl::AnyInvocable<void()>> waiters_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace strata::s3

@@ -101,7 +101,7 @@ absl::StatusOr<Step> CreateBucket(const Call& call) {
 
 absl::StatusOr<Step> HeadBucket(const Call& call) {
   Reply reply;
-  reply.Add("x-amz-bucket-region", call.options.region);
+  if (!call.options.region.empty()) reply.Add("x-amz-bucket-region", call.options.region);
   reply.Add("Content-Type", "application/xml");
   return reply;
 }

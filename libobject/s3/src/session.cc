@@ -137,22 +137,27 @@ asio::awaitable<void> Session::Serve(Exchange& exchange, Answer& answer) {
       if (!answer.reply) answer.reply = exchange.Finish();
       ReadFirst(exchange, answer);
     });
-  } else if (!body_.chunked && body_.left_bytes <= BodyMemory::kFullBytes && !expects_continue_) {
-    co_await ServeSmallBody(exchange, answer);
+    co_return;
+  }
+  BodyMemory::Buffer whole;
+  if (!body_.chunked && body_.left_bytes <= BodyMemory::kFullBytes && !expects_continue_) {
+    whole = environment_.memory.TryTake(static_cast<size_t>(body_.left_bytes));
+  }
+  if (whole) {
+    co_await ServeSmallBody(exchange, answer, std::move(whole));
+    co_return;
+  }
+  co_await OnWorker([&] { answer.reply = exchange.Begin(); });
+  if (answer.reply) {
+    co_await OnWorker([&] { ReadFirst(exchange, answer); });
   } else {
-    co_await OnWorker([&] { answer.reply = exchange.Begin(); });
-    if (answer.reply) {
-      co_await OnWorker([&] { ReadFirst(exchange, answer); });
-    } else {
-      co_await ServeStream(exchange, answer);
-    }
+    co_await ServeStream(exchange, answer);
   }
 }
 
-// A body of one buffer is read first and then all is done in one stay at a worker.
-asio::awaitable<void> Session::ServeSmallBody(Exchange& exchange, Answer& answer) {
-  const size_t size = static_cast<size_t>(body_.left_bytes);
-  BodyMemory::Buffer buffer = co_await TakeBuffer(size);
+// A body that fits the buffer is read first and then all is done in one stay at a worker.
+asio::awaitable<void> Session::ServeSmallBody(Exchange& exchange, Answer& answer,
+                                              BodyMemory::Buffer buffer) {
   const Filled filled = co_await FillFromBody(buffer.bytes());
   if (filled.outcome == ReadOutcome::kTooSlow) {
     answer.reply = exchange.Reject(MakeError(ErrorCode::kRequestTimeout));
@@ -168,13 +173,13 @@ asio::awaitable<void> Session::ServeSmallBody(Exchange& exchange, Answer& answer
 }
 
 // Two buffers take turns: one is filled from the socket while the other goes to the store. Where
-// memory is short one has to do.
+// memory is short one has to do, and that a small one.
 asio::awaitable<void> Session::ServeStream(Exchange& exchange, Answer& answer) {
   if (expects_continue_ && inbox_.unread().empty()) {
     const bool sent = co_await connection_->Write(kContinue, {}, environment_.limits.write_timeout);
     if (!sent) co_return;
   }
-  BodyMemory::Buffer current = co_await TakeBuffer(BodyMemory::kFullBytes);
+  BodyMemory::Buffer current = environment_.memory.Take(BodyMemory::kFullBytes);
   BodyMemory::Buffer other;
   Filled filled = co_await FillFromBody(current.bytes());
   while (filled.outcome == ReadOutcome::kOk) {
@@ -184,7 +189,7 @@ asio::awaitable<void> Session::ServeStream(Exchange& exchange, Answer& answer) {
       answer.reply = exchange.Write(content);
       if (last && !answer.reply) answer.reply = exchange.Finish();
     });
-    if (!last && !other) other = environment_.memory.TryTake(BodyMemory::kFullBytes);
+    if (!last) GrowBuffer(other, BodyMemory::kFullBytes);
     if (!last && other) filled = co_await FillFromBody(other.bytes());
     co_await job_.Join();
     if (answer.reply) co_return;
@@ -309,7 +314,7 @@ asio::awaitable<bool> Session::SendSource(Exchange& exchange, Answer& answer, st
   uint64_t left_bytes = source->size_bytes() - answer.first_bytes;
   absl::StatusOr<size_t> size = answer.first_bytes;
   if (!current) {
-    current = co_await TakeBuffer(std::min<uint64_t>(left_bytes, BodyMemory::kFullBytes));
+    current = environment_.memory.Take(std::min<uint64_t>(left_bytes, BodyMemory::kFullBytes));
     co_await OnWorker([&] { size = source->Read(current.bytes()); });
     if (size.ok()) left_bytes -= *size;
   }
@@ -317,7 +322,7 @@ asio::awaitable<bool> Session::SendSource(Exchange& exchange, Answer& answer, st
   while (size.ok()) {
     const std::span<const std::byte> content = current.bytes().first(*size);
     if (left_bytes > 0) {
-      if (!other) other = environment_.memory.TryTake(current.bytes().size());
+      GrowBuffer(other, std::min<uint64_t>(left_bytes, BodyMemory::kFullBytes));
       if (other) job_.Start([&] { size = source->Read(other.bytes()); });
     }
     sent = co_await connection_->Write(head, content, environment_.limits.write_timeout);
@@ -349,19 +354,11 @@ asio::awaitable<bool> Session::SendError(const absl::Status& status) {
   co_return sent;
 }
 
-asio::awaitable<BodyMemory::Buffer> Session::TakeBuffer(size_t size_bytes) {
-  BodyMemory::Buffer buffer = environment_.memory.TryTake(size_bytes);
-  while (!buffer) {
-    auto wait = [this](auto handler) {
-      environment_.memory.WhenFree(
-          [handler = std::move(handler), executor = connection_->executor()]() mutable {
-            asio::post(executor, std::move(handler));
-          });
-    };
-    co_await asio::async_initiate<decltype(asio::use_awaitable), void()>(wait, asio::use_awaitable);
-    buffer = environment_.memory.TryTake(size_bytes);
-  }
-  co_return buffer;
+// Makes `buffer` one of `size_bytes` if it is smaller and memory is there for it.
+void Session::GrowBuffer(BodyMemory::Buffer& buffer, size_t size_bytes) {
+  if (buffer.bytes().size() >= size_bytes) return;
+  BodyMemory::Buffer larger = environment_.memory.TryTake(size_bytes);
+  if (larger) buffer = std::move(larger);
 }
 
 asio::awaitable<void> Session::OnWorker(absl::AnyInvocable<void()> work) {

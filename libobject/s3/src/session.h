@@ -78,16 +78,17 @@ class Session final {
   asio::awaitable<bool> ServeOne();
   asio::awaitable<bool> ReadHead(HttpParser& parser);
   asio::awaitable<void> Serve(Exchange& exchange, Answer& answer);
-  asio::awaitable<void> ServeSmallBody(Exchange& exchange, Answer& answer);
+  asio::awaitable<void> ServeSmallBody(Exchange& exchange, Answer& answer,
+                                       BodyMemory::Buffer buffer);
   asio::awaitable<void> ServeStream(Exchange& exchange, Answer& answer);
   asio::awaitable<Filled> FillFromBody(std::span<std::byte> out);
   asio::awaitable<bool> SendAnswer(Exchange& exchange, Answer& answer, bool close);
   asio::awaitable<bool> SendSource(Exchange& exchange, Answer& answer, std::string head);
-  asio::awaitable<BodyMemory::Buffer> TakeBuffer(size_t size_bytes);
   asio::awaitable<void> OnWorker(absl::AnyInvocable<void()> work);
   asio::awaitable<bool> SendError(const absl::Status& status);
 
   void ReadFirst(Exchange& exchange, Answer& answer);
+  void GrowBuffer(BodyMemory::Buffer& buffer, size_t size_bytes);
   Connection::Timeout BodyTimeout() const;
   std::string NewRequestId();
   std::string Date() const;

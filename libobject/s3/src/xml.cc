@@ -138,11 +138,15 @@ absl::StatusOr<XmlElement> ParseXml(std::string_view document, std::string_view 
     return MakeError(ErrorCode::kMalformedXml, "The XML is not valid UTF-8.");
   }
   pugi::xml_document parsed;
-  // White space may be a whole key. Document types are skipped: entities are not expanded.
-  const pugi::xml_parse_result result =
-      parsed.load_buffer(document.data(), document.size(),
-                         pugi::parse_default | pugi::parse_ws_pcdata, pugi::encoding_utf8);
+  // White space may be a whole key.
+  const pugi::xml_parse_result result = parsed.load_buffer(
+      document.data(), document.size(),
+      pugi::parse_default | pugi::parse_ws_pcdata | pugi::parse_doctype, pugi::encoding_utf8);
   if (!result) return MakeError(ErrorCode::kMalformedXml);
+  // No client has use for a document type but to define entities, which nothing here expands.
+  for (const pugi::xml_node child : parsed.children()) {
+    if (child.type() == pugi::node_doctype) return MakeError(ErrorCode::kMalformedXml);
+  }
   const pugi::xml_node node = parsed.document_element();
   if (!node || WithoutPrefix(node.name()) != root) {
     return MakeError(ErrorCode::kMalformedXml, Concat({"The XML's root is not ", root, "."}));

@@ -60,7 +60,8 @@ class Server:
         out, _ = self.process.communicate("stop\n", timeout=60)
         if self.process.returncode != 0:
             raise RuntimeError(f"the server ended with {self.process.returncode}")
-        return int(re.search(r"STOPPED cut=(\d+)", out).group(1))
+        found = re.search(r"STOPPED cut=(\d+)", out)
+        return int(found.group(1)) if found else None
 
     def memory_bytes(self):
         with open(f"/proc/{self.process.pid}/status") as status:

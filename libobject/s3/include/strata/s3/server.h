@@ -34,7 +34,8 @@ struct ServerLimits {
   size_t max_connections = 4096;            // Then 503 SlowDown.
   size_t max_header_bytes = 64 << 10;       // Request line and headers; then 431.
   size_t max_xml_bytes = 4 << 20;           // Request bodies that are documents; then MalformedXML.
-  size_t max_body_memory_bytes = 64 << 20;  // Object content between sockets and the store.
+  size_t max_body_memory_bytes = 64 << 20;  // Object content between sockets and the store; used
+                                            // up, a connection gets 8 KiB beyond it.
   std::chrono::milliseconds idle_timeout{75'000};    // Between requests.
   std::chrono::milliseconds header_timeout{20'000};  // From the first byte of a head to its last.
   std::chrono::milliseconds read_timeout{60'000};    // A body that stands still.

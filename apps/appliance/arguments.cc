@@ -46,7 +46,9 @@ double Arguments::Ratio(const char* name, double otherwise) {
 uint64_t Arguments::Bytes(const char* name, uint64_t otherwise) {
   const Json value = Take(name);
   if (value.is_null()) return otherwise;
-  if (value.is_number_unsigned()) return value.get<uint64_t>();
+  if (value.is_number_unsigned() || (value.is_number_integer() && value.get<int64_t>() >= 0)) {
+    return value.get<uint64_t>();
+  }
   Fail(name, "is not a number of bytes");
   return otherwise;
 }

@@ -64,10 +64,10 @@ struct Config {
 };
 
 struct ConfigSources {
-  std::string file;                          // Empty: none.
+  std::string file{};                        // Empty: none.
   const char* const* environment = nullptr;  // NAME=VALUE..., ends with nullptr.
   // "s3.listen" -> value, as from flags; the strongest.
-  std::map<std::string, std::string> overrides;
+  std::map<std::string, std::string> overrides{};
 };
 
 // InvalidArgument: names the place (file and line, variable or flag), the key and what is wrong

@@ -6,8 +6,7 @@
 #include <toml++/toml.h>
 
 #include <cerrno>
-#include <fstream>
-#include <iterator>
+#include <cstdio>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -65,15 +64,26 @@ absl::StatusOr<std::vector<FileSetting>> Flatten(const std::string& path,
   return settings;
 }
 
+absl::StatusOr<std::string> ReadFile(const std::string& path) {
+  std::FILE* const file = std::fopen(path.c_str(), "re");
+  if (file == nullptr) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
+  std::string text;
+  char buffer[4096];
+  size_t got;
+  while ((got = std::fread(buffer, 1, sizeof(buffer), file)) > 0) text.append(buffer, got);
+  absl::Status status;
+  if (std::ferror(file) != 0) {
+    status = absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
+  }
+  std::fclose(file);
+  if (!status.ok()) return status;
+  return text;
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<FileSetting>> ReadConfigFile(const std::string& path) {
-  errno = 0;
-  std::ifstream file(path);
-  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  if (!file.is_open() || file.bad() || errno == EISDIR) {
-    return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
-  }
+  STRATA_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
   try {
     const toml::table document = toml::parse(std::string_view(text), std::string_view(path));
     return Flatten(path, document);

@@ -9,13 +9,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <optional>
+#include <deque>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -23,6 +24,7 @@
 #include "absl/strings/str_cat.h"
 #include "appliance/stream_socket.h"
 #include "strata/base/check.h"
+#include "strata/base/mutex.h"
 #include "strata/base/status_macros.h"
 
 namespace strata::appliance {
@@ -33,6 +35,8 @@ namespace http = boost::beast::http;
 
 constexpr std::chrono::seconds kRequestTime{10};
 constexpr uint32_t kMaxHeaderBytes = 16 << 10;
+constexpr size_t kMaxConnections = 256;
+constexpr size_t kMaxUnreadBytes = 1 << 20;  // Of a request that was refused.
 
 class Reply final : public HttpReply {
  public:
@@ -85,6 +89,47 @@ class Reply final : public HttpReply {
   boost::system::error_code error_;
 };
 
+// Connections on which a request has begun, for the threads that answer.
+class ReadyQueue {
+ public:
+  void Push(int fd) {
+    MutexLock lock(&mutex_);
+    ready_.push_back(fd);
+    changed_.NotifyOne();
+  }
+
+  // -1: the end.
+  int Pop() {
+    MutexLock lock(&mutex_);
+    while (ready_.empty() && !ended_) changed_.Wait(&mutex_);
+    if (ended_) return -1;
+    const int fd = ready_.front();
+    ready_.pop_front();
+    return fd;
+  }
+
+  size_t size() {
+    MutexLock lock(&mutex_);
+    return ready_.size();
+  }
+
+  void End() {
+    MutexLock lock(&mutex_);
+    ended_ = true;
+    for (const int fd : ready_) close(fd);
+    ready_.clear();
+    changed_.NotifyAll();
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar changed_;
+  std::deque<int> ready_ ABSL_GUARDED_BY(mutex_);
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+// One thread accepts, and holds connections until they say something: those that are silent keep no
+// other thread busy. The rest answer.
 class Server final : public HttpServer {
  public:
   Server(int listening_fd, HttpServerOptions options)
@@ -92,7 +137,8 @@ class Server final : public HttpServer {
         listening_fd_(listening_fd),
         stop_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     STRATA_CHECK(stop_fd_ >= 0, "no eventfd");
-    for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { AcceptLoop(); });
+    threads_.emplace_back([this] { AcceptLoop(); });
+    for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { AnswerLoop(); });
   }
 
   ~Server() override {
@@ -114,25 +160,73 @@ class Server final : public HttpServer {
     if (threads_.empty()) return;
     const uint64_t one = 1;
     STRATA_CHECK(write(stop_fd_, &one, sizeof(one)) == sizeof(one), "cannot signal an eventfd");
+    queue_.End();
     for (std::thread& thread : threads_) thread.join();
     threads_.clear();
     close(listening_fd_);
   }
 
  private:
+  struct Silent {
+    int fd;
+    std::chrono::steady_clock::time_point until;
+  };
+
   void AcceptLoop() {
-    while (true) {
-      pollfd waited[2] = {{listening_fd_, POLLIN, 0}, {stop_fd_, POLLIN, 0}};
-      if (poll(waited, 2, -1) < 0 && errno != EINTR) return;
-      if (waited[1].revents != 0) return;
-      // Another thread may have been quicker; then this is EAGAIN.
+    std::vector<Silent> silent;  // In the order of their coming.
+    while (WaitForAny(silent)) {
+      Accept(silent);
+      const auto now = std::chrono::steady_clock::now();
+      std::erase_if(silent, [&](const Silent& connection) {
+        pollfd waited{connection.fd, POLLIN, 0};
+        if (poll(&waited, 1, 0) > 0) {
+          queue_.Push(connection.fd);
+          return true;
+        }
+        if (connection.until > now) return false;
+        close(connection.fd);
+        return true;
+      });
+    }
+    for (const Silent& connection : silent) close(connection.fd);
+  }
+
+  // False: the end. Otherwise something may have come, or a time run out.
+  bool WaitForAny(const std::vector<Silent>& silent) {
+    const bool full = silent.size() + queue_.size() >= kMaxConnections;
+    std::vector<pollfd> waited = {{stop_fd_, POLLIN, 0}, {full ? -1 : listening_fd_, POLLIN, 0}};
+    for (const Silent& connection : silent) waited.push_back({connection.fd, POLLIN, 0});
+    // The oldest runs out first; one that is full looks again soon, as the others make room.
+    std::chrono::milliseconds timeout(silent.empty() ? -1 : 0);
+    if (!silent.empty()) {
+      timeout = std::max(timeout, std::chrono::ceil<std::chrono::milliseconds>(
+                                      silent.front().until - std::chrono::steady_clock::now()));
+    }
+    if (full) timeout = std::chrono::milliseconds(50);
+    if (poll(waited.data(), waited.size(), static_cast<int>(timeout.count())) < 0) {
+      return errno == EINTR;
+    }
+    return waited[0].revents == 0;
+  }
+
+  void Accept(std::vector<Silent>& silent) {
+    while (silent.size() + queue_.size() < kMaxConnections) {
       const int fd = accept4(listening_fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (fd >= 0) {
-        Converse(fd);
-      } else if (errno == EMFILE || errno == ENFILE) {
+        silent.push_back({fd, std::chrono::steady_clock::now() + kRequestTime});
+        continue;
+      }
+      // Out of descriptors: the connection stays in the backlog; do not spin on it.
+      if (errno == EMFILE || errno == ENFILE) {
         std::this_thread::sleep_for(std::chrono::milliseconds(50));
       }
+      return;
     }
+  }
+
+  void AnswerLoop() {
+    int fd;
+    while ((fd = queue_.Pop()) >= 0) Converse(fd);
   }
 
   void Converse(int fd) {
@@ -147,13 +241,11 @@ class Server final : public HttpServer {
     boost::system::error_code error;
     http::read(socket, buffer, parser, error);
     if (error == http::error::body_limit || error == http::error::header_limit) {
-      Reply(socket, false).Send(413, "text/plain", "too large\n");
-      return;
+      return Refuse(socket, 413, "too large\n");
     }
     if (error.category() == http::make_error_code(http::error::bad_method).category() &&
         error != http::error::end_of_stream && error != http::error::partial_message) {
-      Reply(socket, false).Send(400, "text/plain", "not HTTP\n");
-      return;
+      return Refuse(socket, 400, "not HTTP\n");
     }
     if (error) return;
     const auto& message = parser.get();
@@ -165,9 +257,15 @@ class Server final : public HttpServer {
     reply.Finish();
   }
 
+  static void Refuse(StreamSocket& socket, int status, std::string_view why) {
+    Reply(socket, false).Send(status, "text/plain", why);
+    socket.Hush(kMaxUnreadBytes);
+  }
+
   const HttpServerOptions options_;
   const int listening_fd_;
   const int stop_fd_;
+  ReadyQueue queue_;
   std::vector<std::thread> threads_;
 };
 

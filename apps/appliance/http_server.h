@@ -40,7 +40,7 @@ class HttpReply {
 using HttpHandler = std::function<void(const HttpRequest&, HttpReply&)>;
 
 struct HttpServerOptions {
-  int threads = 4;
+  int threads = 4;  // That answer; one more accepts.
   size_t max_body_bytes = 64 << 10;
   HttpHandler handler;
 };

@@ -41,6 +41,17 @@ class StreamSocket final {
     read_deadline_ = deadline;
   }
 
+  // Says that nothing more comes, and takes in what the peer still sends, at most `limit_bytes`: a
+  // connection closed with unread bytes may lose the answer on its way.
+  void Hush(size_t limit_bytes) {
+    shutdown(fd_, SHUT_WR);
+    char discarded[4096];
+    boost::system::error_code error;
+    for (size_t taken = 0; !error && taken < limit_bytes;) {
+      taken += read_some(boost::asio::buffer(discarded), error);
+    }
+  }
+
   // The peer closed the connection, or its sending half.
   bool peer_is_gone() const {
     pollfd waited{fd_, POLLRDHUP, 0};

@@ -36,6 +36,11 @@ constexpr char kFooter[] =
 
 std::atomic<bool> interrupted{false};
 
+// The first one cancels the command, which ends at its next progress; the second one does not wait.
+void OnSignal(int) {
+  if (interrupted.exchange(true)) _exit(kExitError);
+}
+
 // What the command line asks for.
 struct Request {
   std::string data = "data";
@@ -156,8 +161,7 @@ std::string Dump(const Json& json) {
 }
 
 int Run(const Request& request) {
-  std::signal(SIGINT, [](int) { interrupted = true; });
-  std::signal(SIGTERM, [](int) { interrupted = true; });
+  for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, OnSignal);
   ProgressLine line(!request.json);
   StoreAccess store(request.data, request.sources);
   const absl::StatusOr<Json> answer =

@@ -14,6 +14,9 @@ OBJECT_BYTES = int(1_000_000 * max(SCALE, 0.1))
 CONTAINER_BYTES = 8 << 20
 OPEN_CONTAINERS = 3
 
+# What recipes add to the bytes of unique chunks: 40 bytes or so for a chunk of 8 KiB.
+RECIPES = 1.01
+
 GAUGES = {"logical_bytes": "strata_dedup_logical_bytes", "unique_bytes": "strata_dedup_unique_bytes",
           "compressed_bytes": "strata_dedup_compressed_bytes", "container_bytes": "strata_dedup_container_bytes",
           "streams": "strata_dedup_streams", "chunks": "strata_dedup_chunks"}
@@ -69,16 +72,18 @@ class ReductionTest(unittest.TestCase):
         first = self.assert_all_agree()
         self.assertEqual(total, first["logical_bytes"])
         self.assertEqual(total, sum(size for size, _ in self.wire.list("bucket").values()))
-        self.assertEqual(total, first["unique_bytes"], "random bytes have nothing in common")
+        # Random bytes have nothing in common; the recipes of the streams are stored as chunks are.
+        self.assertGreaterEqual(first["unique_bytes"], total)
+        self.assertLess(first["unique_bytes"], total * RECIPES)
         self.assertLess(first["compressed_bytes"], total * 1.01)
         self.assertLess(first["container_bytes"], total * 1.05 + OPEN_CONTAINERS * CONTAINER_BYTES)
 
         self.put_all("second", bodies)
         second = self.assert_all_agree()
         self.assertEqual(2 * total, second["logical_bytes"])
-        self.assertEqual(first["unique_bytes"], second["unique_bytes"], "the second copy is all known")
+        self.assertLess(second["unique_bytes"], total * RECIPES, "the second copy is all known")
         self.assertLess(second["container_bytes"], first["container_bytes"] + CONTAINER_BYTES)
-        self.assertAlmostEqual(2, second["dedup_ratio"], places=2)
+        self.assertAlmostEqual(2, second["dedup_ratio"], delta=0.02)
 
         usage, = self.appliance.strata("bucket", "usage", "bucket")["buckets"]
         self.assertEqual((2 * OBJECTS, 2 * total, total),
@@ -147,7 +152,8 @@ class ReductionTest(unittest.TestCase):
         self.appliance.restart()
         again = self.assert_all_agree()
         for name in GAUGES:
-            self.assertEqual(second[name], again[name], f"{name} changed by a restart")
+            delta = CONTAINER_BYTES if name == "container_bytes" else 0  # Open ones are sealed.
+            self.assertAlmostEqual(second[name], again[name], delta=delta, msg=f"{name} changed by a restart")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@
         appliance.start()                         # same data, ports and keys
         print(appliance.strata("stat"))           # `strata --json stat`, parsed
 
-STRATA_BIN names the folder that holds stratad and strata. Nothing stays behind: the folder and the
+STRATA_BIN names the folder that holds stratad and strata [build/release/bin]. Nothing stays behind: the folder and the
 process go when the block ends, when the interpreter exits, on SIGTERM and on Ctrl-C; stratad dies
 with its parent; and what a parent that was killed could not remove, the next one does. Only processes
 started here are ever ended.
@@ -32,7 +32,8 @@ import urllib.request
 
 from . import s3_wire
 
-BIN = pathlib.Path(os.environ.get("STRATA_BIN", "build/release/bin")).resolve()
+_ROOT = pathlib.Path(__file__).resolve().parents[3]
+BIN = pathlib.Path(os.environ.get("STRATA_BIN", _ROOT / "build/release/bin")).resolve()
 
 # How much work the tests of this folder do, 1 being what `make test` affords.
 SCALE = float(os.environ.get("STRATA_E2E_SCALE", "1"))

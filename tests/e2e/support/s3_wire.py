@@ -78,7 +78,7 @@ def sign(method, path, query, headers, payload_sha256, access_key, secret_key, r
     names = ";".join(name for name, _ in signed)
     canonical = "\n".join([method, path, canonical_query(query), *(f"{n}:{v}" for n, v in signed), "", names,
                            payload_sha256])
-    to_sign = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(canonical.encode()).hexdigest()])
+    to_sign = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(canonical.encode("latin-1")).hexdigest()])
     key = b"AWS4" + secret_key.encode()
     for part in (stamp[:8], region, "s3", "aws4_request"):
         key = hmac.new(key, part.encode(), hashlib.sha256).digest()

@@ -88,8 +88,8 @@ def free_ports(count):
 
 
 def _exit_on_termination():
-    def leave(signum, _frame):
-        sys.exit(128 + signum)
+    def leave(_signum, _frame):
+        raise KeyboardInterrupt  # unittest takes a SystemExit for a test's failure, and goes on.
     signal.signal(signal.SIGTERM, leave)
 
 

@@ -51,7 +51,7 @@ class ClientsTest(unittest.TestCase):
                 path.unlink()
         return target
 
-    def run_client(self, *command, environment=None, timeout_s=240, expect=0):
+    def run_client(self, *command, environment=None, timeout_s=600, expect=0):
         result = subprocess.run([str(word) for word in command], capture_output=True, timeout=timeout_s,
                                 env={**self.environment, **(environment or {})}, check=False)
         output = result.stdout.decode(errors="replace")

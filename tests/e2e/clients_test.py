@@ -13,7 +13,7 @@ import urllib.request
 from support import file_trees
 from support.appliance import SCALE, Appliance, seed, temporary_folder
 
-TREE_BYTES = int(60e6 * SCALE)
+TREE_BYTES = int(15e6 * SCALE)
 
 
 def needs(program):

@@ -117,6 +117,13 @@ class BucketTest(S3Test):
             self.ok(self.ada.request("GET", self.bucket, [(name, "")]))
         reply = self.ok(self.ada.request("GET", self.bucket, [("acl", "")]))
         self.assertEqual(reply.text("Permission"), "FULL_CONTROL")
+        # What was read may be set; anything wider may not.
+        self.ok(self.ada.request("PUT", self.bucket, [("acl", "")], body=reply.body))
+        for old, new in ((b"FULL_CONTROL", b"READ"), (b"<ID>", b"<ID>x"), (b"AccessControlList>", b"List>")):
+            other = self.ada.request("PUT", self.bucket, [("acl", "")], body=reply.body.replace(old, new))
+            self.assertNotEqual(reply.body, reply.body.replace(old, new))
+            self.assertEqual((other.status, other.code), (400, "AccessControlListNotSupported"), old)
+        self.assertEqual(self.ada.request("PUT", self.bucket, [("acl", "")]).code, "MalformedXML")
 
 
 class ObjectTest(S3Test):

@@ -64,6 +64,14 @@ class TransportTest(unittest.TestCase):
                 reply = read_reply(sock)
                 self.assertEqual((reply.status, reply.headers["connection"]), (status, "close"))
                 self.assertTrue(self.is_closed(sock))
+        # botocore mistakes the answer after the next one if an empty body's is not announced.
+        with ada.connect() as sock:
+            sock.sendall(ada.head("PUT", "/bucket/empty", headers=expect, body=b""))
+            self.assertEqual(sock.recv(25), b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.assertEqual(read_reply(sock).status, 200)
+            sock.sendall(ada.head("PUT", "/none/empty", headers=expect, body=b""))
+            reply = read_reply(sock)
+            self.assertEqual((reply.status, reply.headers["connection"]), (404, "close"))
         reply = ada.request("PUT", "/bucket/x", headers={"expect": "200-maybe"})
         self.assertEqual(reply.status, 417)
 
@@ -204,12 +212,13 @@ class TransportTest(unittest.TestCase):
         ada.request("GET", "/bucket/none")
         ada.anonymous("PATCH", "/")
         stats = self.server.stats()
+        while any(row.get("in_flight", 0) for row in stats.values()):  # Counted once the answer is out.
+            stats = self.server.stats()
         self.assertEqual(stats["PutObject"]["requests"], 1)
         self.assertEqual(stats["PutObject"]["in"], 5)
         self.assertEqual(stats["GetObject"]["requests"], 2)
         self.assertEqual(stats["GetObject"]["client_errors"], 1)
         self.assertEqual(stats["Unknown"]["client_errors"], 1)
-        self.assertTrue(all(row.get("in_flight", 0) == 0 for row in stats.values()))
         self.assertEqual(stats[""]["body_memory"], 0)
 
     def test_virtual_hosts(self):

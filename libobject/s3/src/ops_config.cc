@@ -66,6 +66,31 @@ absl::Status CheckObjectExists(const Call& call) {
   return call.store().Head(call.request.bucket, call.request.key, options).status();
 }
 
+// Clients that copy an object hand back the list they were given with it.
+bool GrantsOwnerOnly(const Call& call, const XmlElement& policy) {
+  const XmlElement* list = policy.Child("AccessControlList");
+  if (list == nullptr) return false;
+  for (const XmlElement& grant : list->children) {
+    const XmlElement* grantee = grant.Child("Grantee");
+    if (grantee == nullptr || grantee->ChildText("ID") != call.bucket.owner ||
+        grant.ChildText("Permission") != "FULL_CONTROL") {
+      return false;
+    }
+  }
+  return !list->children.empty();
+}
+
+absl::StatusOr<Reply> PutAclNow(const Call& call, const std::string& body) {
+  // A canned list was checked with the headers.
+  if (call.request.head.Find("x-amz-acl") == nullptr) {
+    STRATA_ASSIGN_OR_RETURN(const XmlElement policy, ParseXml(body, "AccessControlPolicy"));
+    if (!GrantsOwnerOnly(call, policy)) {
+      return MakeError(ErrorCode::kAccessControlListNotSupported);
+    }
+  }
+  return Reply();
+}
+
 }  // namespace
 
 bool IsConfiguration(std::string_view query_name) { return Find(query_name) != nullptr; }
@@ -117,11 +142,8 @@ absl::StatusOr<Step> GetAcl(const Call& call) {
 
 absl::StatusOr<Step> PutAcl(const Call& call) {
   STRATA_RETURN_IF_ERROR(RefuseUnsupportedHeaders(call.request));
-  if (call.request.head.Find("x-amz-acl") == nullptr) {
-    return MakeError(ErrorCode::kAccessControlListNotSupported);
-  }
   STRATA_RETURN_IF_ERROR(CheckObjectExists(call));
-  return Reply();
+  return TakeDocument(call, PutAclNow);
 }
 
 }  // namespace strata::s3

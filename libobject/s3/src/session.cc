@@ -69,7 +69,7 @@ asio::awaitable<bool> Session::ServeOne() {
   bool close = true;
   if (answer.reply) {
     outcome_.http_status = answer.reply->status;
-    close = !keep_alive || !body_.done || environment_.draining;
+    close = !keep_alive || !body_.done || expects_continue_ || environment_.draining;
     sent = co_await SendAnswer(exchange, answer, close);
   }
   outcome_.cut_off = answer.reply.has_value() && !sent;
@@ -131,7 +131,7 @@ asio::awaitable<bool> Session::ReadHead(HttpParser& parser) {
 
 // Gets an answer, unless the client goes first.
 asio::awaitable<void> Session::Serve(Exchange& exchange, Answer& answer) {
-  if (body_.done) {
+  if (body_.done && !expects_continue_) {
     co_await OnWorker([&] {
       answer.reply = exchange.Begin();
       if (!answer.reply) answer.reply = exchange.Finish();
@@ -148,11 +148,29 @@ asio::awaitable<void> Session::Serve(Exchange& exchange, Answer& answer) {
     co_return;
   }
   co_await OnWorker([&] { answer.reply = exchange.Begin(); });
-  if (answer.reply) {
-    co_await OnWorker([&] { ReadFirst(exchange, answer); });
-  } else {
-    co_await ServeStream(exchange, answer);
+  if (!answer.reply && expects_continue_) {
+    const bool sent = co_await SendContinue();
+    if (!sent) co_return;
   }
+  if (!answer.reply && !body_.done) {
+    co_await ServeStream(exchange, answer);
+    co_return;
+  }
+  co_await OnWorker([&] {
+    if (!answer.reply) answer.reply = exchange.Finish();
+    ReadFirst(exchange, answer);
+  });
+}
+
+// Not when the body has begun to come. An empty body is waited for like any other: clients of
+// botocore take a final answer without this one for the end of the connection.
+asio::awaitable<bool> Session::SendContinue() {
+  if (inbox_.unread().empty()) {
+    const bool sent = co_await connection_->Write(kContinue, {}, environment_.limits.write_timeout);
+    if (!sent) co_return false;
+  }
+  expects_continue_ = false;
+  co_return true;
 }
 
 // A body that fits the buffer is read first and then all is done in one stay at a worker.
@@ -175,10 +193,6 @@ asio::awaitable<void> Session::ServeSmallBody(Exchange& exchange, Answer& answer
 // Two buffers take turns: one is filled from the socket while the other goes to the store. Where
 // memory is short one has to do, and that a small one.
 asio::awaitable<void> Session::ServeStream(Exchange& exchange, Answer& answer) {
-  if (expects_continue_ && inbox_.unread().empty()) {
-    const bool sent = co_await connection_->Write(kContinue, {}, environment_.limits.write_timeout);
-    if (!sent) co_return;
-  }
   BodyMemory::Buffer current = environment_.memory.Take(BodyMemory::kFullBytes);
   BodyMemory::Buffer other;
   Filled filled = co_await FillFromBody(current.bytes());

@@ -80,6 +80,7 @@ class Session final {
   asio::awaitable<void> Serve(Exchange& exchange, Answer& answer);
   asio::awaitable<void> ServeSmallBody(Exchange& exchange, Answer& answer,
                                        BodyMemory::Buffer buffer);
+  asio::awaitable<bool> SendContinue();
   asio::awaitable<void> ServeStream(Exchange& exchange, Answer& answer);
   asio::awaitable<Filled> FillFromBody(std::span<std::byte> out);
   asio::awaitable<bool> SendAnswer(Exchange& exchange, Answer& answer, bool close);
@@ -104,7 +105,7 @@ class Session final {
   std::optional<HttpParser> parser_;
   Body body_;
   bool says_keep_alive_ = false;
-  bool expects_continue_ = false;
+  bool expects_continue_ = false;  // And has not been answered yet.
   OperationCounters::Outcome outcome_;
 };
 

@@ -21,10 +21,10 @@ struct ContainerScan {
   ContainerHeader header;
   ContainerContents contents;
   uint32_t next_sequence = 0;
-  uint32_t last_crc = 0;   // Of the last region's header, or of the container's.
-  uint64_t end_bytes = 0;  // Behind the last region.
+  uint32_t last_crc = 0;       // Of the last region's header, or of the container's.
+  uint64_t end_bytes = 0;      // Behind the last region.
   std::vector<uint64_t> gaps;  // Where regions are missing that others follow: damage.
-  std::string end_reason;  // Why the chain ends there.
+  std::string end_reason;      // Why the chain ends there.
 };
 
 // Visits each region of the chain as it is found. An error ends the scan with that error.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The identity of a chunk: the SHA-256 of its bytes (FIPS 180-4). Two chunks are the same exactly when their fingerprints are.
-// Pure; thread-safe.
+// The identity of a chunk: the SHA-256 of its bytes (FIPS 180-4). Two chunks are the same exactly
+// when their fingerprints are. Pure; thread-safe.
 #pragma once
 
 #include <array>

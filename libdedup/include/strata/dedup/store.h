@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A deduplicating store of byte streams on a block::Device (the chunks, in containers) and a kv::Store (who refers to them).
+// A deduplicating store of byte streams on a block::Device (the chunks, in containers) and a
+// kv::Store (who refers to them).
 //
-//   STRATA_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, Store::Open({.device = device, .kv = kv}));
-//   std::unique_ptr<Writer> writer = store->NewWriter();
+//   STRATA_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, Store::Open({.device = device, .kv =
+//   kv})); std::unique_ptr<Writer> writer = store->NewWriter();
 //   STRATA_RETURN_IF_ERROR(writer->Write(bytes));
 //   STRATA_ASSIGN_OR_RETURN(StreamInfo info, writer->Finish());           // durable from here on
 //   STRATA_ASSIGN_OR_RETURN(std::unique_ptr<Reader> reader, store->OpenReader(info.id));
 //
-// An owner that keeps its own records of streams (an object store, a backup catalogue) commits them together with
-// the streams: Prepare() each writer, then Commit() one transaction that holds both.
+// An owner that keeps its own records of streams (an object store, a backup catalogue) commits them
+// together with the streams: Prepare() each writer, then Commit() one transaction that holds both.
 //
-// Thread safety: a Store may be called from any thread. A Writer or Reader is used by one thread at a time.
+// Thread safety: a Store may be called from any thread. A Writer or Reader is used by one thread at
+// a time.
 #pragma once
 
 #include <array>
@@ -42,53 +44,57 @@ struct STRATA_EXPORT StreamId {
   friend auto operator<=>(const StreamId&, const StreamId&) = default;
 
   std::string ToHex() const;
-  static absl::StatusOr<StreamId> FromHex(std::string_view hex);  // InvalidArgument: not 32 hexadecimal digits.
+  static absl::StatusOr<StreamId> FromHex(
+      std::string_view hex);  // InvalidArgument: not 32 hexadecimal digits.
 };
 
 struct StreamInfo {
   StreamId id;
   uint64_t size_bytes = 0;
   uint64_t chunk_count = 0;
-  uint64_t created_ns = 0;          // Since the Unix epoch.
-  uint64_t new_chunk_bytes = 0;     // Of these bytes no equal chunk was stored before.
-  uint64_t new_stored_bytes = 0;    // What they took on the device, compressed, with all headers.
+  uint64_t created_ns = 0;        // Since the Unix epoch.
+  uint64_t new_chunk_bytes = 0;   // Of these bytes no equal chunk was stored before.
+  uint64_t new_stored_bytes = 0;  // What they took on the device, compressed, with all headers.
 };
 
 enum class Compression : uint8_t { kNone = 0, kLz4 = 1, kZstd = 2 };
 
 struct StoreOptions {
-  block::Device* device = nullptr;  // Both outlive the Store and are used by it alone (kv: the spaces named "<name>.*").
+  block::Device* device = nullptr;  // Both outlive the Store and are used by it alone (kv: the
+                                    // spaces named "<name>.*").
   kv::Store* kv = nullptr;
   std::string name = "dedup";
 
   // Written down when the store is made; later openings use what is written.
   ChunkerOptions chunker;
-  uint32_t container_bytes = 8u << 20;     // A power of two, 1..64 MiB.
+  uint32_t container_bytes = 8u << 20;  // A power of two, 1..64 MiB.
 
   // May differ at each opening; new data follows it.
   Compression compression = Compression::kZstd;
-  int compression_level = 1;               // zstd: -7..19. lz4, none: ignored.
-  uint32_t region_bytes = 128u << 10;      // Chunks compressed together, uncompressed size; 16 KiB..1 MiB.
-  size_t metadata_cache_bytes = 16u << 20; // Fingerprints of recently seen containers.
-  size_t data_cache_bytes = 16u << 20;     // Decompressed regions for readers.
+  int compression_level = 1;  // zstd: -7..19. lz4, none: ignored.
+  uint32_t region_bytes =
+      128u << 10;  // Chunks compressed together, uncompressed size; 16 KiB..1 MiB.
+  size_t metadata_cache_bytes = 16u << 20;  // Fingerprints of recently seen containers.
+  size_t data_cache_bytes = 16u << 20;      // Decompressed regions for readers.
   // Asked before a new container takes its space; an error (ResourceExhausted) is what the writer
   // gets. Garbage collection does not ask. Empty: only the device's size limits.
   std::function<absl::Status(uint64_t container_bytes)> admit_container = {};
   LogSink log = {};
 };
 
-// Long calls report here, at least once a second of work and at the end. Return false to cancel: the call ends with Cancelled, and what
-// it did so far stands.
+// Long calls report here, at least once a second of work and at the end. Return false to cancel:
+// the call ends with Cancelled, and what it did so far stands.
 struct Progress {
   std::string_view phase;
   uint64_t done = 0;
-  uint64_t total = 0;   // 0: not known yet.
+  uint64_t total = 0;  // 0: not known yet.
 };
 using ProgressCallback = std::function<bool(const Progress&)>;
 
 struct GarbageOptions {
-  double rewrite_below_live_ratio = 0.7;   // Containers with a smaller live share are copied out and freed. 0..1.
-  uint64_t max_bytes_per_second = 0;       // Reading and writing together; 0: no limit.
+  double rewrite_below_live_ratio =
+      0.7;  // Containers with a smaller live share are copied out and freed. 0..1.
+  uint64_t max_bytes_per_second = 0;  // Reading and writing together; 0: no limit.
   ProgressCallback progress;
 };
 
@@ -96,20 +102,20 @@ struct GarbageReport {
   uint64_t streams_marked = 0;
   uint64_t containers_examined = 0;
   uint64_t containers_freed = 0;
-  uint64_t live_bytes_copied = 0;      // On the device.
-  uint64_t freed_bytes = 0;            // On the device, net of what was copied.
+  uint64_t live_bytes_copied = 0;  // On the device.
+  uint64_t freed_bytes = 0;        // On the device, net of what was copied.
 };
 
 struct VerifyOptions {
-  bool read_data = true;               // false: container headers, tables and recipes only.
+  bool read_data = true;  // false: container headers, tables and recipes only.
   ProgressCallback progress;
 };
 
 struct Damage {
-  StreamId stream;                     // Whose bytes are lost; every affected stream has its own entry.
-  uint64_t offset_bytes = 0;           // The damaged range of the stream.
+  StreamId stream;            // Whose bytes are lost; every affected stream has its own entry.
+  uint64_t offset_bytes = 0;  // The damaged range of the stream.
   uint64_t size_bytes = 0;
-  std::string detail;                  // Container, place on the device, and what is wrong.
+  std::string detail;  // Container, place on the device, and what is wrong.
 };
 
 struct VerifyReport {
@@ -117,19 +123,21 @@ struct VerifyReport {
   uint64_t chunks_checked = 0;
   uint64_t bytes_read = 0;
   uint64_t streams_checked = 0;
-  std::vector<std::string> container_damage;  // Each damaged place once, whether or not a stream needs it.
-  std::vector<Damage> streams;                // Empty: every stream reads back whole.
+  std::vector<std::string>
+      container_damage;         // Each damaged place once, whether or not a stream needs it.
+  std::vector<Damage> streams;  // Empty: every stream reads back whole.
 };
 
 struct Stats {
   // What is stored now.
   uint64_t stream_count = 0;
-  uint64_t logical_bytes = 0;          // Sum of the sizes of all streams.
-  uint64_t chunk_count = 0;            // Unique chunks on the device, dead ones included until collected.
-  uint64_t unique_bytes = 0;           // Their sizes before compression.
-  uint64_t compressed_bytes = 0;       // And after.
+  uint64_t logical_bytes = 0;  // Sum of the sizes of all streams.
+  uint64_t chunk_count = 0;    // Unique chunks on the device, dead ones included until collected.
+  uint64_t unique_bytes = 0;   // Their sizes before compression.
+  uint64_t compressed_bytes = 0;  // And after.
   uint64_t container_count = 0;
-  uint64_t container_bytes = 0;        // Device space the containers take, headers, tables and padding included.
+  uint64_t container_bytes =
+      0;  // Device space the containers take, headers, tables and padding included.
   uint64_t device_bytes = 0;           // Device size.
   uint64_t metadata_memory_bytes = 0;  // Filter and caches.
 
@@ -140,7 +148,7 @@ struct Stats {
   uint64_t duplicate_chunks = 0;
   uint64_t read_bytes = 0;
   uint64_t device_flushes = 0;
-  uint64_t index_reads = 0;            // Lookups that went to the kv store.
+  uint64_t index_reads = 0;  // Lookups that went to the kv store.
   uint64_t corruptions_found = 0;
 };
 
@@ -149,7 +157,8 @@ class STRATA_EXPORT Writer {
  public:
   virtual ~Writer() = default;
 
-  // ResourceExhausted: the device is full; nothing but this stream is affected. Any error is final for the Writer.
+  // ResourceExhausted: the device is full; nothing but this stream is affected. Any error is final
+  // for the Writer.
   virtual absl::Status Write(std::span<const std::byte> data) = 0;
 
   // Ends the stream and makes its data durable on the device. It becomes readable when committed.
@@ -159,28 +168,32 @@ class STRATA_EXPORT Writer {
   virtual absl::StatusOr<StreamInfo> Finish() = 0;
 };
 
-// Reads a committed stream. While it is open garbage collection keeps what it reads, even when the stream is deleted.
+// Reads a committed stream. While it is open garbage collection keeps what it reads, even when the
+// stream is deleted.
 class STRATA_EXPORT Reader {
  public:
   virtual ~Reader() = default;
   virtual const StreamInfo& info() const = 0;
 
-  // Fills `out` from `offset_bytes` on; returns less than asked only at the end of the stream. DataLoss: the stream is damaged here; names the
-  // container; other ranges still read. OutOfRange: offset_bytes > size.
+  // Fills `out` from `offset_bytes` on; returns less than asked only at the end of the stream.
+  // DataLoss: the stream is damaged here; names the container; other ranges still read. OutOfRange:
+  // offset_bytes > size.
   virtual absl::StatusOr<size_t> Read(uint64_t offset_bytes, std::span<std::byte> out) = 0;
 };
 
 // What one transaction does to streams.
 struct Change {
-  std::vector<Writer*> add;                             // REQUIRES: prepared.
-  std::vector<std::pair<StreamId, StreamId>> copy;      // {source, new id}: a new stream with the same content, no data moved.
+  std::vector<Writer*> add;  // REQUIRES: prepared.
+  std::vector<std::pair<StreamId, StreamId>>
+      copy;  // {source, new id}: a new stream with the same content, no data moved.
   std::vector<StreamId> remove;
 };
 
 class STRATA_EXPORT Store {
  public:
-  // Makes the store when device and kv hold none. FailedPrecondition: device and kv do not belong together; DataLoss: superblock damaged;
-  // Unimplemented: a newer format version. Recovers from a crash: scans the containers that were open.
+  // Makes the store when device and kv hold none. FailedPrecondition: device and kv do not belong
+  // together; DataLoss: superblock damaged; Unimplemented: a newer format version. Recovers from a
+  // crash: scans the containers that were open.
   static absl::StatusOr<std::unique_ptr<Store>> Open(const StoreOptions& options);
 
   virtual ~Store() = default;  // REQUIRES: every Writer and Reader is destroyed.
@@ -190,9 +203,11 @@ class STRATA_EXPORT Store {
 
   virtual StreamId NewStreamId() = 0;
 
-  // Adds `change` to `txn` and commits it. NotFound: a stream to copy or remove does not exist. Aborted: a conflict; nothing happened, make a
-  // new transaction and call again with the same writers.
-  virtual absl::Status Commit(kv::Transaction& txn, const Change& change, kv::Durability durability) = 0;
+  // Adds `change` to `txn` and commits it. NotFound: a stream to copy or remove does not exist.
+  // Aborted: a conflict; nothing happened, make a new transaction and call again with the same
+  // writers.
+  virtual absl::Status Commit(kv::Transaction& txn, const Change& change,
+                              kv::Durability durability) = 0;
 
   virtual absl::Status Delete(const StreamId& id) = 0;  // NotFound.
   virtual absl::StatusOr<StreamInfo> Stat(const StreamId& id) = 0;
@@ -200,7 +215,8 @@ class STRATA_EXPORT Store {
   // Streams with an id greater than `after`, in order of id.
   virtual absl::StatusOr<std::vector<StreamInfo>> List(const StreamId& after, size_t max_count) = 0;
 
-  // Frees what no stream needs. Runs beside readers and writers; one at a time (FailedPrecondition).
+  // Frees what no stream needs. Runs beside readers and writers; one at a time
+  // (FailedPrecondition).
   virtual absl::StatusOr<GarbageReport> CollectGarbage(const GarbageOptions& options) = 0;
 
   // Reads everything and checks it. Damage is reported, not an error.

@@ -47,7 +47,8 @@ struct Geometry {
   uint32_t atomic_write_blocks = 1;
 
   // Blocks take space when they are first written (or zeroed), which may find none: a request then
-  // completes with ResourceExhausted. kWriteZeroes takes the space ahead of writes that must not fail.
+  // completes with ResourceExhausted. kWriteZeroes takes the space ahead of writes that must not
+  // fail.
   bool thin = false;
 
   bool supports_discard = false;  // Otherwise kDiscard is Unimplemented.

@@ -72,12 +72,7 @@ void FixContainer(std::span<std::byte> bytes) {
   FixRegion(region);
 }
 
-}  // namespace
-}  // namespace strata::dedup
-
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace strata::dedup;
-  if (size == 0) return 0;
+void DecodeOne(const uint8_t* data, size_t size) {
   static const std::unique_ptr<Codec> codec = CreateCodec();
   const bool fix = (data[0] & 8) != 0;
   const auto* begin = reinterpret_cast<const std::byte*>(data);
@@ -106,5 +101,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       Expect(ScanContainer(bytes, 512).status());
       break;
   }
+}
+
+}  // namespace
+}  // namespace strata::dedup
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  if (size > 0) strata::dedup::DecodeOne(data, size);
   return 0;
 }

@@ -183,8 +183,7 @@ Setting OneOf(const char* section, const char* key,
           }};
 }
 
-#define STRATA_FIELD(path) \
-  [](auto& config) -> auto& { return config.path; }
+#define STRATA_FIELD(path) ([](auto& config) -> auto& { return config.path; })
 
 std::vector<Setting> S3Settings() {
   return {

@@ -62,6 +62,7 @@ struct Flags {
   std::string folder;
   std::string file;
   int threads = 16;
+  uint32_t workers = 1;
   Compression compression = Compression::kZstd;
 };
 
@@ -245,6 +246,7 @@ class Bench {
     options.device = device_.get();
     options.kv = kv_.get();
     options.compression = flags_.compression;
+    options.worker_threads = flags_.workers;
     store_ = Must(Store::Open(options));
   }
 
@@ -437,6 +439,8 @@ int main(int argc, char** argv) {
       flags.bytes = std::filesystem::file_size(value);
     } else if (name == "--threads") {
       flags.threads = std::stoi(value);
+    } else if (name == "--workers") {
+      flags.workers = static_cast<uint32_t>(std::stoul(value));
     } else if (name == "--compression") {
       using strata::dedup::Compression;
       flags.compression = value == "none"  ? Compression::kNone

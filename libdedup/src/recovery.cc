@@ -18,6 +18,7 @@ namespace strata::dedup {
 namespace {
 
 constexpr uint32_t kLeastSlots = kReservedSlots + 2;
+constexpr uint32_t kMostWorkerThreads = 64;
 
 absl::Status CheckOptions(const StoreOptions& options) {
   if (options.device == nullptr || options.kv == nullptr) {
@@ -32,6 +33,10 @@ absl::Status CheckOptions(const StoreOptions& options) {
   if (options.region_bytes < 16u << 10 || options.region_bytes > 1u << 20) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "dedup: region_bytes is %d, must be from 16 KiB to 1 MiB", options.region_bytes));
+  }
+  if (options.worker_threads > kMostWorkerThreads) {
+    return absl::InvalidArgumentError(absl::StrFormat("dedup: worker_threads is %d, must be 0..%d",
+                                                      options.worker_threads, kMostWorkerThreads));
   }
   if (options.compression > Compression::kZstd) {
     return absl::InvalidArgumentError(absl::StrFormat("dedup: compression %d is not known",
@@ -70,6 +75,7 @@ class Opener final {
     STRATA_RETURN_IF_ERROR(CheckOptions(core_->options));
     core_->io = std::make_unique<DeviceIo>(core_->options.device);
     core_->codec = CreateCodec();
+    core_->workers = std::make_unique<WorkerPool>(core_->options.worker_threads);
     STRATA_RETURN_IF_ERROR(OpenSpaces());
     STRATA_RETURN_IF_ERROR(Identify());
     STRATA_RETURN_IF_ERROR(BeginGeneration());
@@ -212,6 +218,9 @@ class Opener final {
                           superblock.block_bytes, core_->options.device->name(), device_block));
     }
     STRATA_ASSIGN_OR_RETURN(core_->chunker, CreateChunker(superblock.chunker));
+    // Several regions to a container, or a footer would not fit beside one.
+    core_->options.region_bytes =
+        std::min(core_->options.region_bytes, superblock.container_bytes / 4);
     return CheckChunksFit(superblock.chunker, superblock.container_bytes);
   }
 

@@ -7,30 +7,108 @@
 
 namespace strata::dedup {
 
-absl::Status RegionBuilder::Add(const Fingerprint& fingerprint, std::span<const std::byte> chunk) {
-  const size_t limit = core_->options.region_bytes;
-  if (!raw_.empty() && raw_.size() + chunk.size() > limit) STRATA_RETURN_IF_ERROR(Flush());
-  table_.push_back({fingerprint, static_cast<uint32_t>(chunk.size())});
-  fingerprints_.insert(fingerprint);
-  raw_.insert(raw_.end(), chunk.begin(), chunk.end());
-  const bool full = raw_.size() >= limit || table_.size() >= kMostChunksPerRegion;
-  return full ? Flush() : absl::OkStatus();
+RegionBuilder::~RegionBuilder() {
+  for (const std::unique_ptr<Region>& region : closed_) {
+    if (region->job != nullptr) core_->workers->Cancel(*region->job);
+  }
 }
 
-absl::Status RegionBuilder::Flush() {
-  if (table_.empty()) return absl::OkStatus();
+RegionBuilder::Region& RegionBuilder::gathering() {
+  if (gathering_ == nullptr) {
+    if (idle_.empty()) {
+      gathering_ = std::make_unique<Region>();
+    } else {
+      gathering_ = std::move(idle_.back());
+      idle_.pop_back();
+    }
+  }
+  return *gathering_;
+}
+
+bool RegionBuilder::Full(const Region& region) const {
+  return region.raw.size() >= core_->options.region_bytes ||
+         region.table.size() >= kMostChunksPerRegion;
+}
+
+absl::Status RegionBuilder::Add(const Fingerprint& fingerprint, std::span<const std::byte> chunk) {
+  // Also a full one, which an error left here.
+  if (gathering_ != nullptr && !gathering_->raw.empty() &&
+      gathering_->raw.size() + chunk.size() > core_->options.region_bytes) {
+    STRATA_RETURN_IF_ERROR(Close());
+  }
+  Region& region = gathering();
+  region.table.push_back({fingerprint, static_cast<uint32_t>(chunk.size())});
+  region.raw.insert(region.raw.end(), chunk.begin(), chunk.end());
+  fingerprints_.insert(fingerprint);
+  return Full(region) ? Close() : absl::OkStatus();
+}
+
+void RegionBuilder::Encode(Region* region) {
   // Recipes are fingerprints: they do not compress.
   const Compression method =
       kind_ == RegionKind::kRecipes ? Compression::kNone : core_->options.compression;
-  EncodeRegion(kind_, table_, raw_, method, core_->options.compression_level, *core_->codec,
-               &region_);
-  // Where this fails everything is still here, and nobody takes the chunks for written.
-  STRATA_ASSIGN_OR_RETURN(log_position_, core_->log->Append(&region_, pins_, may_use_reserve_));
-  table_.clear();
-  raw_.clear();
-  fingerprints_.clear();
-  stored_bytes_ += region_.bytes.size();
+  EncodeRegion(kind_, region->table, region->raw, method, core_->options.compression_level,
+               *core_->codec, &region->encoded);
+}
+
+// Sends what was gathered on its way.
+absl::Status RegionBuilder::Close() {
+  Region* const region = gathering_.get();
+  closed_.push_back(std::move(gathering_));
+  const size_t threads = core_->workers->thread_count();
+  if (threads == 0) {
+    Encode(region);
+    return AppendUntil(0);
+  }
+  region->job = std::make_shared<Job>([this, region] { Encode(region); });
+  core_->workers->Submit(region->job);
+  return AppendUntil(2 * threads);
+}
+
+absl::Status RegionBuilder::AppendUntil(size_t most) {
+  while (!closed_.empty()) {
+    const std::shared_ptr<Job>& job = closed_.front()->job;
+    if (job != nullptr && !job->done()) {
+      if (closed_.size() <= most) return absl::OkStatus();
+      // Compress one here, the oldest that nobody began; where all are begun, wait.
+      bool helped = false;
+      for (const std::unique_ptr<Region>& region : closed_) {
+        helped = core_->workers->TryRun(*region->job);
+        if (helped) break;
+      }
+      if (!helped) core_->workers->Finish(*job);
+    }
+    if (job == nullptr || job->done()) STRATA_RETURN_IF_ERROR(AppendFront());
+  }
   return absl::OkStatus();
+}
+
+absl::Status RegionBuilder::AppendFront() {
+  Region& region = *closed_.front();
+  // Where this fails everything is still here, and nobody takes the chunks for written.
+  STRATA_ASSIGN_OR_RETURN(log_position_,
+                          core_->log->Append(&region.encoded, pins_, may_use_reserve_));
+  stored_bytes_ += region.encoded.bytes.size();
+  for (const ChunkEntry& entry : region.table) fingerprints_.erase(entry.fingerprint);
+  region.table.clear();
+  region.raw.clear();
+  region.job = nullptr;
+  idle_.push_back(std::move(closed_.front()));
+  closed_.pop_front();
+  return absl::OkStatus();
+}
+
+absl::Status RegionBuilder::Flush() {
+  if (gathering_ != nullptr && !gathering_->table.empty()) {
+    if (!closed_.empty()) {
+      STRATA_RETURN_IF_ERROR(Close());
+    } else {
+      // Alone: nothing is gained by handing it to another thread.
+      Encode(gathering_.get());
+      closed_.push_back(std::move(gathering_));
+    }
+  }
+  return AppendUntil(0);
 }
 
 }  // namespace strata::dedup

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Gathers new chunks until they are worth compressing together, then hands them to the log.
+// Gathers new chunks until they are worth compressing together, then hands them to the log, in
+// order. Where the store has workers, full regions are compressed there while the next one is
+// gathered; a few may wait, then the caller compresses as well.
 //
 // Thread safety: none; it belongs to one writer.
 #pragma once
 
 #include <cstdint>
+#include <deque>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -22,8 +26,9 @@ class RegionBuilder final {
   // `pins` takes the containers that the regions end up in.
   RegionBuilder(StoreCore* core, RegionKind kind, PinSet* pins, bool may_use_reserve)
       : core_(core), kind_(kind), pins_(pins), may_use_reserve_(may_use_reserve) {}
+  ~RegionBuilder();
 
-  // Takes the bytes in, and writes the region out when it is full.
+  // Takes the bytes in, and writes regions out that are full.
   absl::Status Add(const Fingerprint& fingerprint, std::span<const std::byte> chunk);
 
   // Not written out yet.
@@ -36,14 +41,30 @@ class RegionBuilder final {
   uint64_t stored_bytes() const { return stored_bytes_; }  // On the device, written out so far.
 
  private:
+  // A region on its way: gathered, compressed, appended.
+  struct Region {
+    std::vector<ChunkEntry> table;
+    std::vector<std::byte> raw;
+    EncodedRegion encoded;
+    std::shared_ptr<Job> job;  // Compresses it.
+  };
+
+  Region& gathering();
+  bool Full(const Region& region) const;
+  void Encode(Region* region);
+  absl::Status Close();
+  // Appends the compressed regions at the front until no more than `most` are left.
+  absl::Status AppendUntil(size_t most);
+  absl::Status AppendFront();
+
   StoreCore* const core_;
   const RegionKind kind_;
   PinSet* const pins_;
   const bool may_use_reserve_;
-  std::vector<ChunkEntry> table_;
-  std::vector<std::byte> raw_;
+  std::deque<std::unique_ptr<Region>> closed_;  // The oldest first.
+  std::unique_ptr<Region> gathering_;
+  std::vector<std::unique_ptr<Region>> idle_;  // Their memory is used again.
   absl::flat_hash_set<Fingerprint, FingerprintHash> fingerprints_;
-  EncodedRegion region_;
   uint64_t log_position_ = 0;
   uint64_t stored_bytes_ = 0;
 };

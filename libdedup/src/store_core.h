@@ -25,6 +25,7 @@
 #include "strata/base/mutex.h"
 #include "strata/dedup/store.h"
 #include "superblock.h"
+#include "worker_pool.h"
 
 namespace strata::dedup {
 
@@ -51,6 +52,7 @@ struct StoreCore {
 
   std::unique_ptr<const Chunker> chunker;
   std::unique_ptr<Codec> codec;
+  std::unique_ptr<WorkerPool> workers;
   std::unique_ptr<DeviceIo> io;
   std::unique_ptr<ContainerTable> table;
   std::unique_ptr<ChunkIndex> index;

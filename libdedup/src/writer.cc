@@ -17,8 +17,10 @@ namespace strata::dedup {
 namespace {
 
 // Bytes are chunked, fingerprinted and copied a window at a time, so that they stay in the CPU's
-// cache.
+// cache; where workers help, the window is longer, so that waking them is worth it.
 constexpr size_t kWindowBytes = 256u << 10;
+constexpr size_t kSharedWindowBytes = 1u << 20;
+constexpr size_t kLeastSharedBytes = 256u << 10;
 
 class WriterToLog final : public PreparedWriter {
  public:
@@ -84,9 +86,10 @@ class WriterToLog final : public PreparedWriter {
       pending_.clear();
       data = data.subspan(consumed - before);
     }
+    const size_t window_bytes = core_->workers->has_threads() ? kSharedWindowBytes : kWindowBytes;
     while (data.size() >= max_bytes) {
       const std::span<const std::byte> window =
-          data.first(std::min(data.size(), kWindowBytes + max_bytes));
+          data.first(std::min(data.size(), window_bytes + max_bytes));
       STRATA_ASSIGN_OR_RETURN(const size_t consumed, AddChunks(window, /*last=*/false));
       data = data.subspan(consumed);
     }
@@ -105,13 +108,29 @@ class WriterToLog final : public PreparedWriter {
     }
     fingerprints_.resize(chunks_.size());
     found_.resize(chunks_.size());
-    FingerprintMany(chunks_, fingerprints_);
+    FingerprintAll(consumed);
     STRATA_RETURN_IF_ERROR(core_->index->FindForDuplicates(fingerprints_, &pins_, found_));
     written_.clear();
     for (size_t i = 0; i < chunks_.size(); ++i) {
       STRATA_RETURN_IF_ERROR(AddChunk(fingerprints_[i], chunks_[i], found_[i]));
     }
     return consumed;
+  }
+
+  // Half of them on a worker, when one is free.
+  void FingerprintAll(size_t bytes) {
+    const std::span<const std::span<const std::byte>> chunks = chunks_;
+    const std::span<Fingerprint> out = fingerprints_;
+    if (!core_->workers->has_threads() || bytes < kLeastSharedBytes) {
+      FingerprintMany(chunks, out);
+      return;
+    }
+    const size_t half = chunks.size() / 2;
+    const std::shared_ptr<Job> job =
+        std::make_shared<Job>([&] { FingerprintMany(chunks.subspan(half), out.subspan(half)); });
+    core_->workers->Submit(job);
+    FingerprintMany(chunks.first(half), out.first(half));
+    core_->workers->Finish(*job);
   }
 
   absl::Status AddChunk(const Fingerprint& fingerprint, std::span<const std::byte> chunk,

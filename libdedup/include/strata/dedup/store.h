@@ -76,6 +76,9 @@ struct StoreOptions {
       128u << 10;  // Chunks compressed together, uncompressed size; 16 KiB..1 MiB.
   size_t metadata_cache_bytes = 16u << 20;  // Fingerprints of recently seen containers.
   size_t data_cache_bytes = 16u << 20;      // Decompressed regions for readers.
+  // Threads of the store's own, which compress, decompress and fingerprint beside the caller's; a
+  // single long stream keeps 1 + worker_threads cores busy, a short one never meets them. 0..64.
+  uint32_t worker_threads = 0;
   // Asked before a new container takes its space; an error (ResourceExhausted) is what the writer
   // gets. Garbage collection does not ask. Empty: only the device's size limits.
   std::function<absl::Status(uint64_t container_bytes)> admit_container = {};

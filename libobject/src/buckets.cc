@@ -13,6 +13,9 @@
 namespace strata::object {
 namespace {
 
+// Of a thousand uploads each; whoever keeps making uploads keeps the bucket.
+constexpr int kDeleteBucketRounds = 1000;
+
 BucketInfo ToInfo(std::string_view name, const BucketRecord& record) {
   return {.name = std::string(name),
           .owner = record.owner,
@@ -54,8 +57,21 @@ absl::Status ObjectStore::CreateBucket(std::string_view bucket, std::string_view
   });
 }
 
+// Uploads are aborted one by one beforehand, so that no transaction grows with their number.
 absl::Status ObjectStore::DeleteBucket(std::string_view bucket) {
+  bool only_uploads_left = false;
+  absl::Status status;
+  for (int round = 0; round < kDeleteBucketRounds; ++round) {
+    status = DeleteEmptyBucket(bucket, &only_uploads_left);
+    if (!only_uploads_left) break;
+    STRATA_RETURN_IF_ERROR(AbortUploads(bucket));
+  }
+  return status;
+}
+
+absl::Status ObjectStore::DeleteEmptyBucket(std::string_view bucket, bool* only_uploads_left) {
   return Mutate(bucket, [&](Mutation& mutation) -> absl::Status {
+    *only_uploads_left = false;
     kv::Transaction& txn = mutation.txn();
     STRATA_ASSIGN_OR_RETURN(const BucketRecord record, RequireBucket(txn, bucket));
     // A key with older versions has a current one: kOlder needs no look.
@@ -64,10 +80,11 @@ absl::Status ObjectStore::DeleteBucket(std::string_view bucket) {
           const kv::Page page,
           txn.List(mutation.space(), BucketRange(table, record.id), {.max_items = 1}));
       if (!page.items.empty()) {
+        *only_uploads_left = table == Table::kUpload;
         return MakeError(Reason::kBucketNotEmpty,
                          absl::StrFormat("bucket '%s' still holds %s", bucket,
-                                         table == Table::kCurrent ? "objects or older versions"
-                                                                  : "multipart uploads"));
+                                         *only_uploads_left ? "multipart uploads"
+                                                            : "objects or older versions"));
       }
     }
     STRATA_RETURN_IF_ERROR(
@@ -75,6 +92,15 @@ absl::Status ObjectStore::DeleteBucket(std::string_view bucket) {
     STRATA_RETURN_IF_ERROR(mutation.Delete(BucketOfOwnerKey(record.owner, bucket)));
     return mutation.Delete(BucketKey(bucket));
   });
+}
+
+absl::Status ObjectStore::AbortUploads(std::string_view bucket) {
+  STRATA_ASSIGN_OR_RETURN(const UploadsPage page, ListUploads(bucket, {}, {}));
+  for (const UploadInfo& upload : page.uploads) {
+    const absl::Status status = AbortUpload(bucket, upload.key, upload.upload_id);
+    if (!status.ok() && ReasonOf(status) != Reason::kNoSuchUpload) return status;
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<BucketInfo> ObjectStore::GetBucket(std::string_view bucket) {

@@ -120,6 +120,9 @@ class ObjectStore final : public Store {
   // kNoSuchBucket, kInvalidBucketName.
   absl::StatusOr<BucketRecord> RequireBucket(kv::Reader& reader, std::string_view bucket);
 
+  absl::Status DeleteEmptyBucket(std::string_view bucket, bool* only_uploads_left);
+  absl::Status AbortUploads(std::string_view bucket);  // The first page of them.
+
   // kNoSuchUpload.
   absl::StatusOr<UploadRef> FindUpload(kv::Reader& reader, std::string_view bucket,
                                        std::string_view key, std::string_view upload_id);

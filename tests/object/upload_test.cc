@@ -208,6 +208,23 @@ TEST_CASE("Many parts: a manifest, the reap queue, and readers that stay") {
   CHECK(f.StreamCount() == 0);
 }
 
+TEST_CASE("Deleting a bucket aborts the uploads into it") {
+  StoreFixture f;
+  Must(f.store().CreateBucket("bkt", ""));
+  for (int i = 0; i < 1100; ++i) {  // More than a page of them.
+    const UploadInfo upload =
+        Must(f.store().CreateUpload("bkt", "k" + std::to_string(i % 7), {}, false));
+    if (i % 100 == 0) f.PutPart(upload, 1, "part " + std::to_string(i));
+  }
+  f.Put("bkt", "k", "content");
+  CHECK(ReasonOf(f.store().DeleteBucket("bkt")) == Reason::kBucketNotEmpty);
+  CHECK(f.StreamCount() == 12);
+  Must(f.store().Delete("bkt", "k", "").status());
+  Must(f.store().DeleteBucket("bkt"));
+  f.ReapAll();
+  CHECK(f.StreamCount() == 0);
+}
+
 TEST_CASE("Aborting an upload of many parts leaves them to the reaper") {
   StoreFixture f;
   Must(f.store().CreateBucket("bkt", ""));

@@ -32,7 +32,7 @@ constexpr auto kTable = std::to_array<ErrorInfo>({
     {ErrorCode::kBucketAlreadyOwnedByYou, "BucketAlreadyOwnedByYou", 409,
      "The bucket exists and is yours."},
     {ErrorCode::kBucketNotEmpty, "BucketNotEmpty", 409,
-     "The bucket still holds objects, versions or uploads."},
+     "The bucket still holds objects or older versions."},
     {ErrorCode::kConditionalRequestConflict, "ConditionalRequestConflict", 409,
      "Another write to the object came between; try again."},
     {ErrorCode::kEntityTooLarge, "EntityTooLarge", 400,

@@ -104,7 +104,8 @@ class STRATA_EXPORT Store {
   // ---- Buckets
   virtual absl::Status CreateBucket(std::string_view bucket, std::string_view owner) = 0;
 
-  // kBucketNotEmpty: objects, older versions or uploads are left.
+  // Aborts the uploads in progress of a bucket that holds nothing else. kBucketNotEmpty: objects or
+  // older versions are left.
   virtual absl::Status DeleteBucket(std::string_view bucket) = 0;
   virtual absl::StatusOr<BucketInfo> GetBucket(std::string_view bucket) = 0;
 

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "strata/dedup/chunker.h"
 
+#include <array>
 #include <bit>
+#include <utility>
 
 #include "absl/strings/str_format.h"
 #include "chunker_fastcdc.h"
+#include "chunker_gear.h"
+#include "chunker_hashless.h"
+#include "chunker_lincdc.h"
+#include "chunker_rabin.h"
 
 namespace strata::dedup {
 namespace {
@@ -18,7 +24,43 @@ absl::Status CheckRange(const char* name, uint32_t value, uint32_t least, uint32
       absl::StrFormat("chunker: %s is %d, must be %d..%d", name, value, least, most));
 }
 
-absl::Status CheckFastCdc(const ChunkerOptions& options) {
+constexpr std::pair<ChunkAlgorithm, std::string_view> kNames[] = {
+    {ChunkAlgorithm::kFixed, "fixed"},
+    {ChunkAlgorithm::kFastCdc2020, "fastcdc2020"},
+    {ChunkAlgorithm::kFastCdc2016, "fastcdc2016"},
+    {ChunkAlgorithm::kGear, "gear"},
+    {ChunkAlgorithm::kRabin, "rabin"},
+    {ChunkAlgorithm::kAe, "ae"},
+    {ChunkAlgorithm::kRam, "ram"},
+    {ChunkAlgorithm::kSeqCdc, "seqcdc"},
+    {ChunkAlgorithm::kLinCdc, "lincdc"},
+};
+
+constexpr auto kAll = [] {
+  std::array<ChunkAlgorithm, std::size(kNames)> all{};
+  for (size_t i = 0; i < all.size(); ++i) all[i] = kNames[i].first;
+  return all;
+}();
+
+// Those whose cuts come from a hash.
+bool TakesKey(ChunkAlgorithm algorithm) {
+  switch (algorithm) {
+    case ChunkAlgorithm::kFastCdc2020:
+    case ChunkAlgorithm::kFastCdc2016:
+    case ChunkAlgorithm::kGear:
+    case ChunkAlgorithm::kRabin:
+    case ChunkAlgorithm::kLinCdc:
+      return true;
+    case ChunkAlgorithm::kFixed:
+    case ChunkAlgorithm::kAe:
+    case ChunkAlgorithm::kRam:
+    case ChunkAlgorithm::kSeqCdc:
+      return false;
+  }
+  return false;
+}
+
+absl::Status CheckSizes(const ChunkerOptions& options) {
   absl::Status status = CheckRange("min_bytes", options.min_bytes, 64, kMiB);
   if (status.ok()) status = CheckRange("avg_bytes", options.avg_bytes, 256, 4 * kMiB);
   if (status.ok()) status = CheckRange("max_bytes", options.max_bytes, kKiB, 16 * kMiB);
@@ -34,6 +76,22 @@ absl::Status CheckFastCdc(const ChunkerOptions& options) {
                         options.min_bytes, options.avg_bytes, options.max_bytes));
   }
   return absl::OkStatus();
+}
+
+absl::Status Check(const ChunkerOptions& options) {
+  const std::string_view name = ChunkAlgorithmName(options.algorithm);
+  if (name == "unknown") {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("chunker: algorithm %d is not known", static_cast<int>(options.algorithm)));
+  }
+  if (options.key.has_value() && !TakesKey(options.algorithm)) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("chunker: a key has no use with %s", std::string(name)));
+  }
+  if (options.algorithm == ChunkAlgorithm::kFixed) {
+    return CheckRange("avg_bytes", options.avg_bytes, 64, 16 * kMiB);
+  }
+  return CheckSizes(options);
 }
 
 class FixedChunker final : public Chunker {
@@ -59,37 +117,46 @@ class FixedChunker final : public Chunker {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<const Chunker>> CreateChunker(const ChunkerOptions& options) {
+  if (absl::Status status = Check(options); !status.ok()) return status;
   switch (options.algorithm) {
-    case ChunkAlgorithm::kFixed: {
-      absl::Status status = CheckRange("avg_bytes", options.avg_bytes, 64, 16 * kMiB);
-      if (!status.ok()) return status;
+    case ChunkAlgorithm::kFixed:
       return std::make_unique<const FixedChunker>(options);
-    }
-    case ChunkAlgorithm::kFastCdc2020: {
-      absl::Status status = CheckFastCdc(options);
-      if (!status.ok()) return status;
+    case ChunkAlgorithm::kFastCdc2020:
+    case ChunkAlgorithm::kFastCdc2016:
       return CreateFastCdcChunker(options);
-    }
+    case ChunkAlgorithm::kGear:
+      return CreateGearChunker(options);
+    case ChunkAlgorithm::kRabin:
+      return CreateRabinChunker(options);
+    case ChunkAlgorithm::kAe:
+      return CreateAeChunker(options);
+    case ChunkAlgorithm::kRam:
+      return CreateRamChunker(options);
+    case ChunkAlgorithm::kSeqCdc:
+      return CreateSeqCdcChunker(options);
+    case ChunkAlgorithm::kLinCdc:
+      return CreateLinCdcChunker(options);
   }
-  return absl::InvalidArgumentError(
-      absl::StrFormat("chunker: algorithm %d is not known", static_cast<int>(options.algorithm)));
+  return absl::InternalError("chunker: an algorithm without an implementation");
 }
 
 absl::StatusOr<ChunkAlgorithm> ParseChunkAlgorithm(std::string_view name) {
-  if (name == "fixed") return ChunkAlgorithm::kFixed;
-  if (name == "fastcdc2020") return ChunkAlgorithm::kFastCdc2020;
-  return absl::InvalidArgumentError(absl::StrFormat(
-      "chunker: '%s' is not known; there are fixed, fastcdc2020", std::string(name)));
+  std::string known;
+  for (const auto& [algorithm, its_name] : kNames) {
+    if (name == its_name) return algorithm;
+    known.append(known.empty() ? "" : ", ").append(its_name);
+  }
+  return absl::InvalidArgumentError(
+      absl::StrFormat("chunker: '%s' is not known; there are %s", std::string(name), known));
 }
 
 std::string_view ChunkAlgorithmName(ChunkAlgorithm algorithm) {
-  switch (algorithm) {
-    case ChunkAlgorithm::kFixed:
-      return "fixed";
-    case ChunkAlgorithm::kFastCdc2020:
-      return "fastcdc2020";
+  for (const auto& [known, name] : kNames) {
+    if (algorithm == known) return name;
   }
   return "unknown";
 }
+
+std::span<const ChunkAlgorithm> AllChunkAlgorithms() { return kAll; }
 
 }  // namespace strata::dedup

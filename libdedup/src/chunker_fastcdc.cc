@@ -5,7 +5,8 @@
 #include <array>
 #include <bit>
 
-#include "gear_table.h"
+#include "chunker_first_cut.h"
+#include "chunker_gear.h"
 
 namespace strata::dedup {
 namespace {
@@ -41,62 +42,81 @@ constexpr std::array<uint64_t, 26> kMasks = {
     0x0000db3777577000,
 };
 
-// kGear shifted left by one: what the first of two bytes adds when both shifts are done at once.
-constexpr std::array<uint64_t, 256> kGearShifted = [] {
-  std::array<uint64_t, 256> table{};
-  for (size_t i = 0; i < table.size(); ++i) table[i] = kGear[i] << 1;
-  return table;
-}();
-
-class FastCdcChunker final : public Chunker {
+class FastCdcChunker : public FirstCutChunker {
  public:
   explicit FastCdcChunker(const ChunkerOptions& options)
-      : options_(options),
-        strict_mask_(kMasks[std::countr_zero(options.avg_bytes) + options.normalization]),
-        lax_mask_(kMasks[std::countr_zero(options.avg_bytes) - options.normalization]) {}
+      : FirstCutChunker(options),
+        gear_(GearTableOf(options.key)),
+        strict_mask_(kMasks[Bits(options) + options.normalization]),
+        lax_mask_(kMasks[Bits(options) - options.normalization]) {}
 
-  size_t Split(std::span<const std::byte> data, bool last,
-               std::vector<uint32_t>* lengths) const override {
-    size_t at = 0;
-    while (at < data.size() && (last || data.size() - at >= options_.max_bytes)) {
-      const uint32_t length = Cut(data.subspan(at));
-      lengths->push_back(length);
-      at += length;
-    }
-    return at;
-  }
-
-  const ChunkerOptions& options() const override { return options_; }
+ protected:
+  const GearTable gear_;
+  const uint64_t strict_mask_;
+  const uint64_t lax_mask_;
 
  private:
-  // Length of the chunk at the front of `data`. REQUIRES: data is not empty.
-  uint32_t Cut(std::span<const std::byte> data) const {
-    if (data.size() <= options_.min_bytes) return static_cast<uint32_t>(data.size());
-    const size_t end = std::min<size_t>(data.size(), options_.max_bytes);
-    const size_t center = std::min<size_t>(end, options_.avg_bytes);
+  static size_t Bits(const ChunkerOptions& options) {
+    return static_cast<size_t>(std::countr_zero(options.avg_bytes));
+  }
+};
+
+// A byte at a time.
+class FastCdc2016Chunker final : public FastCdcChunker {
+ public:
+  using FastCdcChunker::FastCdcChunker;
+
+ private:
+  size_t FirstCut(std::span<const std::byte> data) const override {
+    const size_t center = std::min<size_t>(data.size(), options().avg_bytes);
     uint64_t hash = 0;
-    size_t at = options_.min_bytes / 2 * 2;
-    if (FindCut(data.data(), &at, center / 2 * 2, strict_mask_, &hash)) {
-      return static_cast<uint32_t>(at);
-    }
-    if (FindCut(data.data(), &at, end / 2 * 2, lax_mask_, &hash)) return static_cast<uint32_t>(at);
-    return static_cast<uint32_t>(end);
+    size_t at = options().min_bytes;
+    if (FindCut(data.data(), &at, center, strict_mask_, &hash)) return at;
+    FindCut(data.data(), &at, data.size(), lax_mask_, &hash);
+    return at;
   }
 
   // Moves *at to the first byte at which the hash fits `mask`; that byte begins the next chunk.
   // False: `end` came first.
-  static bool FindCut(const std::byte* data, size_t* at, size_t end, uint64_t mask,
-                      uint64_t* hash) {
+  bool FindCut(const std::byte* data, size_t* at, size_t end, uint64_t mask, uint64_t* hash) const {
+    for (; *at < end; ++*at) {
+      *hash = (*hash << 1) + gear_[static_cast<uint8_t>(data[*at])];
+      if ((*hash & mask) == 0) return true;
+    }
+    return false;
+  }
+};
+
+// Two bytes to a step: the first one's shift is done together with the second's.
+class FastCdc2020Chunker final : public FastCdcChunker {
+ public:
+  explicit FastCdc2020Chunker(const ChunkerOptions& options)
+      : FastCdcChunker(options), gear_shifted_(gear_) {
+    for (uint64_t& entry : gear_shifted_) entry <<= 1;
+  }
+
+ private:
+  size_t FirstCut(std::span<const std::byte> data) const override {
+    const size_t center = std::min<size_t>(data.size(), options().avg_bytes);
+    uint64_t hash = 0;
+    size_t at = options().min_bytes / 2 * 2;
+    if (FindCut(data.data(), &at, center / 2 * 2, strict_mask_, &hash)) return at;
+    if (FindCut(data.data(), &at, data.size() / 2 * 2, lax_mask_, &hash)) return at;
+    return data.size();
+  }
+
+  // As in FastCdc2016Chunker.
+  bool FindCut(const std::byte* data, size_t* at, size_t end, uint64_t mask, uint64_t* hash) const {
     const uint64_t mask_shifted = mask << 1;
     uint64_t h = *hash;
     size_t i = *at;
     for (; i < end; i += 2) {
-      h = (h << 2) + kGearShifted[static_cast<uint8_t>(data[i])];
+      h = (h << 2) + gear_shifted_[static_cast<uint8_t>(data[i])];
       if ((h & mask_shifted) == 0) {
         *at = i;
         return true;
       }
-      h += kGear[static_cast<uint8_t>(data[i + 1])];
+      h += gear_[static_cast<uint8_t>(data[i + 1])];
       if ((h & mask) == 0) {
         *at = i + 1;
         return true;
@@ -107,15 +127,16 @@ class FastCdcChunker final : public Chunker {
     return false;
   }
 
-  const ChunkerOptions options_;
-  const uint64_t strict_mask_;
-  const uint64_t lax_mask_;
+  GearTable gear_shifted_;
 };
 
 }  // namespace
 
 std::unique_ptr<const Chunker> CreateFastCdcChunker(const ChunkerOptions& options) {
-  return std::make_unique<FastCdcChunker>(options);
+  if (options.algorithm == ChunkAlgorithm::kFastCdc2016) {
+    return std::make_unique<const FastCdc2016Chunker>(options);
+  }
+  return std::make_unique<const FastCdc2020Chunker>(options);
 }
 
 }  // namespace strata::dedup

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "chunker_key.h"
+
+#include "strata/base/endian.h"
+
+namespace strata::dedup {
+
+KeyStream::KeyStream(const ChunkerKey& key, std::string_view label)
+    : input_(key.begin(), key.end()), used_(digest_.bytes.size()) {
+  for (const char c : label) input_.push_back(static_cast<std::byte>(c));
+  input_.resize(input_.size() + sizeof(counter_));
+}
+
+uint64_t KeyStream::Next64() {
+  if (used_ == digest_.bytes.size()) {
+    StoreLe64(input_.data() + input_.size() - sizeof(counter_), counter_);
+    ++counter_;
+    digest_ = FingerprintOf(input_);
+    used_ = 0;
+  }
+  const uint64_t value = LoadLe64(digest_.bytes.data() + used_);
+  used_ += sizeof(value);
+  return value;
+}
+
+}  // namespace strata::dedup

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "chunker_lincdc.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "chunker_first_cut.h"
+#include "chunker_key.h"
+#include "strata/base/check.h"
+#include "strata/base/endian.h"
+
+namespace strata::dedup {
+namespace {
+
+constexpr int kMostBits = 24;
+constexpr size_t kWindow = 16;
+constexpr uint8_t kSubstitutionOffset = 0x63;
+
+// Multiplication in GF(2^8) modulo x^8 + x^4 + x^3 + x + 1, the field of AES.
+constexpr uint8_t Times(uint8_t a, uint8_t b) {
+  unsigned product = 0;
+  for (int bit = 7; bit >= 0; --bit) {
+    product <<= 1;
+    if ((product & 0x100) != 0) product ^= 0x11b;
+    if (((b >> bit) & 1) != 0) product ^= a;
+  }
+  return static_cast<uint8_t>(product);
+}
+
+// FIPS 197, section 5.1.1: the inverse in the field, then an affine map.
+constexpr uint8_t AesSubstitute(uint8_t byte) {
+  uint8_t inverse = 1;
+  for (int i = 0; i < 254; ++i) inverse = Times(inverse, byte);
+  uint8_t result = kSubstitutionOffset;
+  for (int turn = 0; turn < 5; ++turn) result ^= std::rotl(inverse, turn);
+  return result;
+}
+
+// Multiplication by 3, a generator of the field.
+ByteMatrix UnkeyedMatrix() {
+  ByteMatrix matrix;
+  for (size_t bit = 0; bit < 8; ++bit) {
+    matrix.columns[bit] = Times(static_cast<uint8_t>(1u << bit), 3);
+  }
+  return matrix;
+}
+
+ByteMatrix Identity() {
+  ByteMatrix matrix;
+  for (size_t bit = 0; bit < 8; ++bit) matrix.columns[bit] = static_cast<uint8_t>(1u << bit);
+  return matrix;
+}
+
+ByteMatrix Power(const ByteMatrix& matrix, int exponent) {
+  ByteMatrix power = Identity();
+  for (int i = 0; i < exponent; ++i) power = matrix * power;
+  return power;
+}
+
+// Whether the powers of `matrix` are as many as they can be, like those of a generator of GF(2^8).
+bool HasOrder255(const ByteMatrix& matrix) {
+  return Power(matrix, 255) == Identity() && Power(matrix, 85) != Identity() &&
+         Power(matrix, 51) != Identity() && Power(matrix, 15) != Identity();
+}
+
+// S is an affine map of the inverse: this is its linear part.
+ByteMatrix SubstitutionMatrix() {
+  ByteMatrix matrix;
+  for (size_t bit = 0; bit < 8; ++bit) {
+    const uint8_t one = static_cast<uint8_t>(1u << bit);
+    for (int turn = 0; turn < 5; ++turn) matrix.columns[bit] ^= std::rotl(one, turn);
+  }
+  return matrix;
+}
+
+// As GF2P8AFFINEQB wants it: byte 7-r says which bits of the input make bit r of the output.
+uint64_t AffineOperand(const ByteMatrix& matrix) {
+  uint64_t operand = 0;
+  for (size_t row = 0; row < 8; ++row) {
+    for (size_t bit = 0; bit < 8; ++bit) {
+      const uint64_t one = (matrix.columns[bit] >> row) & 1;
+      operand |= one << (8 * (7 - row) + bit);
+    }
+  }
+  return operand;
+}
+
+constexpr uint64_t InEachByte(uint8_t byte) { return byte * uint64_t{0x0101010101010101}; }
+
+// Walks over positions eight at a time; in each word the lowest byte is the first position.
+class EightPositions {
+ public:
+  EightPositions(const LinCdcHash& hash, LinCdcCriterion criterion)
+      : hash_(hash), first_(InEachByte(criterion.first)), second_(InEachByte(criterion.second)) {}
+
+  // Takes the next eight bytes. Zero bytes in the result are positions that fit, but for
+  // criterion.third.
+  uint64_t Step(const std::byte* bytes) {
+    uint64_t here = next_;
+    uint64_t next = after_;
+    uint64_t after = 0;
+#pragma GCC unroll 8
+    for (size_t j = 0; j < 8; ++j) {
+      const std::byte* spread = hash_.spread(bytes[j]);
+      here ^= LoadLe64(spread + 8 - j);
+      next ^= LoadLe64(spread + 16 - j);
+      after ^= LoadLe64(spread + 24 - j);
+    }
+    next_ = next;
+    after_ = after;
+    const uint64_t misses = (here & first_) | (~before16_ & second_);
+    before16_ = before8_;
+    before8_ = here;
+    return misses;
+  }
+
+ private:
+  const LinCdcHash& hash_;
+  const uint64_t first_;
+  const uint64_t second_;
+  uint64_t next_ = 0;   // Of the hashes of the coming eight positions, what is known already.
+  uint64_t after_ = 0;  // Of the eight behind those.
+  uint64_t before8_ = 0;
+  uint64_t before16_ = 0;
+};
+
+// Sees every word with a zero byte, and few others.
+constexpr bool MayHaveZeroByte(uint64_t word) {
+  return ((word - InEachByte(1)) & ~word & InEachByte(0x80)) != 0;
+}
+
+class LinCdcChunker final : public FirstCutChunker {
+ public:
+  LinCdcChunker(const ChunkerOptions& options, LinCdcVariant variant)
+      : FirstCutChunker(options), hash_(options.key), find_(FindLinCdcVariant(variant)) {
+    STRATA_CHECK(find_ != nullptr, "this CPU runs the variant");
+    const int bits = std::countr_zero(options.avg_bytes);
+    const int level = static_cast<int>(options.normalization);
+    strict_ = LinCdcCriterion::OfBits(std::min(bits + level, kMostBits));
+    lax_ = LinCdcCriterion::OfBits(std::min(bits - level, kMostBits));
+  }
+
+ private:
+  size_t FirstCut(std::span<const std::byte> data) const override {
+    const size_t center = std::min<size_t>(options().avg_bytes - 1, data.size());
+    size_t at = find_(hash_, strict_, data, options().min_bytes - 1, center);
+    if (at == center) at = find_(hash_, lax_, data, center, data.size());
+    return std::min(at + 1, data.size());
+  }
+
+  const LinCdcHash hash_;
+  const LinCdcFind find_;
+  LinCdcCriterion strict_;
+  LinCdcCriterion lax_;
+};
+
+}  // namespace
+
+uint8_t ByteMatrix::operator*(uint8_t byte) const {
+  uint8_t result = 0;
+  for (size_t bit = 0; bit < 8; ++bit) {
+    if (((byte >> bit) & 1) != 0) result ^= columns[bit];
+  }
+  return result;
+}
+
+ByteMatrix ByteMatrix::operator*(const ByteMatrix& other) const {
+  ByteMatrix product;
+  for (size_t bit = 0; bit < 8; ++bit) product.columns[bit] = *this * other.columns[bit];
+  return product;
+}
+
+LinCdcHash::LinCdcHash(const std::optional<ChunkerKey>& key) {
+  ByteMatrix matrix = UnkeyedMatrix();
+  if (key.has_value()) {
+    KeyStream stream(*key, "strata lincdc");
+    whitening_ = static_cast<uint8_t>(stream.Next64());
+    do {
+      const uint64_t columns = stream.Next64();
+      for (size_t bit = 0; bit < 8; ++bit) {
+        matrix.columns[bit] = static_cast<uint8_t>(columns >> (8 * bit));
+      }
+    } while (!HasOrder255(matrix));
+  }
+  for (size_t byte = 0; byte < spread_.size(); ++byte) {
+    uint8_t value = AesSubstitute(static_cast<uint8_t>(byte) ^ whitening_);
+    for (size_t k = 0; k < kWindow; ++k) {
+      spread_[byte][8 + k] = static_cast<std::byte>(value);
+      value = matrix * value;
+    }
+  }
+  PrepareVectors(matrix);
+}
+
+void LinCdcHash::PrepareVectors(const ByteMatrix& matrix) {
+  ByteMatrix power = matrix;
+  for (size_t step = 0; step < 4; ++step) {
+    for (size_t half = 0; half < 16; ++half) {
+      half_tables_[step].low[half] = power * static_cast<uint8_t>(half);
+      half_tables_[step].high[half] = power * static_cast<uint8_t>(half << 4);
+    }
+    affine_operands_.powers[step] = AffineOperand(power);
+    power = power * power;
+  }
+  ByteMatrix substitute = SubstitutionMatrix();
+  uint8_t offset = kSubstitutionOffset;
+  for (uint64_t& operand : affine_operands_.substitute) {
+    operand = AffineOperand(substitute);
+    affine_operands_.offset ^= offset;
+    substitute = matrix * substitute;
+    offset = matrix * offset;
+  }
+}
+
+uint8_t LinCdcHash::At(const std::byte* data, size_t i) const {
+  std::byte hash{0};
+  for (size_t k = 0; k < kWindow; ++k) hash ^= spread(data[i - k])[8 + k];
+  return static_cast<uint8_t>(hash);
+}
+
+LinCdcCriterion LinCdcCriterion::OfBits(int bits) {
+  const auto mask = [bits](int before) {
+    return static_cast<uint8_t>((1u << std::clamp(bits - before, 0, 8)) - 1);
+  };
+  return {.first = mask(0), .second = mask(8), .third = mask(16)};
+}
+
+size_t FindLinCdcPortable(const LinCdcHash& hash, LinCdcCriterion criterion,
+                          std::span<const std::byte> data, size_t begin, size_t end) {
+  const auto first_that_fits = [&](size_t at, uint64_t misses) {
+    for (size_t i = at; i < std::min(at + 8, end); ++i, misses >>= 8) {
+      if ((misses & 0xff) != 0) continue;
+      if (criterion.third == 0 || (hash.At(data.data(), i - 32) & criterion.third) == 0) return i;
+    }
+    return end;
+  };
+  EightPositions positions(hash, criterion);
+  // Hashes are whole 15 bytes after the start, and judging needs that of 16 bytes before.
+  for (size_t back = 32; back > 0; back -= 8) positions.Step(data.data() + begin - back);
+  const size_t last = begin + (end - begin) / 8 * 8;
+  for (size_t at = begin; at < last; at += 8) {
+    const uint64_t misses = positions.Step(data.data() + at);
+    if (!MayHaveZeroByte(misses)) [[likely]]
+      continue;
+    const size_t found = first_that_fits(at, misses);
+    if (found < end) return found;
+  }
+  std::array<std::byte, 8> rest{};
+  std::copy(data.begin() + last, data.begin() + end, rest.begin());
+  return first_that_fits(last, positions.Step(rest.data()));
+}
+
+std::unique_ptr<const Chunker> CreateLinCdcChunker(const ChunkerOptions& options,
+                                                   LinCdcVariant variant) {
+  return std::make_unique<LinCdcChunker>(options, variant);
+}
+
+}  // namespace strata::dedup

@@ -44,10 +44,10 @@ absl::StatusOr<std::span<const std::byte>> ChunkReader::ReadBytes(const ChunkPla
   const uint64_t container_bytes = options_.superblock->container_bytes;
   if (begin + size > container_bytes)
     return absl::DataLossError("a place behind the container's end");
-  const uint64_t ahead_end = ahead->begin_bytes_ + ahead->bytes_.span().size();
-  const bool same = ahead->container_id_ == place.container_id && !ahead->bytes_.span().empty();
+  const bool same = ahead->container_id_ == place.container_id && ahead->bytes_ != nullptr;
+  const uint64_t ahead_end = same ? ahead->begin_bytes_ + ahead->bytes_->span().size() : 0;
   if (same && begin >= ahead->begin_bytes_ && begin + size <= ahead_end) {
-    return ahead->bytes_.span().subspan(begin - ahead->begin_bytes_, size);
+    return ahead->bytes_->span().subspan(begin - ahead->begin_bytes_, size);
   }
   // Going on where the last read ended, or within it, is reading in order.
   const bool in_order = same && begin >= ahead->begin_bytes_ && begin <= ahead_end;
@@ -60,47 +60,99 @@ absl::StatusOr<std::span<const std::byte>> ChunkReader::ReadBytes(const ChunkPla
 
   ahead->container_id_ = 0;
   STRATA_ASSIGN_OR_RETURN(
-      ahead->bytes_, options_.io->Read(SlotOffset(record.slot, container_bytes) + begin, wanted));
+      DeviceBytes bytes,
+      options_.io->Read(SlotOffset(record.slot, container_bytes) + begin, wanted));
+  ahead->bytes_ = std::make_shared<const DeviceBytes>(std::move(bytes));
   ahead->container_id_ = place.container_id;
   ahead->begin_bytes_ = begin;
-  return ahead->bytes_.span().first(size);
+  return ahead->bytes_->span().first(size);
 }
 
 absl::StatusOr<std::shared_ptr<const LoadedRegion>> ChunkReader::ReadRegion(const ChunkPlace& place,
                                                                             ReadAhead* ahead) {
   const RegionCache::Key key{place.container_id, place.offset_units};
-  if (std::shared_ptr<const LoadedRegion> cached = cache_.Find(key)) return cached;
   ReadAhead alone;
   if (ahead == nullptr) ahead = &alone;
+  if (std::shared_ptr<const LoadedRegion> expected = TakeExpected(key, ahead)) {
+    cache_.Insert(key, expected);
+    return expected;
+  }
+  if (std::shared_ptr<const LoadedRegion> cached = cache_.Find(key)) return cached;
   const ContainerTable::ReadGuard guard(options_.table, place.container_id);
   if (!guard) return absl::NotFoundError("the container is gone");
   const uint32_t slot = guard.record().slot;
   const absl::StatusOr<std::span<const std::byte>> bytes = ReadBytes(place, guard.record(), ahead);
   if (!bytes.ok()) return Damaged(place, slot, bytes.status());
-  absl::StatusOr<DecodedRegion> region = DecodeRegion(*bytes);
-  if (region.ok() && (region->header.container_id != place.container_id ||
-                      region->header.offset_units != place.offset_units)) {
-    region = absl::DataLossError("a region of another container or place");
+  absl::StatusOr<std::shared_ptr<const LoadedRegion>> region = Load(place, *bytes);
+  if (!region.ok()) return Damaged(place, slot, region.status());
+  cache_.Insert(key, *region);
+  return region;
+}
+
+absl::StatusOr<std::shared_ptr<const LoadedRegion>> ChunkReader::Load(
+    const ChunkPlace& place, std::span<const std::byte> bytes) const {
+  STRATA_ASSIGN_OR_RETURN(DecodedRegion region, DecodeRegion(bytes));
+  if (region.header.container_id != place.container_id ||
+      region.header.offset_units != place.offset_units) {
+    return absl::DataLossError("a region of another container or place");
   }
-  if (region.ok()) {
-    auto loaded = std::make_shared<LoadedRegion>();
-    loaded->raw_bytes = region->header.raw_bytes;
-    loaded->raw = std::make_unique_for_overwrite<std::byte[]>(loaded->raw_bytes);
-    const absl::Status status = options_.codec->Decompress(region->header.codec, region->payload,
-                                                           {loaded->raw.get(), loaded->raw_bytes});
-    if (status.ok()) {
-      loaded->table = std::move(region->table);
-      uint32_t offset = 0;
-      for (const ChunkEntry& entry : loaded->table) {
-        loaded->offsets.push_back(offset);
-        offset += entry.size_bytes;
-      }
-      cache_.Insert(key, loaded);
-      return loaded;
-    }
-    region = status;
+  auto loaded = std::make_shared<LoadedRegion>();
+  loaded->raw_bytes = region.header.raw_bytes;
+  loaded->raw = std::make_unique_for_overwrite<std::byte[]>(loaded->raw_bytes);
+  STRATA_RETURN_IF_ERROR(options_.codec->Decompress(region.header.codec, region.payload,
+                                                    {loaded->raw.get(), loaded->raw_bytes}));
+  loaded->table = std::move(region.table);
+  loaded->offsets.reserve(loaded->table.size());
+  uint32_t offset = 0;
+  for (const ChunkEntry& entry : loaded->table) {
+    loaded->offsets.push_back(offset);
+    offset += entry.size_bytes;
   }
-  return Damaged(place, slot, region.status());
+  return loaded;
+}
+
+void ReadAhead::ForgetExpected() {
+  for (const std::unique_ptr<Expected>& expected : expected_) workers_->Cancel(*expected->job);
+  expected_.clear();
+  expected_bytes_ = 0;
+}
+
+void ChunkReader::Expect(const Fingerprint& fingerprint, ReadAhead* ahead) {
+  const absl::StatusOr<FoundChunk> found = options_.index->Find(fingerprint);
+  if (!found.ok()) return;
+  const ChunkPlace place = found->place;
+  const RegionCache::Key key{place.container_id, place.offset_units};
+  const auto expects = [&key](const auto& expected) { return expected->key == key; };
+  // Most chunks lie in the region of the one before.
+  if (std::any_of(ahead->expected_.rbegin(), ahead->expected_.rend(), expects)) return;
+  if (cache_.Find(key) != nullptr) return;
+  const ContainerTable::ReadGuard guard(options_.table, place.container_id);
+  if (!guard) return;
+  const absl::StatusOr<std::span<const std::byte>> bytes = ReadBytes(place, guard.record(), ahead);
+  if (!bytes.ok()) return;
+  auto expected = std::make_unique<ReadAhead::Expected>();
+  expected->key = key;
+  expected->window = ahead->bytes_;
+  expected->bytes = *bytes;
+  expected->job = std::make_shared<Job>([this, place, work = expected.get()] {
+    work->region = Load(place, work->bytes);
+    work->window = nullptr;
+  });
+  ahead->workers_->Submit(expected->job);
+  ahead->expected_bytes_ += bytes->size();
+  ahead->expected_.push_back(std::move(expected));
+}
+
+std::shared_ptr<const LoadedRegion> ChunkReader::TakeExpected(const RegionCache::Key& key,
+                                                              ReadAhead* ahead) {
+  const auto found = std::find_if(ahead->expected_.begin(), ahead->expected_.end(),
+                                  [&key](const auto& expected) { return expected->key == key; });
+  if (found == ahead->expected_.end()) return nullptr;
+  const std::unique_ptr<ReadAhead::Expected> expected = std::move(*found);
+  ahead->expected_.erase(found);
+  ahead->expected_bytes_ -= expected->bytes.size();
+  ahead->workers_->Finish(*expected->job);
+  return expected->region.ok() ? *expected->region : nullptr;
 }
 
 absl::StatusOr<ChunkBytes> ChunkReader::Read(const Fingerprint& fingerprint, uint32_t size_bytes,

@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <span>
 
@@ -21,15 +22,39 @@
 #include "region_cache.h"
 #include "strata/dedup/fingerprint.h"
 #include "superblock.h"
+#include "worker_pool.h"
 
 namespace strata::dedup {
 
 // What one reader's last device read brought in. Regions that are asked for in the order they were
-// written are found here; the window grows while that goes on.
+// written are found here; the window grows while that goes on. And the regions that it expects to
+// need, on their way through the workers.
 class ReadAhead final {
+ public:
+  ReadAhead() = default;
+  explicit ReadAhead(WorkerPool* workers) : workers_(workers) {}
+  ~ReadAhead() { ForgetExpected(); }
+  ReadAhead(const ReadAhead&) = delete;
+  ReadAhead& operator=(const ReadAhead&) = delete;
+
+  // Of regions that are expected and were not asked for yet.
+  size_t expected_bytes() const { return expected_bytes_; }
+  void ForgetExpected();
+
  private:
   friend class ChunkReader;
-  DeviceBytes bytes_;
+  struct Expected {
+    RegionCache::Key key;
+    std::shared_ptr<const DeviceBytes> window;  // Holds `bytes`.
+    std::span<const std::byte> bytes;
+    absl::StatusOr<std::shared_ptr<const LoadedRegion>> region;
+    std::shared_ptr<Job> job;  // Sets `region`.
+  };
+
+  WorkerPool* const workers_ = nullptr;
+  std::deque<std::unique_ptr<Expected>> expected_;  // In the order of the stream.
+  size_t expected_bytes_ = 0;
+  std::shared_ptr<const DeviceBytes> bytes_;
   uint64_t container_id_ = 0;
   uint64_t begin_bytes_ = 0;  // Within the container.
   size_t window_bytes_ = 0;   // Of the next read.
@@ -57,6 +82,10 @@ class ChunkReader final {
   absl::StatusOr<ChunkBytes> Read(const Fingerprint& fingerprint, uint32_t size_bytes,
                                   ReadAhead* ahead);
 
+  // Reads the region around a chunk that is needed soon, and has a worker decompress it. What goes
+  // wrong meanwhile comes to light when the chunk is read. REQUIRES: `ahead` has workers.
+  void Expect(const Fingerprint& fingerprint, ReadAhead* ahead);
+
   // The region at `place`, decompressed. NotFound: another container lies there by now.
   absl::StatusOr<std::shared_ptr<const LoadedRegion>> ReadRegion(const ChunkPlace& place,
                                                                  ReadAhead* ahead);
@@ -77,6 +106,11 @@ class ChunkReader final {
   absl::StatusOr<std::span<const std::byte>> ReadBytes(const ChunkPlace& place,
                                                        const ContainerRecord& record,
                                                        ReadAhead* ahead);
+  // Checks and decompresses. DataLoss, Unimplemented: says what is wrong, not where.
+  absl::StatusOr<std::shared_ptr<const LoadedRegion>> Load(const ChunkPlace& place,
+                                                           std::span<const std::byte> bytes) const;
+  // An expected region that is whole; null: there is none.
+  std::shared_ptr<const LoadedRegion> TakeExpected(const RegionCache::Key& key, ReadAhead* ahead);
   absl::Status Damaged(const ChunkPlace& place, uint32_t slot, const absl::Status& cause);
 
   const Options options_;

@@ -14,13 +14,19 @@
 namespace strata::dedup {
 namespace {
 
+// Read ahead of the caller: not more of the stream than this, and not more on the device.
+constexpr uint64_t kMostScoutedBytes = 8u << 20;
+constexpr size_t kMostExpectedBytes = 2u << 20;
+
 class RecipeReader final : public Reader {
  public:
   RecipeReader(StoreCore* core, const StreamId& id, std::unique_ptr<const StreamRecord> record)
       : core_(core),
         record_(std::move(record)),
         info_(InfoOf(id, *record_)),
-        walk_(core->reader.get(), record_.get()) {}
+        walk_(core->reader.get(), record_.get()),
+        scout_(core->reader.get(), record_.get()),
+        ahead_(core->workers.get()) {}
 
   ~RecipeReader() override {
     MutexLock lock(&core_->roots_mutex);
@@ -52,12 +58,30 @@ class RecipeReader final : public Reader {
   absl::StatusOr<std::span<const std::byte>> BytesAt(uint64_t offset) {
     if (offset < chunk_begin_ || offset - chunk_begin_ >= chunk_.bytes.size()) {
       STRATA_ASSIGN_OR_RETURN(const StreamWalk::Position position, walk_.Find(offset));
+      if (core_->workers->has_threads()) LookAhead(position);
       chunk_ = {};
       STRATA_ASSIGN_OR_RETURN(chunk_, core_->reader->Read(position.chunk.fingerprint,
                                                           position.chunk.chunk_bytes, &ahead_));
       chunk_begin_ = position.begin_bytes;
     }
     return chunk_.bytes.subspan(offset - chunk_begin_);
+  }
+
+  // Has the workers load what follows, once two chunks were read in order.
+  void LookAhead(const StreamWalk::Position& position) {
+    const bool in_order = chunk_begin_ + chunk_.bytes.size() == position.begin_bytes;
+    if (!in_order || scouted_ < position.begin_bytes) {
+      ahead_.ForgetExpected();
+      scouted_ = position.begin_bytes + position.chunk.chunk_bytes;
+      return;
+    }
+    const uint64_t end = std::min(position.begin_bytes + kMostScoutedBytes, record_->size_bytes);
+    while (scouted_ < end && ahead_.expected_bytes() < kMostExpectedBytes) {
+      const absl::StatusOr<StreamWalk::Position> next = scout_.Find(scouted_);
+      if (!next.ok()) return;  // Met again when its turn comes.
+      core_->reader->Expect(next->chunk.fingerprint, &ahead_);
+      scouted_ += next->chunk.chunk_bytes;
+    }
   }
 
   absl::Status WithPlace(const absl::Status& status, uint64_t offset) const {
@@ -69,6 +93,8 @@ class RecipeReader final : public Reader {
   const std::unique_ptr<const StreamRecord> record_;
   const StreamInfo info_;
   StreamWalk walk_;
+  StreamWalk scout_;  // Of what is read ahead.
+  uint64_t scouted_ = 0;
   ReadAhead ahead_;
   ChunkBytes chunk_;  // The last one; begins at chunk_begin_ of the stream.
   uint64_t chunk_begin_ = 0;

@@ -2,8 +2,8 @@
 //
 // Measures libdedup, one thread unless said otherwise.
 //
-//   dedup_bench [--ops a,b,...] [--mb N] [--dir FOLDER] [--file FILE] [--threads N] [--compression
-//   none|lz4|zstd]
+//   dedup_bench [--ops a,b,...] [--mb N] [--dir FOLDER] [--file FILE[,FILE...]] [--threads N]
+//               [--compression none|lz4|zstd|gzip] [--level N] [--region_kb N] [--workers N]
 //
 // Operations:
 //   chunk            FastCDC 2/8/64 KiB over random bytes
@@ -14,6 +14,8 @@
 //   ingest_again     the same bytes into that store
 //   ingest_reopened  the same bytes after reopening the store: every table comes from the device
 //   restore          the stream read back
+//   versions         the --file list as versions of one thing, each into the store after reopening
+//                    it, then the first and the last read back into a file; sizes, peak memory
 //   lookup_miss      nanoseconds to find that a chunk is new
 //   lookup_hit       nanoseconds to find a chunk that was seen recently
 //   small            streams of 4 KiB from --threads threads, each durable; flushes per stream
@@ -24,6 +26,7 @@
 // --file: ingest this file's bytes instead of made ones. --dir: the store lies there, in a file and
 // RocksDB [in memory]. --mb: bytes per operation [256].
 #include <openssl/evp.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include <algorithm>
@@ -63,6 +66,8 @@ struct Flags {
   std::string file;
   int threads = 16;
   uint32_t workers = 1;
+  int level = 1;
+  uint32_t region_bytes = StoreOptions().region_bytes;
   Compression compression = Compression::kZstd;
 };
 
@@ -149,6 +154,7 @@ class Bench {
         {"ingest_again", &Bench::IngestAgain},
         {"ingest_reopened", &Bench::IngestReopened},
         {"restore", &Bench::Restore},
+        {"versions", &Bench::Versions},
         {"lookup_miss", &Bench::LookupMiss},
         {"lookup_hit", &Bench::LookupHit},
         {"small", &Bench::Small},
@@ -246,6 +252,8 @@ class Bench {
     options.device = device_.get();
     options.kv = kv_.get();
     options.compression = flags_.compression;
+    options.compression_level = flags_.level;
+    options.region_bytes = flags_.region_bytes;
     options.worker_threads = flags_.workers;
     store_ = Must(Store::Open(options));
   }
@@ -325,6 +333,79 @@ class Bench {
       STRATA_CHECK(std::memcmp(piece.data(), content_.data() + at, size) == 0, "what was written");
     }
     PrintBytes("restore", timer.seconds(), ProcessorSeconds() - begin);
+  }
+
+  void Versions() {
+    STRATA_CHECK(!flags_.folder.empty() && !flags_.file.empty(), "versions needs --dir and --file");
+    std::vector<std::pair<std::string, StreamId>> versions;
+    for (size_t at = 0; at < flags_.file.size();) {
+      const size_t end = std::min(flags_.file.find(',', at), flags_.file.size());
+      versions.emplace_back(flags_.file.substr(at, end - at), StreamId{});
+      at = end + 1;
+    }
+    for (size_t i = 0; i < versions.size(); ++i) {
+      Open(/*fresh=*/i == 0);
+      versions[i].second = StoreFile(versions[i].first, "version" + std::to_string(i + 1));
+    }
+    RestoreFile(versions.front().first, versions.front().second, "restore_first");
+    RestoreFile(versions.back().first, versions.back().second, "restore_last");
+    Print("peak_memory", PeakMegabytes(), "MB");
+  }
+
+  using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
+  static File OpenFile(const std::string& path, const char* mode) {
+    File file(std::fopen(path.c_str(), mode), &std::fclose);
+    STRATA_CHECK(file != nullptr, "the file can be opened");
+    std::setvbuf(file.get(), nullptr, _IONBF, 0);
+    return file;
+  }
+
+  StreamId StoreFile(const std::string& path, const std::string& name) {
+    Timer timer;
+    const File file = OpenFile(path, "rb");
+    const auto writer = store_->NewWriter();
+    std::vector<std::byte> piece(1u << 20);
+    while (const size_t size = std::fread(piece.data(), 1, piece.size(), file.get())) {
+      STRATA_CHECK(writer->Write(std::span(piece).first(size)).ok(), "written");
+    }
+    const StreamInfo info = Must(writer->Finish());
+    Print(name.c_str(), static_cast<double>(info.size_bytes) / timer.seconds() / 1e6, "MB/s");
+    Print((name + ".device").c_str(), static_cast<double>(store_->Stats().container_bytes),
+          "bytes");
+    return info.id;
+  }
+
+  void RestoreFile(const std::string& original, const StreamId& id, const std::string& name) {
+    Open(/*fresh=*/false);
+    const std::string restored = flags_.folder + "/restored";
+    std::vector<std::byte> piece(1u << 20);
+    {
+      Timer timer;
+      const auto reader = Must(store_->OpenReader(id));
+      const File file = OpenFile(restored, "wb");
+      const uint64_t size_bytes = reader->info().size_bytes;
+      for (uint64_t at = 0; at < size_bytes; at += piece.size()) {
+        const size_t size = Must(reader->Read(at, piece));
+        STRATA_CHECK(std::fwrite(piece.data(), 1, size, file.get()) == size, "written");
+      }
+      Print(name.c_str(), static_cast<double>(size_bytes) / timer.seconds() / 1e6, "MB/s");
+    }
+    const File wanted = OpenFile(original, "rb");
+    const File got = OpenFile(restored, "rb");
+    std::vector<std::byte> other(piece.size());
+    for (size_t size = piece.size(); size == piece.size();) {
+      size = std::fread(piece.data(), 1, piece.size(), wanted.get());
+      STRATA_CHECK(std::fread(other.data(), 1, other.size(), got.get()) == size &&
+                       std::memcmp(piece.data(), other.data(), size) == 0,
+                   "what was written");
+    }
+    std::filesystem::remove(restored);
+  }
+
+  static double PeakMegabytes() {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return static_cast<double>(usage.ru_maxrss) / 1024;
   }
 
   // A chunk index over the store's own containers.
@@ -436,16 +517,21 @@ int main(int argc, char** argv) {
       flags.folder = value;
     } else if (name == "--file") {
       flags.file = value;
-      flags.bytes = std::filesystem::file_size(value);
+      flags.bytes = std::filesystem::file_size(value.substr(0, value.find(',')));
     } else if (name == "--threads") {
       flags.threads = std::stoi(value);
     } else if (name == "--workers") {
       flags.workers = static_cast<uint32_t>(std::stoul(value));
+    } else if (name == "--level") {
+      flags.level = std::stoi(value);
+    } else if (name == "--region_kb") {
+      flags.region_bytes = static_cast<uint32_t>(std::stoul(value)) << 10;
     } else if (name == "--compression") {
       using strata::dedup::Compression;
-      flags.compression = value == "none"  ? Compression::kNone
-                          : value == "lz4" ? Compression::kLz4
-                                           : Compression::kZstd;
+      flags.compression = value == "none"   ? Compression::kNone
+                          : value == "lz4"  ? Compression::kLz4
+                          : value == "gzip" ? Compression::kGzip
+                                            : Compression::kZstd;
     } else {
       std::fprintf(stderr, "dedup_bench: unknown flag %s\n", name.c_str());
       return 2;

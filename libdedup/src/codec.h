@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Compression of regions. lz4 and zstd stay behind this file. A Codec keeps idle compressor states,
+// Compression of regions. lz4, zstd and igzip stay behind this file. A Codec keeps idle compressor states,
 // so that a compression does not pay for making one.
 //
 // Thread safety: any thread.
@@ -20,7 +20,7 @@ class Codec {
   virtual ~Codec() = default;
 
   // Compresses `raw` into `out` and returns the size, or 0 when it does not shrink to out.size() or
-  // below.
+  // below, or does not look as if it would.
   virtual size_t Compress(Compression method, int level, std::span<const std::byte> raw,
                           std::span<std::byte> out) = 0;
 
@@ -29,6 +29,9 @@ class Codec {
   virtual absl::Status Decompress(Compression method, std::span<const std::byte> stored,
                                   std::span<std::byte> raw) = 0;
 };
+
+// Samples say that compressing would not save even a twentieth: encrypted or compressed before.
+bool LooksIncompressible(std::span<const std::byte> raw);
 
 std::unique_ptr<Codec> CreateCodec();
 

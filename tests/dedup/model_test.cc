@@ -16,7 +16,7 @@ TEST_CASE("a store behaves as a map of streams does") {
     home.options.metadata_cache_bytes = random.Chance(0.5) ? 0 : 1u << 20;
     home.options.data_cache_bytes = random.Chance(0.5) ? 0 : 1u << 20;
     home.options.region_bytes = 16384u << random.Uniform(4);
-    home.options.compression = static_cast<Compression>(random.Uniform(3));
+    home.options.compression = static_cast<Compression>(random.Uniform(4));
     home.Open();
     std::map<StreamId, Bytes> model;
     const auto any = [&] {

@@ -206,7 +206,7 @@ TEST_CASE("compression is written down with each region, whatever the options sa
   std::map<StreamId, Bytes> streams;
   const uint64_t seed = test::Seed();
   for (const Compression compression :
-       {Compression::kNone, Compression::kLz4, Compression::kZstd}) {
+       {Compression::kNone, Compression::kLz4, Compression::kZstd, Compression::kGzip}) {
     home.options.compression = compression;
     home.options.compression_level = compression == Compression::kZstd ? 3 : 1;
     store = &home.Open();

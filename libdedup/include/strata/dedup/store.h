@@ -57,7 +57,8 @@ struct StreamInfo {
   uint64_t new_stored_bytes = 0;  // What they took on the device, compressed, with all headers.
 };
 
-enum class Compression : uint8_t { kNone = 0, kLz4 = 1, kZstd = 2 };
+// What looks as if it would not shrink is stored as it is, whatever the choice.
+enum class Compression : uint8_t { kNone = 0, kLz4 = 1, kZstd = 2, kGzip = 3 };
 
 struct StoreOptions {
   block::Device* device = nullptr;  // Both outlive the Store and are used by it alone (kv: the
@@ -71,9 +72,10 @@ struct StoreOptions {
 
   // May differ at each opening; new data follows it.
   Compression compression = Compression::kZstd;
-  int compression_level = 1;  // zstd: -7..19. lz4, none: ignored.
-  uint32_t region_bytes =
-      128u << 10;  // Chunks compressed together, uncompressed size; 16 KiB..1 MiB.
+  int compression_level = 1;  // zstd: -7..19. gzip: 0..3. lz4, none: ignored.
+  // Chunks compressed together, uncompressed size; 16 KiB..4 MiB, and a quarter of a container at
+  // most. Longer regions take less room, shorter ones cost a small random read less.
+  uint32_t region_bytes = 128u << 10;
   size_t metadata_cache_bytes = 16u << 20;  // Fingerprints of recently seen containers.
   size_t data_cache_bytes = 16u << 20;      // Decompressed regions for readers.
   // Threads of the store's own, which compress, decompress and fingerprint beside the caller's; a

@@ -4,10 +4,13 @@
 # in #include lines). strata_add_library() refuses what is not listed here; tools/check reads this
 # same file and refuses includes. A library's public headers are <strata/NAME/...>.
 
-set(STRATA_LIBRARIES base kv block dedup object s3)  # Lower layers first.
+set(STRATA_LIBRARIES base ec kv block dedup object s3)  # Lower layers first.
 
 set(STRATA_DIR_base libbase)
 set(STRATA_USES_base "")
+
+set(STRATA_DIR_ec libec)
+set(STRATA_USES_ec base)
 
 set(STRATA_DIR_kv libkv)
 set(STRATA_USES_kv base)

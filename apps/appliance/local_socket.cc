@@ -58,6 +58,10 @@ absl::StatusOr<int> ListenLocal(const std::string& directory, const std::string&
   return fd;
 }
 
+void RemoveLocal(const std::string& directory, const std::string& name) {
+  unlink(absl::StrCat(directory, "/", name).c_str());
+}
+
 absl::StatusOr<int> ConnectLocal(const std::string& directory, const std::string& name) {
   STRATA_ASSIGN_OR_RETURN(const int directory_fd, OpenDirectory(directory));
   const auto close_directory = absl::MakeCleanup([directory_fd] { close(directory_fd); });

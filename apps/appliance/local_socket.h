@@ -16,6 +16,9 @@ inline constexpr char kAdminSocket[] = "admin.sock";
 // not block.
 absl::StatusOr<int> ListenLocal(const std::string& directory, const std::string& name);
 
+// Takes the name of a socket away that nobody listens on any more.
+void RemoveLocal(const std::string& directory, const std::string& name);
+
 // NotFound: nobody listens there. Returns a descriptor that does not block.
 absl::StatusOr<int> ConnectLocal(const std::string& directory, const std::string& name);
 

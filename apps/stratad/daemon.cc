@@ -17,6 +17,7 @@
 #include "appliance/admin_server.h"
 #include "appliance/appliance.h"
 #include "appliance/http_server.h"
+#include "appliance/local_socket.h"
 #include "appliance/root_keys.h"
 #include "strata/s3/server.h"
 #include "stratad/logger.h"
@@ -199,6 +200,7 @@ class Daemon {
     }
     if (appliance_ != nullptr) appliance_->Stop();
     maintenance_.reset();
+    if (admin_ != nullptr) RemoveLocal(options_.data, kAdminSocket);
     admin_.reset();
     if (status_ != nullptr) status_->Forget();
     s3_.reset();

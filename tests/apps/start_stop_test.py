@@ -134,6 +134,7 @@ class StartStopTest(unittest.TestCase):
             thread.join()
         self.assertEqual([], torn, "connections that ended before the stop")
         self.assertIn("stopped", appliance.log_tail(1))
+        self.assertFalse((appliance.data / "admin.sock").exists())
         appliance.start()
         self.assert_has(appliance, *acknowledged)
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the vector kernels share. MultiplyInTiles() decides the order in which a product is walked:
-// shards in tiles that stay in the first-level cache, sources in groups of at most eight, because
+// shards in tiles that stay in the first-level cache, sources in groups of at most ten, because
 // more streams at strides that are multiples of 4 KiB evict each other. When the targets bypass the
 // cache, what the groups before the last one add up to waits in a scratch tile.
 //
@@ -38,7 +38,7 @@ struct Strip {
 };
 
 inline constexpr size_t kTileBytes = 2048;
-inline constexpr int kMaxColumnsAtOnce = 8;
+inline constexpr int kMaxColumnsAtOnce = 10;
 inline constexpr size_t kPrefetchBytes = 512;  // Ahead of what is being read.
 
 // Keeps the compiler from taking `pointer` apart: GCC would otherwise keep a register for each of

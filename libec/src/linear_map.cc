@@ -14,7 +14,7 @@ namespace strata::ec {
 namespace {
 
 // Several parts read the same sources one after the other: in runs that stay in the cache.
-constexpr size_t kRunBytes = 4096;
+constexpr size_t kRunBytes = 16384;
 
 constexpr size_t kUsualCacheBytes = size_t{1} << 20;
 

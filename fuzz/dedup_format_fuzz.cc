@@ -44,7 +44,7 @@ void FixRegion(std::span<std::byte> bytes) {
 }
 
 void TryRegion(std::span<const std::byte> bytes, Codec& codec) {
-  const absl::StatusOr<DecodedRegion> region = DecodeRegion(bytes);
+  const absl::StatusOr<DecodedRegion> region = DecodeRegion(bytes, nullptr);
   Expect(region.status());
   if (!region.ok() || region->header.raw_bytes > kMostDecompressed) return;
   std::vector<std::byte> raw(region->header.raw_bytes);
@@ -93,12 +93,12 @@ void DecodeOne(const uint8_t* data, size_t size) {
     case 3: {
       if (fix) FixFooter(bytes);
       size_t footer_bytes = 0;
-      Expect(DecodeFooter(bytes, &footer_bytes).status());
+      Expect(DecodeFooter(bytes, nullptr, &footer_bytes).status());
       break;
     }
     default:
       if (fix) FixContainer(bytes);
-      Expect(ScanContainer(bytes, 512).status());
+      Expect(ScanContainer(bytes, 512, nullptr).status());
       break;
   }
 }

@@ -91,7 +91,7 @@ absl::StatusOr<std::shared_ptr<const LoadedRegion>> ChunkReader::ReadRegion(cons
 
 absl::StatusOr<std::shared_ptr<const LoadedRegion>> ChunkReader::Load(
     const ChunkPlace& place, std::span<const std::byte> bytes) const {
-  STRATA_ASSIGN_OR_RETURN(DecodedRegion region, DecodeRegion(bytes));
+  STRATA_ASSIGN_OR_RETURN(DecodedRegion region, DecodeRegion(bytes, options_.cipher));
   if (region.header.container_id != place.container_id ||
       region.header.offset_units != place.offset_units) {
     return absl::DataLossError("a region of another container or place");
@@ -210,7 +210,8 @@ absl::StatusOr<ContainerContents> ChunkReader::ReadFooter(uint64_t container_id,
                             options_.io->Read(slot_offset + container_bytes - record.footer_bytes,
                                               record.footer_bytes));
     size_t footer_bytes = 0;
-    STRATA_ASSIGN_OR_RETURN(DecodedFooter footer, DecodeFooter(bytes.span(), &footer_bytes));
+    STRATA_ASSIGN_OR_RETURN(DecodedFooter footer,
+                            DecodeFooter(bytes.span(), options_.cipher, &footer_bytes));
     if (footer.container_id != container_id) {
       return absl::DataLossError("the footer is another container's");
     }

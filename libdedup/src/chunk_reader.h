@@ -73,6 +73,7 @@ class ChunkReader final {
     ChunkIndex* index = nullptr;
     ContainerTable* table = nullptr;
     Codec* codec = nullptr;
+    Cipher* cipher = nullptr;  // Null: the store is not encrypted.
     const Superblock* superblock = nullptr;
     size_t cache_bytes = 0;
   };

@@ -34,8 +34,18 @@ constexpr size_t kStoredBytesAt = 32;
 constexpr size_t kFooterBytesAt = 40;
 constexpr size_t kTableCrcAt = 44;
 constexpr size_t kContainerHeaderCrcAt = 48;
+constexpr size_t kSealedAt = 52;
 
 static_assert(kCrcAt + 4 == kContainerHeaderBytes && kCrcAt + 4 == kContainerTrailerBytes);
+
+// What the seal of a footer vouches for beside its table.
+std::array<std::byte, 16> AboutFooter(uint64_t id, uint32_t region_count, uint32_t chunk_count) {
+  std::array<std::byte, 16> about;
+  StoreLe64(about.data(), id);
+  StoreLe32(about.data() + 8, region_count);
+  StoreLe32(about.data() + 12, chunk_count);
+  return about;
+}
 
 absl::Status CheckFrame(const char* what, std::span<const std::byte> bytes, uint32_t magic) {
   const std::byte* at = bytes.data();
@@ -86,8 +96,10 @@ absl::StatusOr<ContainerHeader> DecodeContainerHeader(std::span<const std::byte>
 }
 
 std::vector<std::byte> EncodeFooter(const ContainerHeader& header,
-                                    const ContainerContents& contents) {
-  std::vector<std::byte> bytes(FooterBytes(contents.regions.size(), contents.chunks.size()));
+                                    const ContainerContents& contents, Cipher* cipher) {
+  const bool sealed = cipher != nullptr;
+  std::vector<std::byte> bytes(
+      FooterBytes(contents.regions.size(), contents.chunks.size(), sealed));
   std::byte* at = bytes.data();
   for (const RegionExtent& region : contents.regions) {
     StoreLe32(at, region.offset_units);
@@ -98,6 +110,13 @@ std::vector<std::byte> EncodeFooter(const ContainerHeader& header,
   }
   for (const Fingerprint& chunk : contents.chunks) {
     at = std::copy(chunk.bytes.begin(), chunk.bytes.end(), at);
+  }
+  if (sealed) {
+    cipher->Seal({bytes.data(), static_cast<size_t>(at - bytes.data())},
+                 AboutFooter(header.id, static_cast<uint32_t>(contents.regions.size()),
+                             static_cast<uint32_t>(contents.chunks.size())),
+                 at);
+    at += kSealBytes;
   }
   const size_t table_bytes = static_cast<size_t>(at - bytes.data());
   StoreLe32(at, kTrailerMagic);
@@ -110,11 +129,13 @@ std::vector<std::byte> EncodeFooter(const ContainerHeader& header,
   StoreLe32(at + kFooterBytesAt, static_cast<uint32_t>(bytes.size()));
   StoreLe32(at + kTableCrcAt, Crc32c({bytes.data(), table_bytes}));
   StoreLe32(at + kContainerHeaderCrcAt, header.header_crc);
+  at[kSealedAt] = std::byte{sealed};
   StoreLe32(at + kCrcAt, Crc32c({at, kCrcAt}));
   return bytes;
 }
 
-absl::StatusOr<DecodedFooter> DecodeFooter(std::span<const std::byte> bytes, size_t* footer_bytes) {
+absl::StatusOr<DecodedFooter> DecodeFooter(std::span<const std::byte> bytes, Cipher* cipher,
+                                           size_t* footer_bytes) {
   if (bytes.size() < kContainerTrailerBytes)
     return absl::DataLossError("container footer: cut short");
   const std::span<const std::byte> trailer = bytes.last(kContainerTrailerBytes);
@@ -124,19 +145,36 @@ absl::StatusOr<DecodedFooter> DecodeFooter(std::span<const std::byte> bytes, siz
   const uint32_t region_count = LoadLe32(trailer.data() + kRegionCountAt);
   const uint32_t chunk_count = LoadLe32(trailer.data() + kChunkCountAt);
   *footer_bytes = LoadLe32(trailer.data() + kFooterBytesAt);
+  const bool sealed = trailer[kSealedAt] != std::byte{0};
   if (region_count > chunk_count || chunk_count > kMostChunksPerContainer ||
-      *footer_bytes != FooterBytes(region_count, chunk_count)) {
+      *footer_bytes != FooterBytes(region_count, chunk_count, sealed)) {
     return absl::DataLossError("container footer: values out of range");
   }
   if (*footer_bytes > bytes.size()) return absl::OutOfRangeError("container footer: read more");
 
-  const std::span<const std::byte> table =
+  std::span<const std::byte> table =
       bytes.last(*footer_bytes).first(*footer_bytes - kContainerTrailerBytes);
   if (LoadLe32(trailer.data() + kTableCrcAt) != Crc32c(table)) {
     return absl::DataLossError("container footer: checksum does not match");
   }
   DecodedFooter footer;
   footer.container_id = LoadLe64(trailer.data() + kIdAt);
+  if (sealed != (cipher != nullptr)) {
+    return absl::DataLossError(sealed ? "container footer: encrypted, in a store that is not"
+                                      : "container footer: not encrypted, in a store that is");
+  }
+  std::vector<std::byte> opened;
+  if (cipher != nullptr) {
+    opened.resize(table.size() - kSealBytes);
+    if (absl::Status status = cipher->Open(
+            table.first(opened.size()), AboutFooter(footer.container_id, region_count, chunk_count),
+            table.last(kSealBytes).data(), opened);
+        !status.ok()) {
+      return absl::Status(status.code(),
+                          absl::StrFormat("container footer: %s", std::string(status.message())));
+    }
+    table = opened;
+  }
   footer.container_header_crc = LoadLe32(trailer.data() + kContainerHeaderCrcAt);
   footer.contents.raw_bytes = LoadLe64(trailer.data() + kRawBytesAt);
   footer.contents.stored_bytes = LoadLe64(trailer.data() + kStoredBytesAt);

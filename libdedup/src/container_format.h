@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "cipher.h"
 #include "layout.h"
 #include "region_format.h"
 #include "strata/dedup/fingerprint.h"
@@ -52,14 +53,14 @@ struct ContainerContents {
   uint64_t stored_bytes = 0;        // And after, without headers and tables.
 };
 
-constexpr size_t FooterBytes(size_t region_count, size_t chunk_count) {
+constexpr size_t FooterBytes(size_t region_count, size_t chunk_count, bool sealed) {
   return region_count * kFooterRegionBytes + chunk_count * kFooterChunkBytes +
-         kContainerTrailerBytes;
+         (sealed ? kSealBytes : 0) + kContainerTrailerBytes;
 }
 
 // FooterBytes() bytes, which belong at the very end of the slot.
 std::vector<std::byte> EncodeFooter(const ContainerHeader& header,
-                                    const ContainerContents& contents);
+                                    const ContainerContents& contents, Cipher* cipher);
 
 // `bytes` ends with the slot. OutOfRange: the footer is longer than `bytes`; footer_bytes is set,
 // read again.
@@ -68,6 +69,7 @@ struct DecodedFooter {
   uint64_t container_id = 0;
   uint32_t container_header_crc = 0;
 };
-absl::StatusOr<DecodedFooter> DecodeFooter(std::span<const std::byte> bytes, size_t* footer_bytes);
+absl::StatusOr<DecodedFooter> DecodeFooter(std::span<const std::byte> bytes, Cipher* cipher,
+                                           size_t* footer_bytes);
 
 }  // namespace strata::dedup

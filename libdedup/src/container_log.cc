@@ -189,7 +189,8 @@ bool ContainerLog::Fits(const EncodedRegion& region) const {
   // Before the region there may be padding up to the next block.
   const uint64_t end = AlignUp(open_->end_bytes, block_bytes_) + region.bytes.size();
   const size_t chunks = open_->contents.chunks.size() + region.table.size();
-  const size_t footer = FooterBytes(open_->contents.regions.size() + 1, chunks);
+  const size_t footer =
+      FooterBytes(open_->contents.regions.size() + 1, chunks, options_.cipher != nullptr);
   return chunks <= kMostChunksPerContainer &&
          AlignUp(end, block_bytes_) + AlignUp(footer, block_bytes_) <= container_bytes_;
 }
@@ -244,7 +245,8 @@ absl::Status ContainerLog::OpenNext(bool may_use_reserve) {
 absl::Status ContainerLog::CloseOpen() {
   OpenContainer closing = std::move(*open_);
   open_.reset();
-  const std::vector<std::byte> footer = EncodeFooter(closing.header, closing.contents);
+  const std::vector<std::byte> footer =
+      EncodeFooter(closing.header, closing.contents, options_.cipher);
   const uint64_t slot_offset = SlotOffset(closing.header.slot, container_bytes_);
   const uint64_t pad = AlignUp(footer.size(), block_bytes_) - footer.size();
   SealedContainer sealed;

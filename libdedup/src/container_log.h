@@ -46,6 +46,7 @@ class ContainerLog final {
     kv::SpaceId containers;
     ContainerTable* table = nullptr;
     ChunkIndex* index = nullptr;
+    Cipher* cipher = nullptr;  // For footers; null: the store is not encrypted.
     const Superblock* superblock = nullptr;
     uint32_t generation = 0;      // Upper half of the ids of new containers.
     uint32_t reserved_slots = 0;  // Left to those who may use the reserve: garbage collection.

@@ -9,9 +9,9 @@ namespace {
 
 // The region at `offset_bytes`, when it is the next of the chain.
 absl::StatusOr<DecodedRegion> NextRegion(std::span<const std::byte> slot, uint64_t offset_bytes,
-                                         const ContainerScan& scan) {
+                                         Cipher* cipher, const ContainerScan& scan) {
   if (offset_bytes >= slot.size()) return absl::OutOfRangeError("the slot is full");
-  STRATA_ASSIGN_OR_RETURN(DecodedRegion region, DecodeRegion(slot.subspan(offset_bytes)));
+  STRATA_ASSIGN_OR_RETURN(DecodedRegion region, DecodeRegion(slot.subspan(offset_bytes), cipher));
   const RegionHeader& header = region.header;
   if (header.container_id != scan.header.id || header.sequence != scan.next_sequence ||
       header.previous_crc != scan.last_crc ||
@@ -25,9 +25,10 @@ absl::StatusOr<DecodedRegion> NextRegion(std::span<const std::byte> slot, uint64
 // was never written because the power went: then nobody was told of what is behind it, and taking
 // it along does no harm.
 absl::StatusOr<DecodedRegion> RegionBehindGap(std::span<const std::byte> slot,
-                                              uint64_t offset_bytes, const ContainerScan& scan) {
+                                              uint64_t offset_bytes, Cipher* cipher,
+                                              const ContainerScan& scan) {
   for (uint64_t at = AlignUp(offset_bytes + 1, kUnitBytes); at < slot.size(); at += kUnitBytes) {
-    absl::StatusOr<DecodedRegion> region = DecodeRegion(slot.subspan(at));
+    absl::StatusOr<DecodedRegion> region = DecodeRegion(slot.subspan(at), cipher);
     if (!region.ok()) continue;
     const RegionHeader& header = region->header;
     if (header.container_id == scan.header.id && header.sequence > scan.next_sequence &&
@@ -50,19 +51,19 @@ void AppendToContents(const RegionHeader& header, std::span<const ChunkEntry> ta
 }
 
 absl::StatusOr<ContainerScan> ScanContainer(std::span<const std::byte> slot, uint32_t block_bytes,
-                                            const RegionVisitor& visit) {
+                                            Cipher* cipher, const RegionVisitor& visit) {
   ContainerScan scan;
   STRATA_ASSIGN_OR_RETURN(scan.header, DecodeContainerHeader(slot));
   scan.last_crc = scan.header.header_crc;
   scan.end_bytes = kContainerHeaderBytes;
   for (;;) {
     // The next region follows at once, or at the next block when it was written later.
-    absl::StatusOr<DecodedRegion> region = NextRegion(slot, scan.end_bytes, scan);
+    absl::StatusOr<DecodedRegion> region = NextRegion(slot, scan.end_bytes, cipher, scan);
     if (!region.ok() && scan.end_bytes % block_bytes != 0) {
-      region = NextRegion(slot, AlignUp(scan.end_bytes, block_bytes), scan);
+      region = NextRegion(slot, AlignUp(scan.end_bytes, block_bytes), cipher, scan);
     }
     if (!region.ok()) {
-      absl::StatusOr<DecodedRegion> behind = RegionBehindGap(slot, scan.end_bytes, scan);
+      absl::StatusOr<DecodedRegion> behind = RegionBehindGap(slot, scan.end_bytes, cipher, scan);
       if (behind.ok()) {
         scan.gaps.push_back(scan.end_bytes);
         region = std::move(behind);

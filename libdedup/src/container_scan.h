@@ -33,7 +33,7 @@ using RegionVisitor = std::function<absl::Status(const DecodedRegion& region)>;
 // `slot` is the whole slot. DataLoss, Unimplemented: the header. A region that is not the next of
 // the chain ends the scan well: the container was being written when it stopped.
 absl::StatusOr<ContainerScan> ScanContainer(std::span<const std::byte> slot, uint32_t block_bytes,
-                                            const RegionVisitor& visit = nullptr);
+                                            Cipher* cipher, const RegionVisitor& visit = nullptr);
 
 // Adds a region to what a container holds.
 void AppendToContents(const RegionHeader& header, std::span<const ChunkEntry> table,

@@ -67,8 +67,9 @@ class Rebuild final {
 
   absl::StatusOr<ContainerContents> FromRegions(uint64_t id) {
     STRATA_ASSIGN_OR_RETURN(const DeviceBytes bytes, core_->reader->ReadSlot(id));
-    STRATA_ASSIGN_OR_RETURN(ContainerScan scan,
-                            ScanContainer(bytes.span(), core_->superblock.block_bytes));
+    STRATA_ASSIGN_OR_RETURN(
+        ContainerScan scan,
+        ScanContainer(bytes.span(), core_->superblock.block_bytes, core_->cipher.get()));
     return std::move(scan.contents);
   }
 

@@ -55,6 +55,23 @@ absl::Status CheckOptions(const StoreOptions& options) {
   return absl::OkStatus();
 }
 
+bool TakesKey(ChunkAlgorithm algorithm) {
+  switch (algorithm) {
+    case ChunkAlgorithm::kFixed:
+    case ChunkAlgorithm::kAe:
+    case ChunkAlgorithm::kRam:
+    case ChunkAlgorithm::kSeqCdc:
+      return false;
+    case ChunkAlgorithm::kFastCdc2020:
+    case ChunkAlgorithm::kFastCdc2016:
+    case ChunkAlgorithm::kGear:
+    case ChunkAlgorithm::kRabin:
+    case ChunkAlgorithm::kLinCdc:
+      return true;
+  }
+  return false;
+}
+
 // A region must fit a container beside its footer, whatever its chunks are like.
 absl::Status CheckChunksFit(const ChunkerOptions& chunker, uint32_t container_bytes) {
   const uint32_t longest =
@@ -84,6 +101,7 @@ class Opener final {
     STRATA_RETURN_IF_ERROR(OpenSpaces());
     STRATA_RETURN_IF_ERROR(Identify());
     STRATA_RETURN_IF_ERROR(BeginGeneration());
+    STRATA_RETURN_IF_ERROR(BeginCipher());
     STRATA_RETURN_IF_ERROR(LoadContainers());
     STRATA_RETURN_IF_ERROR(MakeParts());
     STRATA_ASSIGN_OR_RETURN(const uint64_t indexed_chunks, core_->index->Load());
@@ -197,7 +215,16 @@ class Opener final {
         std::max(core_->options.device->geometry().block_size_bytes, kUnitBytes);
     superblock.container_bytes = core_->options.container_bytes;
     superblock.chunker = core_->options.chunker;
-    STRATA_RETURN_IF_ERROR(CreateChunker(superblock.chunker).status());
+    superblock.chunker.key.reset();
+    superblock.encrypted = core_->options.encryption_key.has_value();
+    superblock.chunker_keyed = core_->options.chunker.key.has_value();
+    if (superblock.encrypted) {
+      superblock.key_check = KeyCheck(*core_->options.encryption_key, superblock);
+    }
+    if (superblock.chunker_keyed) {
+      superblock.chunker_key_check = KeyCheck(*core_->options.chunker.key, superblock);
+    }
+    STRATA_RETURN_IF_ERROR(CreateChunker(core_->options.chunker).status());
     STRATA_RETURN_IF_ERROR(CheckChunksFit(superblock.chunker, superblock.container_bytes));
     if (SlotCount(superblock) < kLeastSlots) {
       return absl::InvalidArgumentError(
@@ -222,11 +249,43 @@ class Opener final {
           absl::StrFormat("dedup: the store was made for blocks of %d bytes; those of %s have %d",
                           superblock.block_bytes, core_->options.device->name(), device_block));
     }
-    STRATA_ASSIGN_OR_RETURN(core_->chunker, CreateChunker(superblock.chunker));
+    STRATA_RETURN_IF_ERROR(CheckKeys(superblock));
+    ChunkerOptions chunker = superblock.chunker;
+    chunker.key = core_->options.chunker.key;
+    if (superblock.encrypted && !superblock.chunker_keyed && TakesKey(chunker.algorithm)) {
+      chunker.key =
+          DeriveKey(*core_->options.encryption_key, "strata dedup chunker", superblock.uuid);
+    }
+    STRATA_ASSIGN_OR_RETURN(core_->chunker, CreateChunker(chunker));
     // Several regions to a container, or a footer would not fit beside one.
     core_->options.region_bytes =
         std::min(core_->options.region_bytes, superblock.container_bytes / 4);
     return CheckChunksFit(superblock.chunker, superblock.container_bytes);
+  }
+
+  static std::array<std::byte, 32> KeyCheck(const std::array<std::byte, 32>& key,
+                                            const Superblock& superblock) {
+    return DeriveKey(key, "strata dedup check", superblock.uuid);
+  }
+
+  absl::Status CheckKey(const char* name, const std::optional<EncryptionKey>& given, bool wanted,
+                        const std::array<std::byte, 32>& check, const Superblock& superblock) {
+    const char* wrong = nullptr;
+    if (wanted && !given.has_value()) wrong = "is missing: the store was made with one";
+    if (!wanted && given.has_value()) wrong = "is given, but the store was made without one";
+    if (wanted && given.has_value() && KeyCheck(*given, superblock) != check) {
+      wrong = "is not the one that the store was made with";
+    }
+    if (wrong == nullptr) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrFormat("dedup: %s: %s %s", core_->options.device->name(), name, wrong));
+  }
+
+  absl::Status CheckKeys(const Superblock& superblock) {
+    STRATA_RETURN_IF_ERROR(CheckKey("encryption_key", core_->options.encryption_key,
+                                    superblock.encrypted, superblock.key_check, superblock));
+    return CheckKey("chunker.key", core_->options.chunker.key, superblock.chunker_keyed,
+                    superblock.chunker_key_check, superblock);
   }
 
   absl::Status WriteStoreRecord() { return dedup::WriteStoreRecord(*core_); }
@@ -238,7 +297,20 @@ class Opener final {
     });
   }
 
+  absl::Status BeginCipher() {
+    if (!core_->superblock.encrypted) return absl::OkStatus();
+    STRATA_ASSIGN_OR_RETURN(core_->cipher,
+                            CreateCipher(*core_->options.encryption_key, core_->superblock.uuid,
+                                         core_->store_record.generation));
+    core_->options.encryption_key.reset();
+    return absl::OkStatus();
+  }
+
+  // Durable before anything is named or encrypted by it.
   absl::Status BeginGeneration() {
+    if (core_->store_record.generation == UINT32_MAX) {
+      return absl::FailedPreconditionError("dedup: the store was opened 2^32 times");
+    }
     ++core_->store_record.generation;
     return WriteStoreRecord();
   }
@@ -279,6 +351,7 @@ class Opener final {
                              .index = core->index.get(),
                              .table = core->table.get(),
                              .codec = core->codec.get(),
+                             .cipher = core->cipher.get(),
                              .superblock = &core->superblock,
                              .cache_bytes = core->options.data_cache_bytes});
     STRATA_ASSIGN_OR_RETURN(core->log,
@@ -287,6 +360,7 @@ class Opener final {
                                                   .containers = core->containers,
                                                   .table = core->table.get(),
                                                   .index = core->index.get(),
+                                                  .cipher = core->cipher.get(),
                                                   .superblock = &core->superblock,
                                                   .generation = core->store_record.generation,
                                                   .reserved_slots = kReservedSlots,
@@ -317,7 +391,8 @@ class Opener final {
   absl::StatusOr<std::optional<ContainerScan>> ScanOpenContainer(uint64_t id,
                                                                  const ContainerRecord& record) {
     STRATA_ASSIGN_OR_RETURN(const DeviceBytes bytes, core_->reader->ReadSlot(id));
-    absl::StatusOr<ContainerScan> scan = ScanContainer(bytes.span(), core_->superblock.block_bytes);
+    absl::StatusOr<ContainerScan> scan =
+        ScanContainer(bytes.span(), core_->superblock.block_bytes, core_->cipher.get());
     if (absl::IsUnimplemented(scan.status())) return scan.status();
     const bool ours = scan.ok() && scan->header.id == id && scan->header.slot == record.slot &&
                       scan->header.store_uuid == core_->superblock.uuid;

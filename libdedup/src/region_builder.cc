@@ -48,7 +48,7 @@ void RegionBuilder::Encode(Region* region) {
   const Compression method =
       kind_ == RegionKind::kRecipes ? Compression::kNone : core_->options.compression;
   EncodeRegion(kind_, region->table, region->raw, method, core_->options.compression_level,
-               *core_->codec, &region->encoded);
+               *core_->codec, core_->cipher.get(), &region->encoded);
 }
 
 // Sends what was gathered on its way.

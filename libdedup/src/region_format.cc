@@ -2,6 +2,7 @@
 #include "region_format.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <utility>
 
@@ -27,9 +28,21 @@ constexpr size_t kStoredBytesAt = 28;
 constexpr size_t kChunkCountAt = 32;
 constexpr size_t kPreviousCrcAt = 36;
 constexpr size_t kBodyCrcAt = 40;
+constexpr size_t kSealedAt = 44;
 constexpr size_t kHeaderCrcAt = 60;
 static_assert(kHeaderCrcAt + 4 == kRegionHeaderBytes);
 static_assert(kRegionHeaderBytes % kUnitBytes == 0);
+
+// What the seal vouches for beside table and payload.
+std::array<std::byte, 16> AboutRegion(const RegionHeader& header) {
+  std::array<std::byte, 16> about{};
+  about[0] = static_cast<std::byte>(header.codec);
+  about[1] = static_cast<std::byte>(header.kind);
+  StoreLe32(about.data() + 4, header.raw_bytes);
+  StoreLe32(about.data() + 8, header.stored_bytes);
+  StoreLe32(about.data() + 12, header.chunk_count);
+  return about;
+}
 
 void StoreTable(std::span<const ChunkEntry> table, std::byte* at) {
   for (const ChunkEntry& entry : table) {
@@ -43,7 +56,7 @@ void StoreTable(std::span<const ChunkEntry> table, std::byte* at) {
 
 void EncodeRegion(RegionKind kind, std::span<const ChunkEntry> table,
                   std::span<const std::byte> raw, Compression method, int level, Codec& codec,
-                  EncodedRegion* region) {
+                  Cipher* cipher, EncodedRegion* region) {
   RegionHeader& header = region->header;
   header = {};
   header.kind = kind;
@@ -51,7 +64,7 @@ void EncodeRegion(RegionKind kind, std::span<const ChunkEntry> table,
   header.chunk_count = static_cast<uint32_t>(table.size());
   region->table.assign(table.begin(), table.end());
   const size_t payload_at = kRegionHeaderBytes + header.table_bytes();
-  const size_t most_bytes = AlignUp(payload_at + raw.size(), kUnitBytes);
+  const size_t most_bytes = AlignUp(payload_at + raw.size() + kSealBytes, kUnitBytes);
   if (region->buffer.size() < most_bytes) region->buffer.resize(most_bytes);
   std::byte* const bytes = region->buffer.data();
   StoreTable(table, bytes + kRegionHeaderBytes);
@@ -66,9 +79,14 @@ void EncodeRegion(RegionKind kind, std::span<const ChunkEntry> table,
     if (!raw.empty()) std::memcpy(payload, raw.data(), raw.size());
   }
   header.stored_bytes = static_cast<uint32_t>(stored);
+  if (cipher != nullptr) {
+    header.sealed = true;
+    cipher->Seal({bytes + kRegionHeaderBytes, header.table_bytes() + stored}, AboutRegion(header),
+                 payload + stored);
+  }
   const size_t size = size_t{header.size_units()} * kUnitBytes;
   std::memset(bytes + header.total_bytes(), 0, size - header.total_bytes());
-  header.body_crc = Crc32c({bytes + kRegionHeaderBytes, header.table_bytes() + stored});
+  header.body_crc = Crc32c({bytes + kRegionHeaderBytes, header.body_bytes()});
   region->bytes = {bytes, size};
 }
 
@@ -93,6 +111,7 @@ void PlaceRegion(uint64_t container_id, uint32_t sequence, uint32_t offset_units
   StoreLe32(at + kChunkCountAt, header.chunk_count);
   StoreLe32(at + kPreviousCrcAt, previous_crc);
   StoreLe32(at + kBodyCrcAt, header.body_crc);
+  at[kSealedAt] = std::byte{header.sealed};
   header.header_crc = Crc32c({at, kHeaderCrcAt});
   StoreLe32(at + kHeaderCrcAt, header.header_crc);
 }
@@ -121,6 +140,7 @@ absl::StatusOr<RegionHeader> DecodeRegionHeader(std::span<const std::byte> bytes
   header.chunk_count = LoadLe32(at + kChunkCountAt);
   header.previous_crc = LoadLe32(at + kPreviousCrcAt);
   header.body_crc = LoadLe32(at + kBodyCrcAt);
+  header.sealed = at[kSealedAt] != std::byte{0};
   if (header.raw_bytes > kMostRegionRawBytes || header.stored_bytes > header.raw_bytes ||
       header.chunk_count > kMostChunksPerRegion) {
     return absl::DataLossError("region header: values out of range");
@@ -128,15 +148,29 @@ absl::StatusOr<RegionHeader> DecodeRegionHeader(std::span<const std::byte> bytes
   return header;
 }
 
-absl::StatusOr<DecodedRegion> DecodeRegion(std::span<const std::byte> bytes) {
+absl::StatusOr<DecodedRegion> DecodeRegion(std::span<const std::byte> bytes, Cipher* cipher) {
   DecodedRegion region;
   STRATA_ASSIGN_OR_RETURN(region.header, DecodeRegionHeader(bytes));
   const RegionHeader& header = region.header;
   if (bytes.size() < header.total_bytes()) return absl::DataLossError("region: cut short");
-  const std::span<const std::byte> body =
-      bytes.subspan(kRegionHeaderBytes, header.table_bytes() + header.stored_bytes);
+  std::span<const std::byte> body = bytes.subspan(kRegionHeaderBytes, header.body_bytes());
   if (header.body_crc != Crc32c(body)) {
     return absl::DataLossError("region: checksum does not match");
+  }
+  if (header.sealed != (cipher != nullptr)) {
+    return absl::DataLossError(header.sealed ? "region: encrypted, in a store that is not"
+                                             : "region: not encrypted, in a store that is");
+  }
+  if (cipher != nullptr) {
+    const std::span<const std::byte> sealed = body.first(body.size() - kSealBytes);
+    region.opened.resize(sealed.size());
+    if (absl::Status status =
+            cipher->Open(sealed, AboutRegion(header), body.last(kSealBytes).data(), region.opened);
+        !status.ok()) {
+      return absl::Status(status.code(),
+                          absl::StrFormat("region: %s", std::string(status.message())));
+    }
+    body = region.opened;
   }
   region.table.resize(header.chunk_count);
   uint64_t raw_bytes = 0;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "cipher.h"
 #include "codec.h"
 #include "layout.h"
 #include "strata/dedup/fingerprint.h"
@@ -39,9 +40,11 @@ struct RegionHeader {
   uint32_t header_crc = 0;
   Compression codec = Compression::kNone;
   RegionKind kind = RegionKind::kData;
+  bool sealed = false;  // Encrypted, and followed by a seal.
 
   size_t table_bytes() const { return chunk_count * kRegionTableEntryBytes; }
-  size_t total_bytes() const { return kRegionHeaderBytes + table_bytes() + stored_bytes; }
+  size_t body_bytes() const { return table_bytes() + stored_bytes + (sealed ? kSealBytes : 0); }
+  size_t total_bytes() const { return kRegionHeaderBytes + body_bytes(); }
   uint32_t size_units() const {
     return static_cast<uint32_t>(AlignUp(total_bytes(), kUnitBytes) / kUnitBytes);
   }
@@ -57,11 +60,11 @@ struct EncodedRegion {
   std::vector<std::byte> buffer;
 };
 
-// Compresses where that saves at least a sixteenth. REQUIRES: the sizes in `table` add up to
-// raw.size().
+// Compresses where that saves at least a sixteenth; encrypts where there is a cipher. REQUIRES: the
+// sizes in `table` add up to raw.size().
 void EncodeRegion(RegionKind kind, std::span<const ChunkEntry> table,
                   std::span<const std::byte> raw, Compression method, int level, Codec& codec,
-                  EncodedRegion* region);
+                  Cipher* cipher, EncodedRegion* region);
 
 // Writes the header with its place into region->bytes.
 void PlaceRegion(uint64_t container_id, uint32_t sequence, uint32_t offset_units,
@@ -70,12 +73,14 @@ void PlaceRegion(uint64_t container_id, uint32_t sequence, uint32_t offset_units
 // Reads and checks a header alone. DataLoss says what is wrong; Unimplemented: a newer format.
 absl::StatusOr<RegionHeader> DecodeRegionHeader(std::span<const std::byte> bytes);
 
-// Checks everything. `bytes` begins with the region and may go on behind it.
+// Checks everything, and decrypts. `bytes` begins with the region and may go on behind it. `cipher`
+// is the store's; with one, a region that is not encrypted is DataLoss, and the other way round.
 struct DecodedRegion {
   RegionHeader header;
   std::vector<ChunkEntry> table;
-  std::span<const std::byte> payload;  // Within `bytes`.
+  std::span<const std::byte> payload;  // Within `bytes`, or within `opened`.
+  std::vector<std::byte> opened;       // What was encrypted.
 };
-absl::StatusOr<DecodedRegion> DecodeRegion(std::span<const std::byte> bytes);
+absl::StatusOr<DecodedRegion> DecodeRegion(std::span<const std::byte> bytes, Cipher* cipher);
 
 }  // namespace strata::dedup

@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "chunk_index.h"
 #include "chunk_reader.h"
+#include "cipher.h"
 #include "codec.h"
 #include "container_log.h"
 #include "container_table.h"
@@ -52,6 +53,7 @@ struct StoreCore {
 
   std::unique_ptr<const Chunker> chunker;
   std::unique_ptr<Codec> codec;
+  std::unique_ptr<Cipher> cipher;  // Null: the store is not encrypted.
   std::unique_ptr<WorkerPool> workers;
   std::unique_ptr<DeviceIo> io;
   std::unique_ptr<ContainerTable> table;

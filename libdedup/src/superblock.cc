@@ -12,6 +12,8 @@
 namespace strata::dedup {
 namespace {
 
+constexpr uint16_t kVersionWithKeys = 2;  // Encrypted, or with a keyed chunker.
+
 constexpr char kMagic[8] = {'S', 'T', 'R', 'D', 'E', 'D', 'U', 'P'};
 
 constexpr size_t kVersionAt = 8;
@@ -25,6 +27,10 @@ constexpr size_t kAvgBytesAt = 52;
 constexpr size_t kMaxBytesAt = 56;
 constexpr size_t kNormalizationAt = 60;
 constexpr size_t kDataOffsetAt = 64;
+constexpr size_t kCipherAt = 72;
+constexpr size_t kChunkerKeyedAt = 73;
+constexpr size_t kKeyCheckAt = 80;
+constexpr size_t kChunkerKeyCheckAt = 112;
 constexpr size_t kCrcAt = kSuperblockBytes - 4;
 
 }  // namespace
@@ -33,7 +39,8 @@ std::vector<std::byte> EncodeSuperblock(const Superblock& superblock) {
   std::vector<std::byte> bytes(kSuperblockBytes);
   std::byte* at = bytes.data();
   std::memcpy(at, kMagic, sizeof(kMagic));
-  StoreLe16(at + kVersionAt, kFormatVersion);
+  const bool has_keys = superblock.encrypted || superblock.chunker_keyed;
+  StoreLe16(at + kVersionAt, has_keys ? kVersionWithKeys : kFormatVersion);
   StoreLe32(at + kBlockBytesAt, superblock.block_bytes);
   std::copy(superblock.uuid.begin(), superblock.uuid.end(), at + kUuidAt);
   StoreLe64(at + kCreatedAt, superblock.created_ns);
@@ -44,6 +51,11 @@ std::vector<std::byte> EncodeSuperblock(const Superblock& superblock) {
   StoreLe32(at + kMaxBytesAt, superblock.chunker.max_bytes);
   StoreLe32(at + kNormalizationAt, superblock.chunker.normalization);
   StoreLe64(at + kDataOffsetAt, kDataOffsetBytes);
+  at[kCipherAt] = std::byte{superblock.encrypted};
+  at[kChunkerKeyedAt] = std::byte{superblock.chunker_keyed};
+  std::copy(superblock.key_check.begin(), superblock.key_check.end(), at + kKeyCheckAt);
+  std::copy(superblock.chunker_key_check.begin(), superblock.chunker_key_check.end(),
+            at + kChunkerKeyCheckAt);
   StoreLe32(at + kCrcAt, Crc32c({at, kCrcAt}));
   return bytes;
 }
@@ -59,9 +71,9 @@ absl::StatusOr<Superblock> DecodeSuperblock(std::span<const std::byte> bytes) {
   }
   const uint16_t version = LoadLe16(at + kVersionAt);
   const bool intact = LoadLe32(at + kCrcAt) == Crc32c({at, kCrcAt});
-  if (intact && version > kFormatVersion) {
+  if (intact && version > kVersionWithKeys) {
     return absl::UnimplementedError(absl::StrFormat(
-        "superblock: format version %d, this program knows up to %d", version, kFormatVersion));
+        "superblock: format version %d, this program knows up to %d", version, kVersionWithKeys));
   }
   if (!intact) return absl::DataLossError("superblock: checksum does not match");
 
@@ -75,7 +87,17 @@ absl::StatusOr<Superblock> DecodeSuperblock(std::span<const std::byte> bytes) {
   superblock.chunker.avg_bytes = LoadLe32(at + kAvgBytesAt);
   superblock.chunker.max_bytes = LoadLe32(at + kMaxBytesAt);
   superblock.chunker.normalization = LoadLe32(at + kNormalizationAt);
-  const bool sane = version == kFormatVersion && LoadLe64(at + kDataOffsetAt) == kDataOffsetBytes &&
+  if (version >= kVersionWithKeys) {
+    if (at[kCipherAt] > std::byte{1} || at[kChunkerKeyedAt] > std::byte{1}) {
+      return absl::UnimplementedError("superblock: a cipher that this program does not know");
+    }
+    superblock.encrypted = at[kCipherAt] != std::byte{0};
+    superblock.chunker_keyed = at[kChunkerKeyedAt] != std::byte{0};
+    std::copy_n(at + kKeyCheckAt, superblock.key_check.size(), superblock.key_check.begin());
+    std::copy_n(at + kChunkerKeyCheckAt, superblock.chunker_key_check.size(),
+                superblock.chunker_key_check.begin());
+  }
+  const bool sane = version >= kFormatVersion && LoadLe64(at + kDataOffsetAt) == kDataOffsetBytes &&
                     std::has_single_bit(superblock.container_bytes) &&
                     superblock.container_bytes >= kLeastContainerBytes &&
                     superblock.container_bytes <= kMostContainerBytes &&

@@ -3,6 +3,7 @@
 // What a store writes once about itself, at two places of its device. Pure.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -19,7 +20,13 @@ struct Superblock {
   uint32_t block_bytes =
       4096;  // Groups of regions begin at multiples of this: the device's block size at birth.
   uint32_t container_bytes = 0;
-  ChunkerOptions chunker;
+  ChunkerOptions chunker;  // Without its key.
+  bool encrypted = false;
+  std::array<std::byte, 32> key_check{};  // Encrypted only.
+  // A chunker's key that the caller gives at each opening; where the store is encrypted and the
+  // caller gave none, the key is derived and this is false.
+  bool chunker_keyed = false;
+  std::array<std::byte, 32> chunker_key_check{};
 };
 
 // kSuperblockBytes bytes.

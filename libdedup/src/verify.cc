@@ -180,7 +180,7 @@ class Verification final {
 
   absl::Status CheckRegion(uint64_t id, const RegionExtent& extent,
                            std::span<const Fingerprint> chunks, std::span<const std::byte> bytes) {
-    STRATA_ASSIGN_OR_RETURN(const DecodedRegion region, DecodeRegion(bytes));
+    STRATA_ASSIGN_OR_RETURN(const DecodedRegion region, DecodeRegion(bytes, core_->cipher.get()));
     if (region.header.container_id != id || region.header.offset_units != extent.offset_units ||
         region.table.size() != chunks.size()) {
       return absl::DataLossError("a region of another container or place");

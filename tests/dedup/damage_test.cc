@@ -225,14 +225,14 @@ TEST_CASE("a newer format is refused by name") {
   home.store.reset();
   for (const uint64_t copy : kSuperblockOffsets) {
     Bytes block = home.ReadBlock(copy);
-    StoreLe16(block.data() + 8, 2);
+    StoreLe16(block.data() + 8, 3);
     StoreLe32(block.data() + kSuperblockBytes - 4,
               Crc32c(std::span(block).first(kSuperblockBytes - 4)));
     home.Write(copy, block);
   }
   const absl::Status status = home.Open();
   CHECK(absl::IsUnimplemented(status));
-  CHECK_THAT(std::string(status.message()), Contains("version 2"));
+  CHECK_THAT(std::string(status.message()), Contains("version 3"));
 }
 
 TEST_CASE("a truncated device says so") {

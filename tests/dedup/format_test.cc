@@ -64,7 +64,7 @@ Bytes SomeContainer(Codec& codec, ContainerHeader* header) {
     std::vector<ChunkEntry> table = {{Counting(static_cast<uint8_t>(i)), 900},
                                      {Counting(static_cast<uint8_t>(100 + i)), 100 + 500 * i}};
     EncodedRegion region;
-    EncodeRegion(RegionKind::kData, table, raw, Compression::kLz4, 1, codec, &region);
+    EncodeRegion(RegionKind::kData, table, raw, Compression::kLz4, 1, codec, nullptr, &region);
     PlaceRegion(header->id, i, static_cast<uint32_t>(at / kUnitBytes), previous, &region);
     previous = region.header.header_crc;
     std::copy(region.bytes.begin(), region.bytes.end(), slot.begin() + static_cast<ptrdiff_t>(at));
@@ -108,6 +108,30 @@ TEST_CASE("superblock: golden bytes, every byte matters") {
   CHECK(absl::IsDataLoss(DecodeSuperblock(std::span(bytes).first(100)).status()));
 }
 
+TEST_CASE("superblock with keys: what is kept of them, and where") {
+  Superblock superblock = SomeSuperblock();
+  superblock.encrypted = true;
+  superblock.chunker_keyed = true;
+  superblock.key_check.fill(std::byte{0xA5});
+  superblock.chunker_key_check.fill(std::byte{0x5A});
+  std::vector<std::byte> bytes = EncodeSuperblock(superblock);
+  CHECK(Hex(std::span(bytes).subspan(8, 2)) == "0200");
+  CHECK(Hex(std::span(bytes).subspan(72, 8)) == "0101000000000000");
+  CHECK(bytes[80] == std::byte{0xA5});
+  CHECK(bytes[111] == std::byte{0xA5});
+  CHECK(bytes[112] == std::byte{0x5A});
+  CHECK(bytes[143] == std::byte{0x5A});
+  const auto back = DecodeSuperblock(bytes);
+  REQUIRE(back.ok());
+  CHECK(back->encrypted);
+  CHECK(back->chunker_keyed);
+  CHECK(back->key_check == superblock.key_check);
+  CHECK(back->chunker_key_check == superblock.chunker_key_check);
+  bytes[72] = std::byte{2};  // A cipher to come.
+  StoreLe32(bytes.data() + 4092, Crc32c(std::span(bytes).first(4092)));
+  CHECK(absl::IsUnimplemented(DecodeSuperblock(bytes).status()));
+}
+
 TEST_CASE("container header: golden bytes, every byte matters") {
   ContainerHeader header = SomeHeader();
   Bytes bytes(kContainerHeaderBytes);
@@ -143,7 +167,7 @@ TEST_CASE("region: golden bytes, every byte matters") {
   const Bytes raw = RandomBytes(1, 5);
   EncodedRegion region;
   const std::vector<ChunkEntry> table = {{Counting(0), 2}, {Counting(32), 3}};
-  EncodeRegion(RegionKind::kRecipes, table, raw, Compression::kZstd, 1, *codec, &region);
+  EncodeRegion(RegionKind::kRecipes, table, raw, Compression::kZstd, 1, *codec, nullptr, &region);
   PlaceRegion(0x0000000700000003, 4, 9, 0xAABBCCDD, &region);
   REQUIRE(region.bytes.size() == 192);
   CHECK(Hex(std::span(region.bytes).first(40)) ==
@@ -164,7 +188,7 @@ TEST_CASE("region: golden bytes, every byte matters") {
         "202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f"
         "03000000" +
             Hex(raw));
-  const auto back = DecodeRegion(region.bytes);
+  const auto back = DecodeRegion(region.bytes, nullptr);
   REQUIRE(back.ok());
   CHECK(back->header.sequence == 4);
   CHECK(back->header.previous_crc == 0xAABBCCDD);
@@ -173,11 +197,11 @@ TEST_CASE("region: golden bytes, every byte matters") {
   for (size_t i = 0; i < region.header.total_bytes(); ++i) {
     region.bytes[i] ^= std::byte{1};
     INFO("byte " << i);
-    CHECK(absl::IsDataLoss(DecodeRegion(region.bytes).status()));
+    CHECK(absl::IsDataLoss(DecodeRegion(region.bytes, nullptr).status()));
     region.bytes[i] ^= std::byte{1};
   }
   for (size_t size = 0; size < region.header.total_bytes(); ++size) {
-    CHECK(absl::IsDataLoss(DecodeRegion(std::span(region.bytes).first(size)).status()));
+    CHECK(absl::IsDataLoss(DecodeRegion(std::span(region.bytes).first(size), nullptr).status()));
   }
 }
 
@@ -189,14 +213,14 @@ TEST_CASE("regions shrink where it pays, with every codec, and come back") {
         const Bytes raw = text ? TextBytes(size, size) : RandomBytes(size, size);
         EncodedRegion region;
         const ChunkEntry entry{Counting(0), static_cast<uint32_t>(size)};
-        EncodeRegion(RegionKind::kData, {&entry, 1}, raw, method, 1, *codec, &region);
+        EncodeRegion(RegionKind::kData, {&entry, 1}, raw, method, 1, *codec, nullptr, &region);
         PlaceRegion(1, 0, 1, 0, &region);
         INFO("method " << static_cast<int>(method) << " size " << size << " text " << text);
         const bool shrinks = method != Compression::kNone && text && size >= 100;
         CHECK((region.header.codec == method) == (shrinks || method == Compression::kNone));
         CHECK(region.bytes.size() % kUnitBytes == 0);
         CHECK((region.header.stored_bytes < size * 3 / 4) == shrinks);
-        const auto back = DecodeRegion(region.bytes);
+        const auto back = DecodeRegion(region.bytes, nullptr);
         REQUIRE(back.ok());
         Bytes out(size);
         REQUIRE(codec->Decompress(back->header.codec, back->payload, out).ok());
@@ -220,7 +244,7 @@ TEST_CASE("footer: golden bytes, every byte matters") {
   contents.chunks = {Counting(0), Counting(64)};
   contents.raw_bytes = 0x1000;
   contents.stored_bytes = 0x800;
-  std::vector<std::byte> bytes = EncodeFooter(header, contents);
+  std::vector<std::byte> bytes = EncodeFooter(header, contents, nullptr);
   CHECK(Hex(std::span(bytes).first(96 + 44)) ==
         "01000000"
         "03000000"
@@ -243,18 +267,18 @@ TEST_CASE("footer: golden bytes, every byte matters") {
         "a0000000");
   CHECK(LoadLe32(bytes.data() + 96 + 48) == 0x01020304);
   size_t size = 0;
-  const auto back = DecodeFooter(bytes, &size);
+  const auto back = DecodeFooter(bytes, nullptr, &size);
   REQUIRE(back.ok());
   CHECK(size == bytes.size());
   CHECK(back->container_id == header.id);
   CHECK(back->contents.chunks == contents.chunks);
   CHECK(back->contents.regions[1].offset_units == 64);
-  CHECK(absl::IsOutOfRange(DecodeFooter(std::span(bytes).last(100), &size).status()));
+  CHECK(absl::IsOutOfRange(DecodeFooter(std::span(bytes).last(100), nullptr, &size).status()));
   CHECK(size == bytes.size());
   for (size_t i = 0; i < bytes.size(); ++i) {
     bytes[i] ^= std::byte{1};
     INFO("byte " << i);
-    CHECK(absl::IsDataLoss(DecodeFooter(bytes, &size).status()));
+    CHECK(absl::IsDataLoss(DecodeFooter(bytes, nullptr, &size).status()));
     bytes[i] ^= std::byte{1};
   }
 }
@@ -263,7 +287,7 @@ TEST_CASE("a container scan follows the chain and steps over what is damaged") {
   const auto codec = CreateCodec();
   ContainerHeader header;
   Bytes slot = SomeContainer(*codec, &header);
-  const auto whole = ScanContainer(slot, 4096);
+  const auto whole = ScanContainer(slot, 4096, nullptr);
   REQUIRE(whole.ok());
   REQUIRE(whole->contents.regions.size() == 3);
   CHECK(whole->contents.chunks.size() == 6);
@@ -275,7 +299,7 @@ TEST_CASE("a container scan follows the chain and steps over what is damaged") {
     for (uint32_t byte = 0; byte < extent.size_units * kUnitBytes; byte += 61) {
       const size_t at = extent.offset_units * kUnitBytes + byte;
       slot[at] ^= std::byte{2};
-      const auto scan = ScanContainer(slot, 4096);
+      const auto scan = ScanContainer(slot, 4096, nullptr);
       INFO("region " << n << " byte " << byte);
       REQUIRE(scan.ok());
       // Behind the payload there are zeroes that nobody reads.
@@ -291,11 +315,11 @@ TEST_CASE("a container scan follows the chain and steps over what is damaged") {
   EncodedRegion stranger;
   const ChunkEntry entry{Counting(9), 100};
   EncodeRegion(RegionKind::kData, {&entry, 1}, RandomBytes(1, 100), Compression::kNone, 1, *codec,
-               &stranger);
+               nullptr, &stranger);
   PlaceRegion(header.id, 2, last.offset_units, whole->last_crc ^ 1, &stranger);
   std::copy(stranger.bytes.begin(), stranger.bytes.end(),
             slot.begin() + last.offset_units * kUnitBytes);
-  const auto scan = ScanContainer(slot, 4096);
+  const auto scan = ScanContainer(slot, 4096, nullptr);
   REQUIRE(scan.ok());
   CHECK(scan->contents.regions.size() == 2);
   CHECK(scan->end_reason.find("leftover") != std::string::npos);

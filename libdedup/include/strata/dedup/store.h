@@ -22,6 +22,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -60,15 +61,23 @@ struct StreamInfo {
 // What looks as if it would not shrink is stored as it is, whatever the choice.
 enum class Compression : uint8_t { kNone = 0, kLz4 = 1, kZstd = 2, kGzip = 3 };
 
+// A secret of 256 bits, as random as they come. Never print it.
+using EncryptionKey = std::array<std::byte, 32>;
+
 struct StoreOptions {
   block::Device* device = nullptr;  // Both outlive the Store and are used by it alone (kv: the
                                     // spaces named "<name>.*").
   kv::Store* kv = nullptr;
   std::string name = "dedup";
 
-  // Written down when the store is made; later openings use what is written.
+  // Written down when the store is made; later openings use what is written. A chunker's key is not
+  // written: give the same one at each opening. An encrypted store derives it where none is given.
   ChunkerOptions chunker;
   uint32_t container_bytes = 8u << 20;  // A power of two, 1..64 MiB.
+
+  // Given when the store is made: everything on the device but headers is encrypted (AES-256-GCM),
+  // and later openings need the same key. The kv store is not: it holds fingerprints of chunks.
+  std::optional<EncryptionKey> encryption_key = std::nullopt;
 
   // May differ at each opening; new data follows it.
   Compression compression = Compression::kZstd;
@@ -197,8 +206,9 @@ struct Change {
 class STRATA_EXPORT Store {
  public:
   // Makes the store when device and kv hold none. FailedPrecondition: device and kv do not belong
-  // together; DataLoss: superblock damaged; Unimplemented: a newer format version. Recovers from a
-  // crash: scans the containers that were open.
+  // together; DataLoss: superblock damaged; Unimplemented: a newer format version; InvalidArgument:
+  // an option, among them a key that is missing, wrong, or not wanted. Recovers from a crash: scans
+  // the containers that were open.
   static absl::StatusOr<std::unique_ptr<Store>> Open(const StoreOptions& options);
 
   virtual ~Store() = default;  // REQUIRES: every Writer and Reader is destroyed.

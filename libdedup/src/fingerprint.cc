@@ -26,7 +26,7 @@ void FingerprintMany(std::span<const std::span<const std::byte>> chunks,
                      std::span<Fingerprint> fingerprints) {
   STRATA_CHECK(chunks.size() == fingerprints.size(), "one fingerprint per chunk");
   if (HasSha256Lanes()) {
-    Sha256Lanes(chunks, fingerprints);
+    Sha256Lanes(BestSha256Engine(), chunks, fingerprints);
     return;
   }
   for (size_t i = 0; i < chunks.size(); ++i) fingerprints[i] = FingerprintOf(chunks[i]);

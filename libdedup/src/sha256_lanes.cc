@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "sha256_avx512.h"
 #include "strata/base/check.h"
 #include "strata/base/endian.h"
 
@@ -22,6 +23,8 @@ namespace {
 
 constexpr size_t kBlockBytes = 64;
 constexpr size_t kLanes = 4;
+// With fewer of the sixteen at work, four with the SHA instructions are faster.
+constexpr size_t kLeastWideLanes = 9;
 
 alignas(16) constexpr std::array<uint32_t, 64> kRoundConstants = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
@@ -98,28 +101,30 @@ __attribute__((target("sha,sse4.1"))) void Compress(LaneState* states, const std
 // One message on its way through: its whole blocks first, then its end with the padding.
 struct Lane {
   const std::byte* data = nullptr;
-  size_t blocks = 0;  // Left at `data`.
+  size_t blocks = 0;  // Left at `data`; 0: the lane is idle.
   size_t tail_blocks = 0;
   alignas(16) std::byte tail[2 * kBlockBytes];
+  std::array<uint32_t, 8> words;  // The state between calls of the compression functions.
   Fingerprint* digest = nullptr;
 
-  void Begin(std::span<const std::byte> message, Fingerprint* out, LaneState* state) {
+  void Begin(std::span<const std::byte> message, Fingerprint* out) {
     data = message.data();
     blocks = message.size() / kBlockBytes;
     digest = out;
+    words = kInitialState;
     const size_t rest = message.size() % kBlockBytes;
     tail_blocks = rest + 9 <= kBlockBytes ? 1 : 2;
     std::memset(tail, 0, sizeof(tail));
     if (rest > 0) std::memcpy(tail, data + blocks * kBlockBytes, rest);
     tail[rest] = std::byte{0x80};
     StoreBe64(tail + tail_blocks * kBlockBytes - 8, uint64_t{message.size()} * 8);
-    const auto& h = kInitialState;
-    const auto set = [](uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
-      return _mm_set_epi32(static_cast<int>(a), static_cast<int>(b), static_cast<int>(c),
-                           static_cast<int>(d));
-    };
-    state->abef = set(h[0], h[1], h[4], h[5]);
-    state->cdgh = set(h[2], h[3], h[6], h[7]);
+    GoToTail();
+  }
+
+  // After `count` blocks were taken in.
+  void Advance(size_t count) {
+    data += count * kBlockBytes;
+    blocks -= count;
     GoToTail();
   }
 
@@ -131,16 +136,26 @@ struct Lane {
     tail_blocks = 0;
   }
 
-  void End(const LaneState& state) const {
-    alignas(16) uint32_t abef[4];
-    alignas(16) uint32_t cdgh[4];
-    _mm_store_si128(reinterpret_cast<__m128i*>(abef), state.abef);
-    _mm_store_si128(reinterpret_cast<__m128i*>(cdgh), state.cdgh);
-    const uint32_t words[8] = {abef[3], abef[2], cdgh[3], cdgh[2],
-                               abef[1], abef[0], cdgh[1], cdgh[0]};
-    for (size_t i = 0; i < 8; ++i) StoreBe32(digest->bytes.data() + 4 * i, words[i]);
+  void End() const {
+    for (size_t i = 0; i < words.size(); ++i) StoreBe32(digest->bytes.data() + 4 * i, words[i]);
   }
 };
+
+LaneState LoadState(const Lane& lane) {
+  const auto set = [&lane](size_t i, size_t j, size_t k, size_t l) {
+    return _mm_set_epi32(static_cast<int>(lane.words[i]), static_cast<int>(lane.words[j]),
+                         static_cast<int>(lane.words[k]), static_cast<int>(lane.words[l]));
+  };
+  return {.abef = set(0, 1, 4, 5), .cdgh = set(2, 3, 6, 7)};
+}
+
+void StoreState(const LaneState& state, Lane* lane) {
+  alignas(16) uint32_t abef[4];
+  alignas(16) uint32_t cdgh[4];
+  _mm_store_si128(reinterpret_cast<__m128i*>(abef), state.abef);
+  _mm_store_si128(reinterpret_cast<__m128i*>(cdgh), state.cdgh);
+  lane->words = {abef[3], abef[2], cdgh[3], cdgh[2], abef[1], abef[0], cdgh[1], cdgh[0]};
+}
 
 void CompressLanes(size_t lanes, LaneState* states, const std::byte** data, size_t count) {
   switch (lanes) {
@@ -164,61 +179,154 @@ bool CpuHasShaInstructions() {
   return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (ebx & bit_SHA) != 0;
 }
 
-}  // namespace
+// The messages of one call on their way through up to sixteen lanes. A message that ended makes way
+// for the next one: messages of different lengths keep all lanes busy.
+class Batch {
+ public:
+  Batch(std::span<const std::span<const std::byte>> messages, std::span<Fingerprint> digests)
+      : messages_(messages), digests_(digests) {}
 
-bool HasSha256Lanes() {
-  static const bool has = CpuHasShaInstructions();
-  return has;
+  // Sixteen lanes, until fewer than `least` have work.
+  void RunWide(size_t least);
+  // Four lanes, until all is done.
+  void RunShaInstructions();
+
+ private:
+  // False: no message is left.
+  bool Start(Lane* lane) {
+    if (next_ == messages_.size()) return false;
+    lane->Begin(messages_[next_], &digests_[next_]);
+    ++next_;
+    return true;
+  }
+  size_t TakeFour(Lane** taken);
+
+  const std::span<const std::span<const std::byte>> messages_;
+  const std::span<Fingerprint> digests_;
+  size_t next_ = 0;
+  std::array<Lane, kSha256WideLanes> lanes_;
+};
+
+void Batch::RunWide(size_t least) {
+  Sha256WideState state{};
+  const auto load = [&](size_t i) {
+    for (size_t w = 0; w < 8; ++w) state.words[w][i] = lanes_[i].words[w];
+  };
+  const auto store = [&](size_t i) {
+    for (size_t w = 0; w < 8; ++w) lanes_[i].words[w] = state.words[w][i];
+  };
+  for (;;) {
+    size_t active = 0;
+    size_t count = ~size_t{0};
+    const std::byte* any = nullptr;
+    for (size_t i = 0; i < lanes_.size(); ++i) {
+      if (lanes_[i].blocks == 0 && Start(&lanes_[i])) load(i);
+      if (lanes_[i].blocks == 0) continue;
+      ++active;
+      if (lanes_[i].blocks <= count) any = lanes_[i].data;
+      count = std::min(count, lanes_[i].blocks);
+    }
+    if (active < least) break;
+    std::array<const std::byte*, kSha256WideLanes> data;
+    for (size_t i = 0; i < lanes_.size(); ++i) {
+      data[i] = lanes_[i].blocks == 0 ? any : lanes_[i].data;  // Idle lanes keep step with one.
+    }
+    CompressSha256Wide(&state, &data, count, kRoundConstants.data());
+    for (size_t i = 0; i < lanes_.size(); ++i) {
+      if (lanes_[i].blocks == 0) continue;
+      lanes_[i].Advance(count);
+      if (lanes_[i].blocks > 0) continue;
+      store(i);
+      lanes_[i].End();
+    }
+  }
+  for (size_t i = 0; i < lanes_.size(); ++i) {
+    if (lanes_[i].blocks > 0) store(i);
+  }
 }
 
-void Sha256Lanes(std::span<const std::span<const std::byte>> messages,
-                 std::span<Fingerprint> digests) {
-  STRATA_CHECK(HasSha256Lanes(), "this CPU lacks the SHA instructions");
-  Lane lanes[kLanes];
+// Up to four lanes with work: those that are on their way already, then new ones.
+size_t Batch::TakeFour(Lane** taken) {
+  size_t count = 0;
+  for (Lane& lane : lanes_) {
+    if (count < kLanes && lane.blocks > 0) taken[count++] = &lane;
+  }
+  for (Lane& lane : lanes_) {
+    if (count < kLanes && lane.blocks == 0 && Start(&lane)) taken[count++] = &lane;
+  }
+  return count;
+}
+
+void Batch::RunShaInstructions() {
+  Lane* taken[kLanes];
   LaneState states[kLanes];
   const std::byte* data[kLanes];
-  size_t active = 0;
-  size_t next = 0;
-  for (;;) {
-    // A message that ended makes way for the next one: messages of different lengths keep all lanes
-    // busy.
-    while (active < kLanes && next < messages.size()) {
-      lanes[active].Begin(messages[next], &digests[next], &states[active]);
-      ++active;
-      ++next;
-    }
-    if (active == 0) return;
-    size_t count = lanes[0].blocks;
+  while (const size_t active = TakeFour(taken)) {
+    size_t count = taken[0]->blocks;
     for (size_t i = 0; i < active; ++i) {
-      count = std::min(count, lanes[i].blocks);
-      data[i] = lanes[i].data;
+      count = std::min(count, taken[i]->blocks);
+      states[i] = LoadState(*taken[i]);
+      data[i] = taken[i]->data;
     }
     CompressLanes(active, states, data, count);
-    for (size_t i = active; i-- > 0;) {
-      lanes[i].data = data[i];
-      lanes[i].blocks -= count;
-      lanes[i].GoToTail();
-      if (lanes[i].blocks > 0) continue;
-      lanes[i].End(states[i]);
-      --active;
-      if (i == active) continue;
-      const bool in_tail = lanes[active].data >= lanes[active].tail &&
-                           lanes[active].data < lanes[active].tail + sizeof(lanes[active].tail);
-      const ptrdiff_t tail_offset = lanes[active].data - lanes[active].tail;
-      lanes[i] = lanes[active];
-      if (in_tail) lanes[i].data = lanes[i].tail + tail_offset;
-      states[i] = states[active];
-      data[i] = lanes[i].data;
+    for (size_t i = 0; i < active; ++i) {
+      StoreState(states[i], taken[i]);
+      taken[i]->Advance(count);
+      if (taken[i]->blocks == 0) taken[i]->End();
     }
   }
 }
 
+}  // namespace
+
+bool HasSha256Engine(Sha256Engine engine) {
+  static const bool has_sha = CpuHasShaInstructions();
+  static const bool has_wide = HasSha256Wide();
+  switch (engine) {
+    case Sha256Engine::kShaInstructions:
+      return has_sha;
+    case Sha256Engine::kWide:
+      return has_wide;
+    case Sha256Engine::kBoth:
+      return has_sha && has_wide;
+  }
+  return false;
+}
+
+bool HasSha256Lanes() {
+  return HasSha256Engine(Sha256Engine::kShaInstructions) || HasSha256Engine(Sha256Engine::kWide);
+}
+
+Sha256Engine BestSha256Engine() {
+  static const bool intel = __builtin_cpu_is("intel") != 0;
+  if (intel && HasSha256Engine(Sha256Engine::kBoth)) return Sha256Engine::kBoth;
+  return HasSha256Engine(Sha256Engine::kShaInstructions) ? Sha256Engine::kShaInstructions
+                                                         : Sha256Engine::kWide;
+}
+
+void Sha256Lanes(Sha256Engine engine, std::span<const std::span<const std::byte>> messages,
+                 std::span<Fingerprint> digests) {
+  STRATA_CHECK(HasSha256Engine(engine), "this CPU lacks the instructions");
+  STRATA_CHECK(messages.size() == digests.size(), "one digest per message");
+  Batch batch(messages, digests);
+  if (engine == Sha256Engine::kWide) return batch.RunWide(1);
+  if (engine == Sha256Engine::kBoth && messages.size() >= kLeastWideLanes) {
+    batch.RunWide(kLeastWideLanes);
+  }
+  batch.RunShaInstructions();
+}
+
 #else
+
+bool HasSha256Engine(Sha256Engine) { return false; }
 
 bool HasSha256Lanes() { return false; }
 
-void Sha256Lanes(std::span<const std::span<const std::byte>>, std::span<Fingerprint>) {
-  STRATA_CHECK(false, "this CPU lacks the SHA instructions");
+Sha256Engine BestSha256Engine() { return Sha256Engine::kShaInstructions; }
+
+void Sha256Lanes(Sha256Engine, std::span<const std::span<const std::byte>>,
+                 std::span<Fingerprint>) {
+  STRATA_CHECK(false, "this CPU lacks the instructions");
 }
 
 #endif

@@ -85,4 +85,39 @@ TEST_CASE("every length around the block's and the padding's edges") {
   }
 }
 
+TEST_CASE("every engine agrees with OpenSSL, for batches of all sizes") {
+  const uint64_t seed = test::Seed();
+  Random random(seed);
+  const Bytes data = RandomBytes(seed, 60000);
+  for (const Sha256Engine engine : kSha256Engines) {
+    if (!HasSha256Engine(engine)) {
+      WARN("this CPU does not run engine " << static_cast<int>(engine));
+      continue;
+    }
+    for (size_t count = 0; count <= 70; ++count) {
+      for (const size_t longest : {0u, 64u, 130u, 9000u}) {
+        std::vector<std::span<const std::byte>> chunks;
+        for (size_t i = 0; i < count; ++i) {
+          const size_t size = random.Uniform(longest + 1);
+          chunks.push_back(std::span(data).subspan(random.Uniform(data.size() - size), size));
+        }
+        std::vector<Fingerprint> digests(count);
+        Sha256Lanes(engine, chunks, digests);
+        for (size_t i = 0; i < count; ++i) {
+          INFO("STRATA_SEED=" << seed << " engine " << static_cast<int>(engine) << " chunk " << i
+                              << " of " << count << ", " << chunks[i].size() << " bytes");
+          REQUIRE(digests[i] == Reference(chunks[i]));
+        }
+      }
+    }
+    for (size_t size = 0; size <= 300; ++size) {
+      const std::vector<std::span<const std::byte>> chunks(20, std::span(data).subspan(7, size));
+      std::vector<Fingerprint> digests(chunks.size());
+      Sha256Lanes(engine, chunks, digests);
+      INFO("engine " << static_cast<int>(engine) << ", " << size << " bytes");
+      for (const Fingerprint& digest : digests) REQUIRE(digest == Reference(chunks[0]));
+    }
+  }
+}
+
 }  // namespace strata::dedup

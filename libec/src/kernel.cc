@@ -7,7 +7,6 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "kernel_table.h"
-#include "strata/base/check.h"
 
 namespace strata::ec {
 namespace {

@@ -35,6 +35,12 @@ using RegionVisitor = std::function<absl::Status(const DecodedRegion& region)>;
 absl::StatusOr<ContainerScan> ScanContainer(std::span<const std::byte> slot, uint32_t block_bytes,
                                             Cipher* cipher, const RegionVisitor& visit = nullptr);
 
+// The same for a container whose header is lost, of which `header` says what is known by other
+// means. NotFound: no region of it is there.
+absl::StatusOr<ContainerScan> ScanWithoutHeader(std::span<const std::byte> slot,
+                                                const ContainerHeader& header, uint32_t block_bytes,
+                                                Cipher* cipher);
+
 // Adds a region to what a container holds.
 void AppendToContents(const RegionHeader& header, std::span<const ChunkEntry> table,
                       ContainerContents* contents);

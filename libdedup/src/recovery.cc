@@ -394,8 +394,13 @@ class Opener final {
     absl::StatusOr<ContainerScan> scan =
         ScanContainer(bytes.span(), core_->superblock.block_bytes, core_->cipher.get());
     if (absl::IsUnimplemented(scan.status())) return scan.status();
-    const bool ours = scan.ok() && scan->header.id == id && scan->header.slot == record.slot &&
-                      scan->header.store_uuid == core_->superblock.uuid;
+    bool ours = scan.ok() && scan->header.id == id && scan->header.slot == record.slot &&
+                scan->header.store_uuid == core_->superblock.uuid;
+    if (!ours) {
+      scan = RestoreHeader(id, record.slot, bytes.span());
+      ours = scan.ok();
+      if (!ours && !absl::IsNotFound(scan.status())) return scan.status();
+    }
     if (ours) {
       Log(core_->options.log, LogLevel::kInfo,
           absl::StrFormat("dedup: container %d was open: %d regions, %d chunks", id,
@@ -408,13 +413,35 @@ class Opener final {
       }
       return *std::move(scan);
     }
-    // Its header never became durable, so nothing in it was ever promised.
+    // Neither its header nor any region became durable, so nothing in it was ever promised.
     kv::WriteBatch batch;
     batch.Delete(core_->containers, ContainerKey(id));
     STRATA_RETURN_IF_ERROR(core_->options.kv->Write(batch, kv::Durability::kSync));
     core_->table->Remove(id);
     core_->table->ReleaseSlot(record.slot);
     return std::nullopt;
+  }
+
+  // For a container whose header is damaged: writes it anew where regions say that the container
+  // was there. NotFound: none does.
+  absl::StatusOr<ContainerScan> RestoreHeader(uint64_t id, uint32_t slot,
+                                              std::span<const std::byte> bytes) {
+    ContainerHeader header;
+    header.id = id;
+    header.store_uuid = core_->superblock.uuid;
+    header.slot = slot;
+    header.container_bytes = core_->superblock.container_bytes;
+    header.created_ns = static_cast<uint64_t>(SystemClock().WallNanos());
+    STRATA_ASSIGN_OR_RETURN(
+        ContainerScan scan,
+        ScanWithoutHeader(bytes, header, core_->superblock.block_bytes, core_->cipher.get()));
+    const std::span<const std::byte> first = bytes.first(core_->superblock.block_bytes);
+    std::vector<std::byte> block(first.begin(), first.end());
+    EncodeContainerHeader(&header, block.data());
+    STRATA_RETURN_IF_ERROR(
+        core_->io->Write(SlotOffset(slot, core_->superblock.container_bytes), block));
+    scan.header = header;
+    return scan;
   }
 
   absl::Status CountStreams() {

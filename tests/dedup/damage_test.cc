@@ -126,6 +126,54 @@ TEST_CASE("a flipped bit anywhere in a container is found, and only the streams 
   CHECK(report->streams.empty());
 }
 
+TEST_CASE("an open container outlives its header, and what is durable behind it") {
+  const uint64_t seed = test::Seed();
+  for (const bool encrypted : {false, true}) {
+    for (const size_t damaged_bytes : {64, 4096, 8192}) {
+      INFO("STRATA_SEED=" << seed << ": " << damaged_bytes << " bytes of the slot are lost");
+      DamagedHome home;
+      if (encrypted) home.options.encryption_key = EncryptionKey{std::byte{7}};
+      REQUIRE(home.Open().ok());
+      std::map<StreamId, Bytes> streams;
+      for (int i = 0; i < 5; ++i) {
+        Bytes data = RandomBytes(seed + i, 90000);
+        streams[Put(*home.store, data)->id] = std::move(data);
+      }
+      home.store.reset();
+      const Bytes noise = RandomBytes(seed + 99, damaged_bytes);
+      for (size_t at = 0; at < damaged_bytes; at += 4096) {
+        Bytes block = home.ReadBlock(kDataOffsetBytes + at);
+        std::copy_n(noise.begin() + static_cast<ptrdiff_t>(at),
+                    std::min<size_t>(4096, damaged_bytes - at), block.begin());
+        home.Write(kDataOffsetBytes + at, block);
+      }
+      for (int round = 0; round < 3; ++round) {
+        REQUIRE(home.Open().ok());
+        int lost = 0;
+        for (const auto& [id, data] : streams) {
+          const absl::StatusOr<Bytes> back = Get(*home.store, id);
+          if (!back.ok()) {
+            CHECK(absl::IsDataLoss(back.status()));
+            ++lost;
+            continue;
+          }
+          REQUIRE(*back == data);
+        }
+        // The header alone is lost without loss; the first region goes with its bytes.
+        CHECK(lost == (damaged_bytes > 64 ? 1 : 0));
+        Bytes data = RandomBytes(seed + 10 + round, 90000);  // And the container goes on.
+        streams[Put(*home.store, data)->id] = std::move(data);
+      }
+      if (damaged_bytes == 64) {
+        const auto report = home.store->Verify({});
+        REQUIRE(report.ok());
+        CHECK(report->container_damage.empty());
+        CHECK(report->streams.empty());
+      }
+    }
+  }
+}
+
 TEST_CASE("garbage collection frees no damaged container and nothing under an unreadable recipe") {
   DamagedHome home;
   REQUIRE(home.Open().ok());

@@ -136,6 +136,15 @@ absl::Status ChunkIndex::FindForDuplicates(std::span<const Fingerprint> fingerpr
   return absl::OkStatus();
 }
 
+void ChunkIndex::FindInMemory(std::span<const Fingerprint> fingerprints, PinSet* pins,
+                              std::span<std::optional<FoundChunk>> found) {
+  STRATA_CHECK(fingerprints.size() == found.size(), "one answer per fingerprint");
+  MutexLock lock(&mutex_);
+  for (size_t i = 0; i < fingerprints.size(); ++i) {
+    if (!FindUsable(fingerprints[i], pins, &found[i])) found[i].reset();
+  }
+}
+
 absl::StatusOr<FoundChunk> ChunkIndex::Find(const Fingerprint& fingerprint) {
   for (;;) {
     const uint64_t removals = removals_.load();

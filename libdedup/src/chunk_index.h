@@ -55,6 +55,10 @@ class ChunkIndex final {
   absl::Status FindForDuplicates(std::span<const Fingerprint> fingerprints, PinSet* pins,
                                  std::span<std::optional<FoundChunk>> found);
 
+  // The same as far as memory answers; other chunks are taken for new.
+  void FindInMemory(std::span<const Fingerprint> fingerprints, PinSet* pins,
+                    std::span<std::optional<FoundChunk>> found);
+
   // For readers: a durable copy, in whatever container. NotFound: nowhere.
   absl::StatusOr<FoundChunk> Find(const Fingerprint& fingerprint);
 

@@ -73,9 +73,12 @@ class Pacer final {
 
 class Collection final {
  public:
-  Collection(StoreCore* core, const GarbageOptions& options)
+  // `folds`: of chunks that were stored more than once, only the copy that the index leads to
+  // lives.
+  Collection(StoreCore* core, const GarbageOptions& options, bool folds)
       : core_(core),
         options_(options),
+        folds_(folds),
         pacer_(options.max_bytes_per_second),
         data_(core, RegionKind::kData, &own_pins_, /*may_use_reserve=*/true),
         nodes_(core, RegionKind::kRecipes, &own_pins_, /*may_use_reserve=*/true) {}
@@ -162,9 +165,7 @@ class Collection final {
       }
       STRATA_RETURN_IF_ERROR(contents.status());
       pacer_.Spend(record.footer_bytes);
-      const size_t live = static_cast<size_t>(
-          std::count_if(contents->chunks.begin(), contents->chunks.end(),
-                        [this](const Fingerprint& chunk) { return live_.Contains(chunk); }));
+      STRATA_ASSIGN_OR_RETURN(const size_t live, CountLive(id, *contents));
       const double share = static_cast<double>(live) /
                            static_cast<double>(std::max<size_t>(contents->chunks.size(), 1));
       const double fill = static_cast<double>(record.stored_bytes) /
@@ -183,6 +184,20 @@ class Collection final {
         candidates_.begin(), candidates_.end(),
         [](const Candidate& a, const Candidate& b) { return a.live_chunks < b.live_chunks; });
     return absl::OkStatus();
+  }
+
+  absl::StatusOr<size_t> CountLive(uint64_t id, const ContainerContents& contents) {
+    std::vector<bool> here;
+    if (folds_) {
+      STRATA_ASSIGN_OR_RETURN(here, core_->index->LeadsHere(id, contents));
+    }
+    size_t live = 0;
+    for (size_t i = 0; i < contents.chunks.size(); ++i) {
+      if (!live_.Contains(contents.chunks[i])) continue;
+      const bool stored_again = folds_ && !here[i];
+      ++(stored_again ? report_.duplicate_chunks : live);
+    }
+    return live;
   }
 
   absl::Status Sweep() {
@@ -277,6 +292,7 @@ class Collection final {
 
   StoreCore* const core_;
   const GarbageOptions& options_;
+  const bool folds_;
   Pacer pacer_;
   GarbageReport report_;
   std::vector<std::pair<uint64_t, ContainerRecord>> sealed_;
@@ -288,9 +304,7 @@ class Collection final {
   RegionBuilder nodes_;
 };
 
-}  // namespace
-
-absl::StatusOr<GarbageReport> CollectGarbage(StoreCore* core, const GarbageOptions& options) {
+absl::StatusOr<GarbageReport> Run(StoreCore* core, const GarbageOptions& options, bool folds) {
   if (options.rewrite_below_live_ratio < 0 || options.rewrite_below_live_ratio > 1) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "dedup: rewrite_below_live_ratio is %g, must be 0..1", options.rewrite_below_live_ratio));
@@ -300,7 +314,21 @@ absl::StatusOr<GarbageReport> CollectGarbage(StoreCore* core, const GarbageOptio
         "dedup: garbage collection or a rebuild is running already");
   }
   const absl::Cleanup done = [core] { core->reorganizing = false; };
-  return Collection(core, options).Run();
+  return Collection(core, options, folds).Run();
+}
+
+}  // namespace
+
+absl::StatusOr<GarbageReport> CollectGarbage(StoreCore* core, const GarbageOptions& options) {
+  return Run(core, options, /*folds=*/false);
+}
+
+absl::StatusOr<GarbageReport> DeduplicateStore(StoreCore* core, const DeduplicateOptions& options) {
+  return Run(core,
+             {.rewrite_below_live_ratio = options.rewrite_below_live_ratio,
+              .max_bytes_per_second = options.max_bytes_per_second,
+              .progress = options.progress},
+             /*folds=*/true);
 }
 
 }  // namespace strata::dedup

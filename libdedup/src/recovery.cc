@@ -34,6 +34,10 @@ absl::Status CheckOptions(const StoreOptions& options) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "dedup: region_bytes is %d, must be from 16 KiB to 4 MiB", options.region_bytes));
   }
+  if (options.mode > Mode::kPostProcess) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("dedup: mode %d is not known", static_cast<int>(options.mode)));
+  }
   if (options.worker_threads > kMostWorkerThreads) {
     return absl::InvalidArgumentError(absl::StrFormat("dedup: worker_threads is %d, must be 0..%d",
                                                       options.worker_threads, kMostWorkerThreads));

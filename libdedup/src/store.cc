@@ -91,6 +91,10 @@ class ContainerStore final : public Store {
   absl::StatusOr<GarbageReport> CollectGarbage(const GarbageOptions& options) override {
     return dedup::CollectGarbage(core_.get(), options);
   }
+  absl::StatusOr<GarbageReport> Deduplicate(const DeduplicateOptions& options) override {
+    return DeduplicateStore(core_.get(), options);
+  }
+  absl::Status Sync() override { return core_->options.kv->Sync(); }
   absl::StatusOr<VerifyReport> Verify(const VerifyOptions& options) override {
     return VerifyStore(core_.get(), options);
   }

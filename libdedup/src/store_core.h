@@ -101,6 +101,7 @@ absl::StatusOr<std::unique_ptr<Reader>> CreateReader(StoreCore* core, const Stre
 
 // garbage.cc, verify.cc, rebuild.cc
 absl::StatusOr<GarbageReport> CollectGarbage(StoreCore* core, const GarbageOptions& options);
+absl::StatusOr<GarbageReport> DeduplicateStore(StoreCore* core, const DeduplicateOptions& options);
 absl::StatusOr<VerifyReport> VerifyStore(StoreCore* core, const VerifyOptions& options);
 absl::Status RebuildChunkIndex(StoreCore* core, const ProgressCallback& progress);
 

@@ -109,7 +109,7 @@ class WriterToLog final : public PreparedWriter {
     fingerprints_.resize(chunks_.size());
     found_.resize(chunks_.size());
     FingerprintAll(consumed);
-    STRATA_RETURN_IF_ERROR(core_->index->FindForDuplicates(fingerprints_, &pins_, found_));
+    STRATA_RETURN_IF_ERROR(FindDuplicates(fingerprints_, found_));
     written_.clear();
     for (size_t i = 0; i < chunks_.size(); ++i) {
       STRATA_RETURN_IF_ERROR(AddChunk(fingerprints_[i], chunks_[i], found_[i]));
@@ -146,10 +146,25 @@ class WriterToLog final : public PreparedWriter {
     return recipe_.Add(fingerprint, static_cast<uint32_t>(chunk.size()));
   }
 
+  absl::Status FindDuplicates(std::span<const Fingerprint> fingerprints,
+                              std::span<std::optional<FoundChunk>> found) {
+    switch (core_->options.mode) {
+      case Mode::kInline:
+        return core_->index->FindForDuplicates(fingerprints, &pins_, found);
+      case Mode::kHybrid:
+        core_->index->FindInMemory(fingerprints, &pins_, found);
+        return absl::OkStatus();
+      case Mode::kPostProcess:
+        std::fill(found.begin(), found.end(), std::nullopt);
+        return absl::OkStatus();
+    }
+    return absl::OkStatus();
+  }
+
   absl::StatusOr<Fingerprint> StoreNode(std::span<const std::byte> node) {
     const Fingerprint fingerprint = FingerprintOf(node);
     std::optional<FoundChunk> found;
-    STRATA_RETURN_IF_ERROR(core_->index->FindForDuplicates({&fingerprint, 1}, &pins_, {&found, 1}));
+    STRATA_RETURN_IF_ERROR(FindDuplicates({&fingerprint, 1}, {&found, 1}));
     if (found.has_value()) {
       log_position_ = std::max(log_position_, found->log_position);
     } else if (!nodes_.Holds(fingerprint)) {

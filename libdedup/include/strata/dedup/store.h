@@ -61,6 +61,13 @@ struct StreamInfo {
 // What looks as if it would not shrink is stored as it is, whatever the choice.
 enum class Compression : uint8_t { kNone = 0, kLz4 = 1, kZstd = 2, kGzip = 3 };
 
+// When equal chunks are found. Whatever was stored twice meanwhile, Deduplicate() folds.
+enum class Mode : uint8_t {
+  kInline,       // As they come in: no chunk is stored twice.
+  kHybrid,       // As far as memory answers; a lookup that needs the kv store is left to the fold.
+  kPostProcess,  // No lookups: as fast as chunking, hashing and compressing go.
+};
+
 // A secret of 256 bits, as random as they come. Never print it.
 using EncryptionKey = std::array<std::byte, 32>;
 
@@ -80,6 +87,7 @@ struct StoreOptions {
   std::optional<EncryptionKey> encryption_key = std::nullopt;
 
   // May differ at each opening; new data follows it.
+  Mode mode = Mode::kInline;
   Compression compression = Compression::kZstd;
   int compression_level = 1;  // zstd: -7..19. gzip: 0..3. lz4, none: ignored.
   // Chunks compressed together, uncompressed size; 16 KiB..4 MiB, and a quarter of a container at
@@ -116,8 +124,18 @@ struct GarbageReport {
   uint64_t streams_marked = 0;
   uint64_t containers_examined = 0;
   uint64_t containers_freed = 0;
+  uint64_t duplicate_chunks =
+      0;  // Needed chunks of which a later copy is kept. Deduplicate() only.
   uint64_t live_bytes_copied = 0;  // On the device.
   uint64_t freed_bytes = 0;        // On the device, net of what was copied.
+};
+
+struct DeduplicateOptions {
+  // Containers with a smaller share of chunks that are needed and not stored again later are copied
+  // out and freed. 0..1.
+  double rewrite_below_live_ratio = 0.95;
+  uint64_t max_bytes_per_second = 0;  // Reading and writing together; 0: no limit.
+  ProgressCallback progress;
 };
 
 struct VerifyOptions {
@@ -218,9 +236,10 @@ class STRATA_EXPORT Store {
 
   virtual StreamId NewStreamId() = 0;
 
-  // Adds `change` to `txn` and commits it. NotFound: a stream to copy or remove does not exist.
-  // Aborted: a conflict; nothing happened, make a new transaction and call again with the same
-  // writers.
+  // Adds `change` to `txn` and commits it. With kAsync a power cut may take the streams back, whole
+  // ones only and the last first, until Sync() or the next kSync commit. NotFound: a stream to copy
+  // or remove does not exist. Aborted: a conflict; nothing happened, make a new transaction and
+  // call again with the same writers.
   virtual absl::Status Commit(kv::Transaction& txn, const Change& change,
                               kv::Durability durability) = 0;
 
@@ -233,6 +252,14 @@ class STRATA_EXPORT Store {
   // Frees what no stream needs. Runs beside readers and writers; one at a time
   // (FailedPrecondition).
   virtual absl::StatusOr<GarbageReport> CollectGarbage(const GarbageOptions& options) = 0;
+
+  // Frees what no stream needs, and of chunks that were stored more than once all copies but the
+  // last, which keeps the newest streams in one piece. Otherwise as CollectGarbage(); cut short,
+  // the next call goes on with what is left.
+  virtual absl::StatusOr<GarbageReport> Deduplicate(const DeduplicateOptions& options) = 0;
+
+  // What was committed so far, with kAsync too, survives power loss when this returns.
+  virtual absl::Status Sync() = 0;
 
   // Reads everything and checks it. Damage is reported, not an error.
   virtual absl::StatusOr<VerifyReport> Verify(const VerifyOptions& options) = 0;

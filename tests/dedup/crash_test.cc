@@ -21,8 +21,8 @@ struct Promises {
   std::map<StreamId, Bytes> perhaps_deleted;  // Deletion in doubt: whole or gone.
 };
 
-StoreOptions OptionsFor(block::Device* device, kv::Store* kv) {
-  StoreOptions options;
+StoreOptions OptionsFor(block::Device* device, kv::Store* kv, const StoreOptions& kind) {
+  StoreOptions options = kind;
   options.device = device;
   options.kv = kv;
   options.container_bytes = 1u << 20;
@@ -67,7 +67,9 @@ class Workload {
     if (dice < 7) return StoreTogether(store, kv, promises);
     if (dice < 9) return Delete(store, promises);
     const absl::StatusOr<GarbageReport> report =
-        store.CollectGarbage({.rewrite_below_live_ratio = 0.9, .progress = nullptr});
+        random_.Uniform(2) == 0
+            ? store.CollectGarbage({.rewrite_below_live_ratio = 0.9, .progress = nullptr})
+            : store.Deduplicate({.progress = nullptr});
     if (report.ok()) containers_freed_ += report->containers_freed;
     return report.status();
   }
@@ -124,8 +126,9 @@ class Workload {
 };
 
 // Opens what survived, and checks it against the promises. Then uses it once more.
-void CheckSurvivor(block::Device& device, kv::Store& kv, const Promises& promises) {
-  absl::StatusOr<std::unique_ptr<Store>> opened = Store::Open(OptionsFor(&device, &kv));
+void CheckSurvivor(block::Device& device, kv::Store& kv, const StoreOptions& kind,
+                   const Promises& promises) {
+  absl::StatusOr<std::unique_ptr<Store>> opened = Store::Open(OptionsFor(&device, &kv, kind));
   INFO(opened.status());
   REQUIRE(opened.ok());
   Store& store = **opened;
@@ -180,7 +183,7 @@ struct Machine {
     const std::unique_ptr<block::Device> device = disk->Open();
     const std::unique_ptr<kv::Store> kv_store = kv->Open();
     absl::StatusOr<std::unique_ptr<Store>> store =
-        Store::Open(OptionsFor(device.get(), kv_store.get()));
+        Store::Open(OptionsFor(device.get(), kv_store.get(), kind));
     if (!store.ok()) return false;
     return workload.Run(**store, *kv_store, promises);
   }
@@ -193,22 +196,34 @@ struct Machine {
   void Check(const Promises& promises) {
     const std::unique_ptr<block::Device> device = disk->Open();
     const std::unique_ptr<kv::Store> kv_store = kv->Open();
-    CheckSurvivor(*device, *kv_store, promises);
+    CheckSurvivor(*device, *kv_store, kind, promises);
   }
 
+  StoreOptions kind;  // Mode, workers, key.
   std::unique_ptr<block::FaultDisk> disk;
   std::unique_ptr<test::CrashKv> kv;
 };
 
+StoreOptions SomeKind(uint64_t seed) {
+  Random random(seed);
+  StoreOptions kind;
+  kind.mode = static_cast<Mode>(random.Uniform(3));
+  kind.worker_threads = static_cast<uint32_t>(random.Uniform(3));
+  if (random.Uniform(2) == 0) kind.encryption_key = EncryptionKey{std::byte{9}};
+  return kind;
+}
+
 }  // namespace
 
-TEST_CASE("nothing acknowledged is lost in 200 power cuts") {
+TEST_CASE("nothing acknowledged is lost in 500 power cuts") {
   const uint64_t seed = test::Seed();
   uint64_t containers_freed = 0;
-  for (uint64_t round = 0; round < 200; ++round) {
+  uint64_t power_cuts = 0;
+  for (uint64_t round = 0; power_cuts < 500; ++round) {
     INFO("STRATA_SEED=" << seed << " round " << round);
     Random random(seed + round);
     Machine machine(random.Next64());
+    machine.kind = SomeKind(random.Next64());
     Promises promises;
     // Some machines lose power more than once.
     const uint64_t cuts = 1 + random.Uniform(3);
@@ -218,6 +233,7 @@ TEST_CASE("nothing acknowledged is lost in 200 power cuts") {
       machine.Run(workload, &promises);
       containers_freed += workload.containers_freed();
       machine.PowerCut(random.Next64());
+      ++power_cuts;
     }
     machine.Check(promises);
   }
@@ -278,6 +294,7 @@ TEST_CASE("every device I/O fails once: errors are clear, nothing acknowledged i
   for (uint64_t n = 1;; ++n, ++points) {
     INFO("STRATA_SEED=" << seed << " I/O " << n << " fails");
     Machine machine(seed);
+    machine.kind = SomeKind(n);
     machine.disk->Inject({.nth = n});
     Promises promises;
     Workload workload(seed, 12);

@@ -138,11 +138,13 @@ class LinCdcChunker final : public FirstCutChunker {
     const int level = static_cast<int>(options.normalization);
     strict_ = LinCdcCriterion::OfBits(std::min(bits + level, kMostBits));
     lax_ = LinCdcCriterion::OfBits(std::min(bits - level, kMostBits));
+    // So that chunks of real data come out as long as those of FastCDC.
+    center_ = std::max(options.min_bytes, options.avg_bytes - options.avg_bytes / 8) - 1;
   }
 
  private:
   size_t FirstCut(std::span<const std::byte> data) const override {
-    const size_t center = std::min<size_t>(options().avg_bytes - 1, data.size());
+    const size_t center = std::min(center_, data.size());
     size_t at = find_(hash_, strict_, data, options().min_bytes - 1, center);
     if (at == center) at = find_(hash_, lax_, data, center, data.size());
     return std::min(at + 1, data.size());
@@ -152,6 +154,7 @@ class LinCdcChunker final : public FirstCutChunker {
   const LinCdcFind find_;
   LinCdcCriterion strict_;
   LinCdcCriterion lax_;
+  size_t center_ = 0;  // The first position that the lax criterion judges.
 };
 
 }  // namespace

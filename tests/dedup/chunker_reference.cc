@@ -300,7 +300,8 @@ size_t LinCdcCut(const ChunkerOptions& options, const LinHash& hash,
   const int bits = BitsOf(options.avg_bytes);
   const int level = static_cast<int>(options.normalization);
   for (size_t i = options.min_bytes - 1; i < data.size(); ++i) {
-    const int judged = std::min(24, i + 1 < options.avg_bytes ? bits + level : bits - level);
+    const bool strict = i + 1 < options.avg_bytes * 7 / 8;
+    const int judged = std::min(24, strict ? bits + level : bits - level);
     const uint32_t all = hash.At(data, i) | (0xffu & ~hash.At(data, i - 16)) << 8 |
                          uint32_t{hash.At(data, i - 32)} << 16;
     if ((all & ((1u << judged) - 1)) == 0) return i + 1;

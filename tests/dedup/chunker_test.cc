@@ -180,10 +180,10 @@ TEST_CASE("golden cut points") {
       {ChunkAlgorithm::kRam, false, 2, 128, 0x40ea98a6},
       {ChunkAlgorithm::kSeqCdc, false, 2, 124, 0x684e96bd},
       {ChunkAlgorithm::kLinCdc, false, 0, 106, 0xbf81bf1e},
-      {ChunkAlgorithm::kLinCdc, false, 1, 98, 0x5160fdbd},
-      {ChunkAlgorithm::kLinCdc, false, 2, 107, 0x023efdd1},
-      {ChunkAlgorithm::kLinCdc, false, 3, 118, 0x89f54e31},
-      {ChunkAlgorithm::kLinCdc, true, 2, 116, 0x7be2c76d},
+      {ChunkAlgorithm::kLinCdc, false, 1, 107, 0xd21b45ad},
+      {ChunkAlgorithm::kLinCdc, false, 2, 119, 0x1cd18627},
+      {ChunkAlgorithm::kLinCdc, false, 3, 127, 0x2440d7fa},
+      {ChunkAlgorithm::kLinCdc, true, 2, 128, 0x1aaf0df8},
   };
   for (const Golden& golden : all) {
     ChunkerOptions options{.algorithm = golden.algorithm,

@@ -175,7 +175,10 @@ class Bench {
   }
 
  private:
-  const ChunkerOptions kWide{.min_bytes = 2048, .avg_bytes = 8192, .max_bytes = 65536};
+  const ChunkerOptions kWide{.algorithm = ChunkAlgorithm::kFastCdc2020,
+                             .min_bytes = 2048,
+                             .avg_bytes = 8192,
+                             .max_bytes = 65536};
   static constexpr size_t kInCache = 16u << 20;
 
   void Chunk() {

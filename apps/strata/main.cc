@@ -12,6 +12,7 @@
 #include "answers.h"
 #include "appliance/commands.h"
 #include "appliance/config.h"
+#include "erasure_commands.h"
 #include "progress_line.h"
 #include "store_access.h"
 #include "strata/block/registry.h"
@@ -31,6 +32,7 @@ constexpr char kFooter[] =
     "  strata --data /srv/strata user add ada --name 'Ada Lovelace'\n"
     "  strata --data /srv/strata --json bucket usage | jq .\n"
     "  strata --data /srv/strata verify || echo 'look at the lines above'\n"
+    "  strata ec encode --data-shards 10 --parity-shards 4 archive.tar\n"
     "\n"
     "Exit codes: 0 done, 1 error, 2 usage, 3 damage found.";
 
@@ -48,6 +50,7 @@ struct Request {
   bool json = false;
   std::string command;
   Json arguments = Json::object();
+  ErasureRequest erasure;  // Of the commands ec.*, instead of `arguments`.
 };
 
 // Describes commands to CLI11. Each leaves its name and arguments in the request.
@@ -65,6 +68,7 @@ class CommandLine {
     AddUpkeep();
     AddUsers();
     AddBuckets();
+    AddErasureCoding();
   }
 
   CLI::App& app() { return app_; }
@@ -152,6 +156,42 @@ class CommandLine {
          "Its name.", true);
   }
 
+  void AddErasureCoding() {
+    CLI::App* const ec =
+        app_.add_subcommand("ec", "Files to shard files and back; needs no store.");
+    ec->require_subcommand(1);
+    ec->fallthrough();
+    ErasureRequest& erasure = request_.erasure;
+    CLI::App* const encode = Add(ec, "encode", "ec.encode", "Turn each file into shard files.");
+    encode->add_option("files", erasure.files, "FILE becomes FILE.ec.000, ...")->required();
+    encode->add_option("--data-shards", erasure.layout.data_shards, "[4]");
+    encode->add_option("--parity-shards", erasure.layout.parity_shards,
+                       "All of them, local ones included [2].");
+    encode->add_option("--groups", erasure.layout.groups,
+                       "A locally repairable code: so many groups, each with a local parity.");
+    encode->add_option_function<std::string>(
+        "--unit",
+        [&erasure](const std::string& value) {
+          const absl::StatusOr<uint64_t> bytes = block::ParseSizeBytes(value);
+          if (!bytes.ok() || *bytes > ec::kMaxUnitBytes) {
+            throw CLI::ValidationError("--unit", "not a size up to 16M: " + value);
+          }
+          erasure.layout.unit_bytes = static_cast<uint32_t>(*bytes);
+        },
+        "Bytes of a shard in one stripe, as 128K, which is the default.");
+    encode->add_option("--output", erasure.output, "The folder for the shards [the file's].");
+    CLI::App* const decode =
+        Add(ec, "decode", "ec.decode", "Turn shard files back; rebuild what is lost.");
+    decode->add_option("files", erasure.files, "The shard files that there are.")->required();
+    decode->add_option("--output", erasure.output, "The file to write [FILE].");
+    for (CLI::App* const sub : {encode, decode}) {
+      sub->add_flag("--force", erasure.force, "Replace files that exist.");
+    }
+    Add(ec, "verify", "ec.verify", "Check shard files; 3 when anything is missing or damaged.")
+        ->add_option("files", erasure.files, "The shard files that there are.")
+        ->required();
+  }
+
   Request& request_;
   CLI::App app_{"Looks after a Strata store.", "strata"};
 };
@@ -163,12 +203,15 @@ std::string Dump(const Json& json) {
 int Run(const Request& request) {
   for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, OnSignal);
   ProgressLine line(!request.json);
-  StoreAccess store(request.data, request.sources);
+  const dedup::ProgressCallback progress = [&](const dedup::Progress& state) {
+    line.Show(state);
+    return !interrupted;
+  };
+  const bool erasure = request.command.starts_with("ec.");
   const absl::StatusOr<Json> answer =
-      store.Run(request.command, request.arguments, [&](const dedup::Progress& progress) {
-        line.Show(progress);
-        return !interrupted;
-      });
+      erasure ? RunErasureCommand(request.command, request.erasure, progress)
+              : StoreAccess(request.data, request.sources)
+                    .Run(request.command, request.arguments, progress);
   line.Clear();
   if (!answer.ok()) {
     const std::string message(answer.status().message());
@@ -180,9 +223,12 @@ int Run(const Request& request) {
     std::fprintf(stderr, "strata: %s\n", message.c_str());
     return kExitError;
   }
-  const std::string text = request.json ? Dump(*answer) : FormatAnswer(request.command, *answer);
+  const std::string text = request.json ? Dump(*answer)
+                           : erasure    ? FormatErasureAnswer(request.command, *answer)
+                                        : FormatAnswer(request.command, *answer);
   std::fputs(text.c_str(), stdout);
-  return request.command == "verify" && answer->value("damaged", false) ? kExitDamage : kExitOk;
+  const bool verified = request.command == "verify" || request.command == "ec.verify";
+  return verified && answer->value("damaged", false) ? kExitDamage : kExitOk;
 }
 
 int Main(int argc, char** argv) {

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "erasure_commands.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "answers.h"
+#include "shard_file_set.h"
+#include "strata/base/crc32c.h"
+#include "strata/base/random.h"
+#include "strata/base/status_macros.h"
+
+namespace strata::appliance {
+namespace {
+
+absl::Status Report(const dedup::ProgressCallback& progress, const char* phase, uint64_t done,
+                    uint64_t total) {
+  if (!progress || progress({.phase = phase, .done = done, .total = total})) {
+    return absl::OkStatus();
+  }
+  return absl::CancelledError("interrupted");
+}
+
+std::string BaseName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+// The units of a stripe, one behind the other: data, then parity.
+class StripeBuffer {
+ public:
+  explicit StripeBuffer(const ec::ShardLayout& layout)
+      : layout_(layout),
+        shard_count_(static_cast<size_t>(layout.data_shards + layout.parity_shards)),
+        bytes_(shard_count_ * (layout.stripe_count() > 0 ? layout.UnitBytes(0) : 0)) {}
+
+  // Shards [begin, end) of the stripe.
+  std::vector<ec::Bytes> Units(uint64_t stripe, int begin, int end) {
+    const size_t unit = layout_.UnitBytes(stripe);
+    std::vector<ec::Bytes> units;
+    for (int i = begin; i < end; ++i) {
+      units.push_back(ec::Bytes(bytes_).subspan(static_cast<size_t>(i) * unit, unit));
+    }
+    return units;
+  }
+  std::vector<ec::Bytes> All(uint64_t stripe) {
+    return Units(stripe, 0, static_cast<int>(shard_count_));
+  }
+  std::vector<ec::ConstBytes> ConstUnits(uint64_t stripe, int begin, int end) {
+    const std::vector<ec::Bytes> units = Units(stripe, begin, end);
+    return {units.begin(), units.end()};
+  }
+  // What the stripe has of the file, and the zeros behind it.
+  ec::Bytes FilePart(uint64_t stripe) {
+    return ec::Bytes(bytes_).first(static_cast<size_t>(layout_.FileBytes(stripe)));
+  }
+  ec::Bytes Padding(uint64_t stripe) {
+    const size_t data_bytes = static_cast<size_t>(layout_.data_shards) * layout_.UnitBytes(stripe);
+    const auto part = static_cast<size_t>(layout_.FileBytes(stripe));
+    return ec::Bytes(bytes_).subspan(part, data_bytes - part);
+  }
+
+ private:
+  const ec::ShardLayout layout_;
+  const size_t shard_count_;
+  std::vector<std::byte> bytes_;
+};
+
+absl::StatusOr<Json> EncodeOne(const std::string& path, const ErasureRequest& request,
+                               const dedup::ProgressCallback& progress) {
+  STRATA_ASSIGN_OR_RETURN(const FileHandle input, FileHandle::OpenToRead(path));
+  ec::ShardHeader header;
+  header.layout = request.layout;
+  STRATA_ASSIGN_OR_RETURN(header.layout.file_bytes, input.SizeBytes());
+  const ec::ShardLayout& layout = header.layout;
+  STRATA_RETURN_IF_ERROR(ec::CheckLayout(layout));
+  STRATA_RETURN_IF_ERROR(SecureRandomBytes(header.set_id));
+  STRATA_ASSIGN_OR_RETURN(const std::unique_ptr<ec::Code> code, ec::CreateCode(layout));
+  const std::string prefix =
+      request.output.empty() ? path : absl::StrCat(request.output, "/", BaseName(path));
+  std::vector<std::unique_ptr<PartFile>> shards;
+  std::vector<ec::ShardTrailer> trailers(static_cast<size_t>(code->total_shards()));
+  for (int i = 0; i < code->total_shards(); ++i) {
+    STRATA_ASSIGN_OR_RETURN(
+        std::unique_ptr<PartFile> shard,
+        PartFile::Create(absl::StrFormat("%s.ec.%03d", prefix, i), request.force));
+    header.shard = i;
+    STRATA_RETURN_IF_ERROR(shard->file().WriteAt(0, ec::EncodeShardHeader(header)));
+    shards.push_back(std::move(shard));
+  }
+  StripeBuffer buffer(layout);
+  uint32_t file_crc = 0;
+  for (uint64_t stripe = 0; stripe < layout.stripe_count(); ++stripe) {
+    STRATA_RETURN_IF_ERROR(
+        Report(progress, "encoding", layout.FileOffset(stripe), layout.file_bytes));
+    const ec::Bytes part = buffer.FilePart(stripe);
+    STRATA_RETURN_IF_ERROR(input.ReadAt(layout.FileOffset(stripe), part));
+    std::ranges::fill(buffer.Padding(stripe), std::byte{0});
+    file_crc = ExtendCrc32c(file_crc, part);
+    STRATA_RETURN_IF_ERROR(
+        code->Encode(buffer.ConstUnits(stripe, 0, layout.data_shards),
+                     buffer.Units(stripe, layout.data_shards, code->total_shards())));
+    const std::vector<ec::Bytes> units = buffer.All(stripe);
+    for (size_t i = 0; i < units.size(); ++i) {
+      trailers[i].unit_crcs.push_back(Crc32c(units[i]));
+      STRATA_RETURN_IF_ERROR(shards[i]->file().WriteAt(layout.UnitOffset(stripe), units[i]));
+    }
+  }
+  for (size_t i = 0; i < shards.size(); ++i) {
+    trailers[i].file_crc = file_crc;
+    STRATA_RETURN_IF_ERROR(shards[i]->file().WriteAt(ec::kShardHeaderBytes + layout.shard_bytes(),
+                                                     ec::EncodeShardTrailer(trailers[i])));
+  }
+  Json names = Json::array();
+  for (const std::unique_ptr<PartFile>& shard : shards) {
+    STRATA_RETURN_IF_ERROR(shard->Commit());
+    names.push_back(shard->path());
+  }
+  return Json{{"name", path},
+              {"code", code->name()},
+              {"file_bytes", layout.file_bytes},
+              {"shard_bytes", layout.shard_file_bytes()},
+              {"shards", std::move(names)}};
+}
+
+Json DamageOf(const ShardFileSet& set) {
+  Json damaged = Json::array();
+  for (size_t i = 0; i < set.shards().size(); ++i) {
+    const ShardFileSet::Shard& shard = set.shards()[i];
+    if (!shard.is_there || (shard.damage.empty() && shard.damaged_units == 0)) continue;
+    Json entry = {{"shard", i}, {"path", shard.path}, {"units", shard.damaged_units}};
+    entry["detail"] = shard.damage.empty()
+                          ? absl::StrCat(shard.damaged_units,
+                                         " units do not fit their checksums, the first in stripe ",
+                                         shard.first_damaged)
+                          : shard.damage;
+    damaged.push_back(std::move(entry));
+  }
+  return damaged;
+}
+
+// Fills in the data units of a stripe; reads parity only where data is missing. Returns how many
+// had to be rebuilt.
+absl::StatusOr<uint64_t> ReadData(ShardFileSet& set, uint64_t stripe, StripeBuffer& buffer) {
+  const std::vector<ec::Bytes> units = buffer.All(stripe);
+  ec::ShardSet data;
+  for (int i = 0; i < set.layout().data_shards; ++i) data.set(static_cast<size_t>(i));
+  ec::ShardSet present = set.ReadUnits(stripe, data, units);
+  const ec::ShardSet lost = data & ~present;
+  if (lost.none()) return 0;
+  present |= set.ReadUnits(stripe, set.code().AllShards() & ~data, units);
+  const auto repair = set.code().PlanRepair(present, lost);
+  if (!repair.ok()) {
+    return absl::DataLossError(
+        absl::StrCat("stripe ", stripe, ": ", std::string(repair.status().message())));
+  }
+  std::vector<ec::ConstBytes> sources;
+  std::vector<ec::Bytes> targets;
+  for (const int i : (*repair)->sources()) sources.push_back(units[static_cast<size_t>(i)]);
+  for (const int i : (*repair)->targets()) targets.push_back(units[static_cast<size_t>(i)]);
+  STRATA_RETURN_IF_ERROR((*repair)->Run(sources, targets));
+  return lost.count();
+}
+
+absl::StatusOr<Json> DecodeOne(ShardFileSet& set, const std::string& output, bool force,
+                               const dedup::ProgressCallback& progress) {
+  const ec::ShardLayout& layout = set.layout();
+  STRATA_ASSIGN_OR_RETURN(const uint32_t file_crc, set.FileCrc());
+  STRATA_ASSIGN_OR_RETURN(const std::unique_ptr<PartFile> file, PartFile::Create(output, force));
+  StripeBuffer buffer(layout);
+  uint32_t crc = 0;
+  uint64_t rebuilt = 0;
+  for (uint64_t stripe = 0; stripe < layout.stripe_count(); ++stripe) {
+    STRATA_RETURN_IF_ERROR(
+        Report(progress, "decoding", layout.FileOffset(stripe), layout.file_bytes));
+    STRATA_ASSIGN_OR_RETURN(const uint64_t count, ReadData(set, stripe, buffer));
+    rebuilt += count;
+    const ec::Bytes part = buffer.FilePart(stripe);
+    crc = ExtendCrc32c(crc, part);
+    STRATA_RETURN_IF_ERROR(file->file().WriteAt(layout.FileOffset(stripe), part));
+  }
+  if (crc != file_crc) {
+    return absl::DataLossError(absl::StrCat(output, ": the file does not fit its checksum"));
+  }
+  STRATA_RETURN_IF_ERROR(file->Commit());
+  return Json{{"name", output},
+              {"file_bytes", layout.file_bytes},
+              {"rebuilt_units", rebuilt},
+              {"damaged", DamageOf(set)}};
+}
+
+absl::StatusOr<Json> VerifyOne(ShardFileSet& set, const dedup::ProgressCallback& progress) {
+  const ec::ShardLayout& layout = set.layout();
+  const ec::Code& code = set.code();
+  StripeBuffer buffer(layout);
+  ec::ShardSet there;
+  Json missing = Json::array();
+  for (size_t i = 0; i < set.shards().size(); ++i) {
+    if (set.shards()[i].is_there) {
+      there.set(i);
+    } else {
+      missing.push_back(i);
+    }
+  }
+  bool recoverable = set.FileCrc().ok() && code.IsRecoverable(there);
+  Json wrong_parity = Json::array();
+  for (uint64_t stripe = 0; stripe < layout.stripe_count(); ++stripe) {
+    STRATA_RETURN_IF_ERROR(
+        Report(progress, "verifying", layout.FileOffset(stripe), layout.file_bytes));
+    const ec::ShardSet good = set.ReadUnits(stripe, code.AllShards(), buffer.All(stripe));
+    if (good != code.AllShards()) {
+      recoverable = recoverable && code.IsRecoverable(good);
+      continue;
+    }
+    const absl::Status status =
+        code.Verify(buffer.ConstUnits(stripe, 0, layout.data_shards),
+                    buffer.ConstUnits(stripe, layout.data_shards, code.total_shards()));
+    if (!status.ok()) {
+      wrong_parity.push_back(absl::StrCat("stripe ", stripe, ": ", std::string(status.message())));
+    }
+  }
+  return Json{{"name", set.FileName()},          {"code", code.name()},
+              {"file_bytes", layout.file_bytes}, {"shards", code.total_shards()},
+              {"found", there.count()},          {"missing", std::move(missing)},
+              {"damaged", DamageOf(set)},        {"wrong_parity", std::move(wrong_parity)},
+              {"recoverable", recoverable}};
+}
+
+absl::StatusOr<Json> Encode(const ErasureRequest& request,
+                            const dedup::ProgressCallback& progress) {
+  Json files = Json::array();
+  for (const std::string& path : request.files) {
+    STRATA_ASSIGN_OR_RETURN(Json file, EncodeOne(path, request, progress));
+    files.push_back(std::move(file));
+  }
+  return Json{{"files", std::move(files)}};
+}
+
+absl::StatusOr<Json> Decode(const ErasureRequest& request,
+                            const dedup::ProgressCallback& progress) {
+  std::vector<std::string> strays;
+  STRATA_ASSIGN_OR_RETURN(std::vector<ShardFileSet> sets,
+                          ShardFileSet::Open(request.files, &strays));
+  if (sets.empty()) return absl::DataLossError(strays.empty() ? "no shard files" : strays.front());
+  if (!request.output.empty() && sets.size() > 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the shards are of ", sets.size(), " files, which one output cannot take"));
+  }
+  Json files = Json::array();
+  for (ShardFileSet& set : sets) {
+    const std::string output = request.output.empty() ? set.FileName() : request.output;
+    if (output.empty()) {
+      return absl::InvalidArgumentError("the shards' names do not end in .ec.NNN: name an output");
+    }
+    STRATA_ASSIGN_OR_RETURN(Json file, DecodeOne(set, output, request.force, progress));
+    files.push_back(std::move(file));
+  }
+  return Json{{"files", std::move(files)}, {"strays", strays}};
+}
+
+absl::StatusOr<Json> Verify(const ErasureRequest& request,
+                            const dedup::ProgressCallback& progress) {
+  std::vector<std::string> strays;
+  STRATA_ASSIGN_OR_RETURN(std::vector<ShardFileSet> opened,
+                          ShardFileSet::Open(request.files, &strays));
+  Json sets = Json::array();
+  bool damaged = !strays.empty();
+  for (ShardFileSet& set : opened) {
+    STRATA_ASSIGN_OR_RETURN(Json answer, VerifyOne(set, progress));
+    damaged = damaged || !answer["missing"].empty() || !answer["damaged"].empty() ||
+              !answer["wrong_parity"].empty() || !answer["recoverable"].get<bool>();
+    sets.push_back(std::move(answer));
+  }
+  return Json{{"sets", std::move(sets)}, {"strays", strays}, {"damaged", damaged}};
+}
+
+void AppendDamage(const Json& damaged, std::string* text) {
+  for (const Json& entry : damaged) {
+    absl::StrAppend(text, "  shard ", entry["shard"].get<int>(), " (",
+                    entry["path"].get<std::string>(), "): ", entry["detail"].get<std::string>(),
+                    "\n");
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<Json> RunErasureCommand(const std::string& command, const ErasureRequest& request,
+                                       const dedup::ProgressCallback& progress) {
+  if (command == "ec.encode") return Encode(request, progress);
+  if (command == "ec.decode") return Decode(request, progress);
+  if (command == "ec.verify") return Verify(request, progress);
+  return absl::UnimplementedError(absl::StrCat("no command '", command, "'"));
+}
+
+std::string FormatErasureAnswer(const std::string& command, const Json& answer) {
+  std::string text;
+  if (command == "ec.verify") {
+    for (const Json& set : answer["sets"]) {
+      absl::StrAppend(&text, set["name"].get<std::string>(), ": ", set["code"].get<std::string>(),
+                      ", ", FormatSize(set["file_bytes"].get<uint64_t>()), ", ",
+                      set["found"].get<int>(), " of ", set["shards"].get<int>(), " shards, ",
+                      set["recoverable"].get<bool>() ? "the file can be had" : "THE FILE IS LOST",
+                      "\n");
+      for (const Json& shard : set["missing"]) {
+        absl::StrAppend(&text, "  shard ", shard.get<int>(), " is missing\n");
+      }
+      AppendDamage(set["damaged"], &text);
+      for (const Json& line : set["wrong_parity"]) {
+        absl::StrAppend(&text, "  ", line.get<std::string>(), "\n");
+      }
+    }
+    for (const Json& line : answer["strays"]) {
+      absl::StrAppend(&text, line.get<std::string>(), "\n");
+    }
+    return text;
+  }
+  if (answer.contains("strays")) {
+    for (const Json& line : answer["strays"]) absl::StrAppend(&text, line.get<std::string>(), "\n");
+  }
+  for (const Json& file : answer["files"]) {
+    absl::StrAppend(&text, file["name"].get<std::string>(), ": ",
+                    FormatSize(file["file_bytes"].get<uint64_t>()));
+    if (command == "ec.encode") {
+      absl::StrAppend(&text, ", ", file["code"].get<std::string>(), ", ", file["shards"].size(),
+                      " shards of ", FormatSize(file["shard_bytes"].get<uint64_t>()), "\n");
+    } else {
+      absl::StrAppend(&text, ", ", file["rebuilt_units"].get<uint64_t>(), " units rebuilt\n");
+      AppendDamage(file["damaged"], &text);
+    }
+  }
+  return text;
+}
+
+}  // namespace strata::appliance

@@ -21,7 +21,7 @@ constexpr size_t kKeysPerMultiGet = 1024;
 
 ChunkIndex::ChunkIndex(Options options)
     : options_(std::move(options)),
-      filter_(kFilterKeysAtFirst),
+      filter_(std::max(options_.expected_chunks, kFilterKeysAtFirst)),
       cache_(options_.metadata_cache_bytes) {}
 
 absl::Status ChunkIndex::ForEachEntry(const VisitEntry& visit) {

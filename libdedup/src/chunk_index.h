@@ -41,6 +41,7 @@ class ChunkIndex final {
     kv::SpaceId chunks;
     kv::SpaceId containers;
     size_t metadata_cache_bytes = 0;
+    size_t expected_chunks = 0;  // In the kv store, about.
     ContainerTable* table = nullptr;
     // Reads a sealed container's footer.
     std::function<absl::StatusOr<ContainerContents>(uint64_t container_id)> load_contents;

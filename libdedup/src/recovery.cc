@@ -339,11 +339,14 @@ class Opener final {
 
   absl::Status MakeParts() {
     StoreCore* core = core_.get();
+    size_t sealed_chunks = 0;
+    for (const auto& [id, info] : core->table->List()) sealed_chunks += info.record.chunk_count;
     core->index = std::make_unique<ChunkIndex>(ChunkIndex::Options{
         .kv = core->options.kv,
         .chunks = core->chunks,
         .containers = core->containers,
         .metadata_cache_bytes = core->options.metadata_cache_bytes,
+        .expected_chunks = sealed_chunks,
         .table = core->table.get(),
         .load_contents = [core](uint64_t id) -> absl::StatusOr<ContainerContents> {
           const std::optional<ContainerInfo> info = core->table->Find(id);

@@ -11,6 +11,7 @@ namespace {
 constexpr size_t kBitsPerKey = 10;
 constexpr size_t kBitsPerLine = 512;
 constexpr size_t kLeastCapacity = 65536;
+constexpr size_t kMostDoubled = 8u << 20;  // Keys; larger filters grow by less, which wastes less.
 constexpr int kProbes = 6;
 
 // A fingerprint is random already: some of its bits choose the line, others the bits in it.
@@ -42,7 +43,12 @@ void SummaryFilter::AddLayer(size_t capacity) {
 }
 
 void SummaryFilter::Add(const Fingerprint& fingerprint) {
-  if (layers_.back().count >= layers_.back().capacity) AddLayer(layers_.back().capacity * 2);
+  if (layers_.back().count >= layers_.back().capacity) {
+    const size_t last = layers_.back().capacity;
+    size_t total = 0;
+    for (const Layer& full : layers_) total += full.capacity;
+    AddLayer(total < kMostDoubled ? last * 2 : total / 3);
+  }
   Layer& layer = layers_.back();
   Line& line = layer.lines[LineOf(fingerprint, layer.lines.size())];
   Probes probes(fingerprint);

@@ -42,6 +42,25 @@ TEST_CASE("the summary filter forgets nothing and is seldom wrong, also when it 
 }
 
 TEST_CASE(
+    "the filter of a tebibyte in chunks of 8 KiB fits 0.3 GiB beside the caches, at any size") {
+  Random random(test::Seed());
+  SummaryFilter grown(0);
+  double most_bits_per_key = 0;
+  for (size_t keys = 1; keys <= 40000000; ++keys) {
+    grown.Add(RandomFingerprint(random));
+    // From here on it grows by the same shares.
+    if (keys < 10000000 || keys % 100000 != 1) continue;
+    most_bits_per_key = std::max(most_bits_per_key, static_cast<double>(grown.memory_bytes()) * 8 /
+                                                        static_cast<double>(keys));
+  }
+  constexpr double kChunks = (1ull << 40) / 8192;
+  constexpr double kCaches = 32u << 20;  // What StoreOptions says by itself.
+  CHECK(most_bits_per_key / 8 * kChunks + kCaches <= 0.3 * (1u << 30));
+  CHECK(static_cast<double>(SummaryFilter(static_cast<size_t>(kChunks)).memory_bytes()) + kCaches <=
+        0.3 * (1u << 30));
+}
+
+TEST_CASE(
     "the metadata cache finds places, gives up the least recently used, stays in its bounds") {
   Random random(test::Seed());
   MetadataCache cache(600000);

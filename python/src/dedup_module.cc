@@ -6,12 +6,19 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <array>
+#include <cstddef>
+#include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "buffers.h"
+#include "chunk_scanner.h"
+#include "held_streams.h"
 #include "progress.h"
 #include "status.h"
 #include "strata/dedup/chunker.h"
@@ -26,30 +33,69 @@ namespace py = pybind11;
 using dedup::StreamId;
 using dedup::StreamInfo;
 
+using Secret = std::array<std::byte, 32>;
+static_assert(std::is_same_v<Secret, dedup::ChunkerKey>);
+static_assert(std::is_same_v<Secret, dedup::EncryptionKey>);
+
+std::optional<Secret> SecretOf(const py::object& key, const char* what) {
+  if (key.is_none()) return std::nullopt;
+  BufferView view(key, /*writable=*/false);
+  Secret secret;
+  if (view.bytes().size() != secret.size()) {
+    throw py::value_error(std::string(what) + " is 32 bytes");
+  }
+  std::memcpy(secret.data(), view.bytes().data(), secret.size());
+  return secret;
+}
+
 dedup::ChunkerOptions MakeChunkerOptions(const std::string& algorithm, uint32_t min_bytes,
                                          uint32_t avg_bytes, uint32_t max_bytes,
-                                         uint32_t normalization) {
+                                         uint32_t normalization, const py::object& key) {
   dedup::ChunkerOptions options;
   options.algorithm = Value(dedup::ParseChunkAlgorithm(algorithm));
   options.min_bytes = min_bytes;
   options.avg_bytes = avg_bytes;
   options.max_bytes = max_bytes;
   options.normalization = normalization;
+  options.key = SecretOf(key, "a chunker's key");
   return options;
+}
+
+// A NumPy array that owns `values`; nothing is copied.
+template <typename T>
+py::array_t<T> ArrayOf(std::vector<T> values) {
+  auto* const held = new std::vector<T>(std::move(values));
+  py::capsule owner(held, [](void* p) { delete static_cast<std::vector<T>*>(p); });
+  return py::array_t<T>(static_cast<py::ssize_t>(held->size()), held->data(), owner);
 }
 
 py::array_t<uint32_t> ChunkLengths(const py::object& data, const std::string& algorithm,
                                    uint32_t min_bytes, uint32_t avg_bytes, uint32_t max_bytes,
-                                   uint32_t normalization) {
+                                   uint32_t normalization, const py::object& key) {
   auto chunker = Value(dedup::CreateChunker(
-      MakeChunkerOptions(algorithm, min_bytes, avg_bytes, max_bytes, normalization)));
+      MakeChunkerOptions(algorithm, min_bytes, avg_bytes, max_bytes, normalization, key)));
   BufferView view(data, /*writable=*/false);
-  auto lengths = std::make_unique<std::vector<uint32_t>>();
-  Unlocked([&] { return chunker->Split(view.bytes(), /*last=*/true, lengths.get()); });
-  std::vector<uint32_t>* raw = lengths.get();
-  py::capsule owner(lengths.release(),
-                    [](void* p) { delete static_cast<std::vector<uint32_t>*>(p); });
-  return py::array_t<uint32_t>(raw->size(), raw->data(), owner);
+  std::vector<uint32_t> lengths;
+  Unlocked([&] { return chunker->Split(view.bytes(), /*last=*/true, &lengths); });
+  return ArrayOf(std::move(lengths));
+}
+
+std::unique_ptr<ChunkScanner> MakeScanner(const std::string& algorithm, uint32_t min_bytes,
+                                          uint32_t avg_bytes, uint32_t max_bytes,
+                                          uint32_t normalization, const py::object& key,
+                                          bool digests) {
+  return std::make_unique<ChunkScanner>(
+      Value(dedup::CreateChunker(
+          MakeChunkerOptions(algorithm, min_bytes, avg_bytes, max_bytes, normalization, key))),
+      digests);
+}
+
+std::vector<std::string> AlgorithmNames() {
+  std::vector<std::string> names;
+  for (const dedup::ChunkAlgorithm algorithm : dedup::AllChunkAlgorithms()) {
+    names.emplace_back(dedup::ChunkAlgorithmName(algorithm));
+  }
+  return names;
 }
 
 py::bytes FingerprintBytes(const py::object& data) {
@@ -94,65 +140,19 @@ constexpr std::pair<const char*, uint64_t dedup::Stats::*> kStatsFields[] = {
 // The store outlives what it handed out: each writer and reader holds it.
 using SharedDirectory = std::shared_ptr<dedup::Directory>;
 
-class PyWriter {
- public:
-  explicit PyWriter(SharedDirectory directory)
-      : directory_(std::move(directory)), writer_(directory_->store().NewWriter()) {}
-
-  size_t Write(const py::object& data) {
-    BufferView view(data, /*writable=*/false);
-    Check(Unlocked([&] { return Open().Write(view.bytes()); }));
-    return view.bytes().size();
-  }
-  py::dict Finish() {
-    const StreamInfo info = Value(Unlocked([&] { return Open().Finish(); }));
-    Abandon();
-    return InfoDict(info);
-  }
-  void Abandon() {
-    writer_.reset();
-    directory_.reset();
-  }
-
- private:
-  dedup::Writer& Open() {
-    if (!writer_) throw py::value_error("the writer is closed");
-    return *writer_;
-  }
-  SharedDirectory directory_;
-  std::unique_ptr<dedup::Writer> writer_;
-};
-
-class PyReader {
- public:
-  PyReader(SharedDirectory directory, std::unique_ptr<dedup::Reader> reader)
-      : directory_(std::move(directory)), reader_(std::move(reader)) {}
-
-  size_t ReadInto(uint64_t offset_bytes, const py::object& out) {
-    BufferView view(out, /*writable=*/true);
-    return Value(Unlocked([&] { return Open().Read(offset_bytes, view.bytes()); }));
-  }
-  py::dict Info() { return InfoDict(Open().info()); }
-  void Close() {
-    reader_.reset();
-    directory_.reset();
-  }
-
- private:
-  dedup::Reader& Open() {
-    if (!reader_) throw py::value_error("the reader is closed");
-    return *reader_;
-  }
-  SharedDirectory directory_;
-  std::unique_ptr<dedup::Reader> reader_;
-};
+using PyWriter = HeldWriter<dedup::Directory, dedup::Writer, InfoDict>;
+using PyReader = HeldReader<dedup::Directory, dedup::Reader, InfoDict>;
 
 class PyStore {
  public:
   explicit PyStore(const dedup::DirectoryOptions& options)
       : directory_(Value(Unlocked([&] { return dedup::Directory::Open(options); }))) {}
 
-  std::unique_ptr<PyWriter> NewWriter() { return std::make_unique<PyWriter>(Open()); }
+  std::unique_ptr<PyWriter> NewWriter() {
+    SharedDirectory directory = Open();
+    auto writer = directory->store().NewWriter();
+    return std::make_unique<PyWriter>(std::move(directory), std::move(writer));
+  }
   std::unique_ptr<PyReader> OpenReader(const std::string& id) {
     const StreamId stream = Value(StreamId::FromHex(id));
     SharedDirectory directory = Open();
@@ -238,21 +238,27 @@ dedup::Compression ParseCompression(const std::string& name) {
   if (name == "none") return dedup::Compression::kNone;
   if (name == "lz4") return dedup::Compression::kLz4;
   if (name == "zstd") return dedup::Compression::kZstd;
-  throw py::value_error("compression is 'none', 'lz4' or 'zstd', not '" + name + "'");
+  if (name == "gzip") return dedup::Compression::kGzip;
+  throw py::value_error("compression is 'none', 'lz4', 'zstd' or 'gzip', not '" + name + "'");
 }
 
 std::unique_ptr<PyStore> OpenStore(const std::string& path, bool create, uint64_t max_size_bytes,
-                                   const std::string& compression, int level,
-                                   const std::string& algorithm, uint32_t min_bytes,
-                                   uint32_t avg_bytes, uint32_t max_bytes, uint32_t normalization) {
+                                   const std::string& compression, int level, uint32_t region_bytes,
+                                   uint32_t workers, const std::string& algorithm,
+                                   uint32_t min_bytes, uint32_t avg_bytes, uint32_t max_bytes,
+                                   uint32_t normalization, const py::object& key,
+                                   const py::object& encryption_key) {
   dedup::DirectoryOptions options;
   options.path = path;
   options.create = create;
   options.max_size_bytes = max_size_bytes;
   options.store.compression = ParseCompression(compression);
   options.store.compression_level = level;
+  options.store.region_bytes = region_bytes;
+  options.store.worker_threads = workers;
+  options.store.encryption_key = SecretOf(encryption_key, "an encryption key");
   options.store.chunker =
-      MakeChunkerOptions(algorithm, min_bytes, avg_bytes, max_bytes, normalization);
+      MakeChunkerOptions(algorithm, min_bytes, avg_bytes, max_bytes, normalization, key);
   return std::make_unique<PyStore>(options);
 }
 
@@ -260,28 +266,43 @@ std::unique_ptr<PyStore> OpenStore(const std::string& path, bool create, uint64_
 
 PYBIND11_MODULE(_dedup, m) {
   const dedup::ChunkerOptions chunker;
+  const dedup::StoreOptions store;
+  PYBIND11_NUMPY_DTYPE(ChunkRow, offset, length, digest);
   m.doc() = "Deduplication: chunkers, fingerprints and the store. Use strata.dedup.";
 
   m.def("chunk_lengths", &ChunkLengths, py::arg("data"), py::arg("algo") = "fastcdc2020",
         py::arg("min") = chunker.min_bytes, py::arg("avg") = chunker.avg_bytes,
         py::arg("max") = chunker.max_bytes, py::arg("normalization") = chunker.normalization,
+        py::arg("key") = py::none(),
         "Lengths in bytes of the chunks of a buffer, in order, as a uint32 array.");
   m.def("fingerprint", &FingerprintBytes, py::arg("data"), "SHA-256 of a buffer: 32 bytes.");
 
-  py::class_<PyWriter>(m, "Writer")
-      .def("write", &PyWriter::Write, py::arg("data"))
-      .def("finish", &PyWriter::Finish)
-      .def("abandon", &PyWriter::Abandon);
-  py::class_<PyReader>(m, "Reader")
-      .def("read_into", &PyReader::ReadInto, py::arg("offset"), py::arg("out"))
-      .def("info", &PyReader::Info)
-      .def("close", &PyReader::Close);
+  m.def("algorithms", &AlgorithmNames, "The names of all chunkers.");
+
+  py::class_<ChunkScanner>(m, "Scanner")
+      .def(py::init(&MakeScanner), py::arg("algo"), py::arg("min"), py::arg("avg"), py::arg("max"),
+           py::arg("normalization"), py::arg("key"), py::arg("digests"))
+      .def(
+          "update",
+          [](ChunkScanner& scanner, const py::object& data) {
+            BufferView view(data, /*writable=*/false);
+            Unlocked([&] { scanner.Update(view.bytes()); });
+          },
+          py::arg("data"))
+      .def("finish", [](ChunkScanner& scanner) { Unlocked([&] { scanner.Finish(); }); })
+      .def("take", [](ChunkScanner& scanner) { return ArrayOf(scanner.Take()); })
+      .def_property_readonly("chunking_seconds", &ChunkScanner::chunking_seconds);
+
+  PyWriter::Bind(m);
+  PyReader::Bind(m);
   py::class_<PyStore>(m, "Store")
       .def(py::init(&OpenStore), py::arg("path"), py::kw_only(), py::arg("create") = true,
            py::arg("max_size_bytes") = 0, py::arg("compression") = "zstd", py::arg("level") = 1,
+           py::arg("region_bytes") = store.region_bytes, py::arg("workers") = store.worker_threads,
            py::arg("algo") = "fastcdc2020", py::arg("min") = chunker.min_bytes,
            py::arg("avg") = chunker.avg_bytes, py::arg("max") = chunker.max_bytes,
-           py::arg("normalization") = chunker.normalization)
+           py::arg("normalization") = chunker.normalization, py::arg("key") = py::none(),
+           py::arg("encryption_key") = py::none())
       .def("new_writer", &PyStore::NewWriter)
       .def("open_reader", &PyStore::OpenReader, py::arg("id"))
       .def("delete", &PyStore::Delete, py::arg("id"))

@@ -11,7 +11,7 @@
 #include <string>
 #include <utility>
 
-#include "buffers.h"
+#include "held_streams.h"
 #include "status.h"
 #include "strata/dedup/directory.h"
 #include "strata/object/store.h"
@@ -42,58 +42,8 @@ py::dict InfoDict(const object::ObjectInfo& info) {
   return dict;
 }
 
-class PyObjectWriter {
- public:
-  PyObjectWriter(SharedStore store, std::unique_ptr<object::ObjectWriter> writer)
-      : store_(std::move(store)), writer_(std::move(writer)) {}
-
-  size_t Write(const py::object& data) {
-    BufferView view(data, /*writable=*/false);
-    Check(Unlocked([&] { return Open().Write(view.bytes()); }));
-    return view.bytes().size();
-  }
-  py::dict Finish() {
-    const object::ObjectInfo info = Value(Unlocked([&] { return Open().Finish({}); }));
-    Abandon();
-    return InfoDict(info);
-  }
-  void Abandon() {
-    writer_.reset();
-    store_.reset();
-  }
-
- private:
-  object::ObjectWriter& Open() {
-    if (!writer_) throw py::value_error("the writer is closed");
-    return *writer_;
-  }
-  SharedStore store_;
-  std::unique_ptr<object::ObjectWriter> writer_;
-};
-
-class PyObjectReader {
- public:
-  PyObjectReader(SharedStore store, std::unique_ptr<object::ObjectReader> reader)
-      : store_(std::move(store)), reader_(std::move(reader)) {}
-
-  size_t ReadInto(uint64_t offset_bytes, const py::object& out) {
-    BufferView view(out, /*writable=*/true);
-    return Value(Unlocked([&] { return Open().Read(offset_bytes, view.bytes()); }));
-  }
-  py::dict Info() { return InfoDict(Open().info()); }
-  void Close() {
-    reader_.reset();
-    store_.reset();
-  }
-
- private:
-  object::ObjectReader& Open() {
-    if (!reader_) throw py::value_error("the reader is closed");
-    return *reader_;
-  }
-  SharedStore store_;
-  std::unique_ptr<object::ObjectReader> reader_;
-};
+using PyObjectWriter = HeldWriter<Opened, object::ObjectWriter, InfoDict>;
+using PyObjectReader = HeldReader<Opened, object::ObjectReader, InfoDict>;
 
 class PyObjectStore {
  public:
@@ -190,14 +140,8 @@ class PyObjectStore {
 PYBIND11_MODULE(_object, m) {
   m.doc() = "Buckets and objects on a deduplicating store. Use strata.object.";
 
-  py::class_<PyObjectWriter>(m, "Writer")
-      .def("write", &PyObjectWriter::Write, py::arg("data"))
-      .def("finish", &PyObjectWriter::Finish)
-      .def("abandon", &PyObjectWriter::Abandon);
-  py::class_<PyObjectReader>(m, "Reader")
-      .def("read_into", &PyObjectReader::ReadInto, py::arg("offset"), py::arg("out"))
-      .def("info", &PyObjectReader::Info)
-      .def("close", &PyObjectReader::Close);
+  PyObjectWriter::Bind(m);
+  PyObjectReader::Bind(m);
   py::class_<PyObjectStore>(m, "Store")
       .def(py::init<const std::string&, bool, uint64_t>(), py::arg("path"), py::kw_only(),
            py::arg("create") = true, py::arg("max_size_bytes") = 0)

@@ -8,6 +8,7 @@ import random
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import threading
 import unittest
@@ -117,6 +118,47 @@ class StoreTest(unittest.TestCase):
             with self.assertRaises(ZeroDivisionError):
                 store.verify(progress=lambda *_: 1 // 0)
             self.assertEqual(store.verify()["streams"], [])
+
+    def test_an_encrypted_store_opens_with_its_key_alone(self):
+        key = random.Random(SEED).randbytes(32)
+        with self.open(encryption_key=key) as store:
+            info = store.put(self.data)
+        for wrong in (None, bytes(32)):
+            with self.assertRaises(strata.InvalidArgumentError, msg=repr(wrong)):
+                self.open(encryption_key=wrong)
+        with self.assertRaisesRegex(ValueError, "32 bytes"):
+            self.open(encryption_key=b"short")
+        with self.open(encryption_key=key) as store, store.open(info["id"]) as stream:
+            self.assertEqual(stream.read(), self.data)
+
+    def test_every_compression_reads_back(self):
+        data = b"well compressible " * 100_000
+        for name in ("none", "lz4", "zstd", "gzip"):
+            with self.subTest(name), strata.dedup.Store(os.path.join(self.path, name), compression=name,
+                                                        max_size_bytes=1 << 30, workers=1) as store:
+                info = store.put(data)
+                with store.open(info["id"]) as stream:
+                    self.assertEqual(stream.read(), data)
+        with self.assertRaisesRegex(ValueError, "gzip"):
+            self.open(compression="middle-out")
+
+    def test_streams_are_files_like_any_other(self):
+        """Buffered readers and writers, copyfileobj, tarfile: what expects a file gets one."""
+        with self.open() as store:
+            with io.BufferedWriter(store.writer()) as stream:
+                raw = stream.raw
+                with tarfile.open(fileobj=stream, mode="w|") as archive:
+                    archive.add(__file__, "test.py")
+            with io.BufferedReader(store.open(raw.info["id"])) as stream:
+                with tarfile.open(fileobj=stream) as archive, open(__file__, "rb") as own:
+                    self.assertEqual(archive.extractfile("test.py").read(), own.read())
+                self.assertEqual(stream.seek(3), 3)
+                self.assertEqual(stream.tell(), 3)
+                target = bytearray(10)
+                self.assertEqual(stream.readinto(target), 10)
+            self.assertTrue(stream.closed)
+            with self.assertRaisesRegex(ValueError, "before the start"):
+                store.open(raw.info["id"]).seek(-1)
 
     def test_a_second_opener_is_refused(self):
         with self.open():

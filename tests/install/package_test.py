@@ -19,6 +19,7 @@ del sys.argv[1:]
 # A line that only works when the component's library is really there.
 USES = {
     "block": 'return strata::block::ParseSizeBytes("64G").status();',
+    "ec": "return strata::ec::CreateReedSolomon({}).status();",
     "kv": 'return strata::kv::CreateMemoryStore() != nullptr ? absl::OkStatus()'
           ' : absl::InternalError("kv");',
     "dedup": "return strata::dedup::FingerprintOf({}).ToHex().size() == 64 ? absl::OkStatus()"

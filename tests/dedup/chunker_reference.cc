@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -283,7 +284,12 @@ struct LinHash {
         for (int bit = 0; bit < 8; ++bit) matrix[bit] = static_cast<uint8_t>(drawn >> (8 * bit));
       } while (OrderOf(matrix) != 255);
     }
-    for (unsigned byte = 0; byte < 256; ++byte) substitute[byte] = SBox(static_cast<uint8_t>(byte));
+    static const std::array<uint8_t, 256> kSBox = [] {
+      std::array<uint8_t, 256> table;
+      for (unsigned byte = 0; byte < 256; ++byte) table[byte] = SBox(static_cast<uint8_t>(byte));
+      return table;
+    }();
+    substitute = kSBox;
   }
 
   uint8_t At(std::span<const std::byte> data, size_t i) const {
@@ -312,7 +318,8 @@ size_t LinCdcCut(const ChunkerOptions& options, const LinHash& hash,
 }  // namespace
 
 std::vector<uint32_t> Split(const ChunkerOptions& options, std::span<const std::byte> data) {
-  const LinHash hash(options);
+  std::optional<LinHash> hash;
+  if (options.algorithm == ChunkAlgorithm::kLinCdc) hash.emplace(options);
   const uint64_t polynomial =
       options.algorithm == ChunkAlgorithm::kRabin ? RabinPolynomial(options) : 0;
   const auto gear = Gear(options);
@@ -339,7 +346,7 @@ std::vector<uint32_t> Split(const ChunkerOptions& options, std::span<const std::
       case ChunkAlgorithm::kSeqCdc:
         return SeqCdcCut(options, window);
       case ChunkAlgorithm::kLinCdc:
-        return LinCdcCut(options, hash, window);
+        return LinCdcCut(options, *hash, window);
     }
     STRATA_CHECK(false, "an algorithm without a reference");
     return 0;

@@ -4,6 +4,7 @@
 //
 //   dedup_bench [--ops a,b,...] [--mb N] [--dir FOLDER] [--file FILE[,FILE...]] [--threads N]
 //               [--compression none|lz4|zstd|gzip] [--level N] [--region_kb N] [--workers N]
+//               [--encrypted 0|1]
 //
 // Operations:
 //   chunk            FastCDC 2/8/64 KiB over random bytes
@@ -16,6 +17,9 @@
 //   restore          the stream read back
 //   versions         the --file list as versions of one thing, each into the store after reopening
 //                    it, then the first and the last read back into a file; sizes, peak memory
+//   aging            twenty versions, each with 2 % of the one before changed at random places;
+//   then
+//                    the speed of reading the last, as a share of that of the first
 //   lookup_miss      nanoseconds to find that a chunk is new
 //   lookup_hit       nanoseconds to find a chunk that was seen recently
 //   small            streams of 4 KiB from --threads threads, each durable; flushes per stream
@@ -66,6 +70,7 @@ struct Flags {
   std::string file;
   int threads = 16;
   uint32_t workers = 1;
+  bool encrypted = false;
   int level = 1;
   uint32_t region_bytes = StoreOptions().region_bytes;
   Compression compression = Compression::kZstd;
@@ -155,6 +160,7 @@ class Bench {
         {"ingest_reopened", &Bench::IngestReopened},
         {"restore", &Bench::Restore},
         {"versions", &Bench::Versions},
+        {"aging", &Bench::Aging},
         {"lookup_miss", &Bench::LookupMiss},
         {"lookup_hit", &Bench::LookupHit},
         {"small", &Bench::Small},
@@ -240,7 +246,7 @@ class Bench {
         std::filesystem::remove_all(flags_.folder + "/kv");
       }
     }
-    store_bytes_ = flags_.bytes * 4 + (512u << 20);
+    store_bytes_ = (flags_.bytes >> 20) * (4u << 20) + (512u << 20);
     if (!flags_.folder.empty()) {
       device_ = Must(block::OpenUringDevice({.path = flags_.folder + "/containers",
                                              .size_bytes = store_bytes_,
@@ -258,6 +264,7 @@ class Bench {
     options.compression_level = flags_.level;
     options.region_bytes = flags_.region_bytes;
     options.worker_threads = flags_.workers;
+    if (flags_.encrypted) options.encryption_key = EncryptionKey{std::byte{1}};
     store_ = Must(Store::Open(options));
   }
 
@@ -347,12 +354,53 @@ class Bench {
       at = end + 1;
     }
     for (size_t i = 0; i < versions.size(); ++i) {
-      Open(/*fresh=*/i == 0);
-      versions[i].second = StoreFile(versions[i].first, "version" + std::to_string(i + 1));
+      Close();
+      versions[i].second =
+          StoreFile(versions[i].first, /*fresh=*/i == 0, "version" + std::to_string(i + 1));
     }
     RestoreFile(versions.front().first, versions.front().second, "restore_first");
     RestoreFile(versions.back().first, versions.back().second, "restore_last");
     Print("peak_memory", PeakMegabytes(), "MB");
+  }
+
+  void Aging() {
+    constexpr int kVersions = 20;
+    constexpr size_t kChangeBytes = 16u << 10;
+    strata::Random random(3);
+    content_ = Content(7, flags_.bytes);
+    StreamId first;
+    for (int version = 1; version <= kVersions; ++version) {
+      Open(/*fresh=*/version == 1);
+      IngestOnce(nullptr);
+      if (version == 1) first = stream_;
+      Close();
+      for (size_t changed = 0; changed < content_.size() / 50; changed += kChangeBytes) {
+        const size_t at = random.Uniform(content_.size() - kChangeBytes);
+        const auto change = Content(random.Next64(), kChangeBytes);
+        std::copy(change.begin(), change.end(), content_.begin() + static_cast<ptrdiff_t>(at));
+      }
+    }
+    double best_first = 0;
+    double best_last = 0;
+    for (int round = 0; round < 5; ++round) {
+      best_first = std::max(best_first, ReadSpeed(first));
+      best_last = std::max(best_last, ReadSpeed(stream_));
+    }
+    Print("aging.first", best_first, "MB/s");
+    Print("aging.last", best_last, "MB/s");
+    Print("aging", best_last / best_first, "of the first");
+    Print("aging.device", static_cast<double>(store_->Stats().container_bytes), "bytes");
+  }
+
+  double ReadSpeed(const StreamId& id) {
+    Open(/*fresh=*/false);
+    const auto reader = Must(store_->OpenReader(id));
+    std::vector<std::byte> piece(1u << 20);
+    Timer timer;
+    for (uint64_t at = 0; at < reader->info().size_bytes; at += piece.size()) {
+      Must(reader->Read(at, piece));
+    }
+    return static_cast<double>(reader->info().size_bytes) / timer.seconds() / 1e6;
   }
 
   using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
@@ -363,27 +411,32 @@ class Bench {
     return file;
   }
 
-  StreamId StoreFile(const std::string& path, const std::string& name) {
+  // From opening the store to closing it.
+  StreamId StoreFile(const std::string& path, bool fresh, const std::string& name) {
     Timer timer;
+    Open(fresh);
     const File file = OpenFile(path, "rb");
-    const auto writer = store_->NewWriter();
+    auto writer = store_->NewWriter();
     std::vector<std::byte> piece(1u << 20);
     while (const size_t size = std::fread(piece.data(), 1, piece.size(), file.get())) {
       STRATA_CHECK(writer->Write(std::span(piece).first(size)).ok(), "written");
     }
     const StreamInfo info = Must(writer->Finish());
+    writer.reset();
+    const double device_bytes = static_cast<double>(store_->Stats().container_bytes);
+    Close();
     Print(name.c_str(), static_cast<double>(info.size_bytes) / timer.seconds() / 1e6, "MB/s");
-    Print((name + ".device").c_str(), static_cast<double>(store_->Stats().container_bytes),
-          "bytes");
+    Print((name + ".device").c_str(), device_bytes, "bytes");
     return info.id;
   }
 
   void RestoreFile(const std::string& original, const StreamId& id, const std::string& name) {
-    Open(/*fresh=*/false);
+    Close();
     const std::string restored = flags_.folder + "/restored";
     std::vector<std::byte> piece(1u << 20);
     {
       Timer timer;
+      Open(/*fresh=*/false);
       const auto reader = Must(store_->OpenReader(id));
       const File file = OpenFile(restored, "wb");
       const uint64_t size_bytes = reader->info().size_bytes;
@@ -523,6 +576,8 @@ int main(int argc, char** argv) {
       flags.bytes = std::filesystem::file_size(value.substr(0, value.find(',')));
     } else if (name == "--threads") {
       flags.threads = std::stoi(value);
+    } else if (name == "--encrypted") {
+      flags.encrypted = value == "1";
     } else if (name == "--workers") {
       flags.workers = static_cast<uint32_t>(std::stoul(value));
     } else if (name == "--level") {

@@ -11,6 +11,10 @@ namespace strata::dedup {
 namespace {
 
 constexpr size_t kMostReadAheadBytes = 1u << 20;
+constexpr size_t kMostWindows = 32;
+constexpr size_t kFewWindows = 4;
+constexpr size_t kMostWindowBytesOfMany = 256u << 10;
+constexpr uint64_t kMostSkippedBytes = 64u << 10;  // Of regions that the stream does not need.
 constexpr int kMostMoves = 16;  // A chunk is not moved this often while somebody looks for it.
 
 // One meaning per code: damage is DataLoss, whatever the parser called it.
@@ -44,28 +48,46 @@ absl::StatusOr<std::span<const std::byte>> ChunkReader::ReadBytes(const ChunkPla
   const uint64_t container_bytes = options_.superblock->container_bytes;
   if (begin + size > container_bytes)
     return absl::DataLossError("a place behind the container's end");
-  const bool same = ahead->container_id_ == place.container_id && ahead->bytes_ != nullptr;
-  const uint64_t ahead_end = same ? ahead->begin_bytes_ + ahead->bytes_->span().size() : 0;
-  if (same && begin >= ahead->begin_bytes_ && begin + size <= ahead_end) {
-    return ahead->bytes_->span().subspan(begin - ahead->begin_bytes_, size);
+  ReadAhead::Window* const known = ahead->Find(place.container_id, begin);
+  if (known != nullptr && begin + size <= known->end_bytes()) {
+    return known->bytes->span().subspan(begin - known->begin_bytes, size);
   }
-  // Going on where the last read ended, or within it, is reading in order.
-  const bool in_order = same && begin >= ahead->begin_bytes_ && begin <= ahead_end;
-  ahead->window_bytes_ =
-      in_order ? std::min(std::max(ahead->window_bytes_, size) * 2, kMostReadAheadBytes) : 0;
+  ReadAhead::Window window{place.container_id, begin, 2 * size, nullptr};
+  size_t wanted = size;
   // What lies behind a region of an open container is being written.
-  const size_t wanted = record.sealed ? std::min<uint64_t>(std::max(size, ahead->window_bytes_),
-                                                           container_bytes - begin)
-                                      : size;
-
-  ahead->container_id_ = 0;
+  if (known != nullptr && record.sealed) {
+    wanted = std::min<uint64_t>(std::max(size, known->next_bytes), container_bytes - begin);
+    const size_t most_bytes =
+        ahead->windows_.size() > kFewWindows ? kMostWindowBytesOfMany : kMostReadAheadBytes;
+    window.next_bytes = std::min(std::max(known->next_bytes, size) * 2, most_bytes);
+  }
   STRATA_ASSIGN_OR_RETURN(
       DeviceBytes bytes,
       options_.io->Read(SlotOffset(record.slot, container_bytes) + begin, wanted));
-  ahead->bytes_ = std::make_shared<const DeviceBytes>(std::move(bytes));
-  ahead->container_id_ = place.container_id;
-  ahead->begin_bytes_ = begin;
-  return ahead->bytes_->span().first(size);
+  window.bytes = std::make_shared<const DeviceBytes>(std::move(bytes));
+  if (known != nullptr) {
+    *known = std::move(window);
+  } else {
+    ahead->windows_.push_front(std::move(window));
+    if (ahead->windows_.size() > kMostWindows) ahead->windows_.pop_back();
+  }
+  return ahead->windows_.front().bytes->span().first(size);
+}
+
+ReadAhead::Window* ReadAhead::Find(uint64_t container_id, uint64_t begin) {
+  const auto reaches = [container_id, begin](uint64_t skipped_bytes) {
+    return [=](const Window& window) {
+      return window.container_id == container_id && begin >= window.begin_bytes &&
+             begin <= window.end_bytes() + skipped_bytes;
+    };
+  };
+  auto found = std::find_if(windows_.begin(), windows_.end(), reaches(0));
+  if (found == windows_.end()) {
+    found = std::find_if(windows_.begin(), windows_.end(), reaches(kMostSkippedBytes));
+  }
+  if (found == windows_.end()) return nullptr;
+  windows_.splice(windows_.begin(), windows_, found);
+  return &windows_.front();
 }
 
 absl::StatusOr<std::shared_ptr<const LoadedRegion>> ChunkReader::ReadRegion(const ChunkPlace& place,
@@ -132,7 +154,7 @@ void ChunkReader::Expect(const Fingerprint& fingerprint, ReadAhead* ahead) {
   if (!bytes.ok()) return;
   auto expected = std::make_unique<ReadAhead::Expected>();
   expected->key = key;
-  expected->window = ahead->bytes_;
+  expected->window = ahead->windows_.front().bytes;
   expected->bytes = *bytes;
   expected->job = std::make_shared<Job>([this, place, work = expected.get()] {
     work->region = Load(place, work->bytes);

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <list>
 #include <memory>
 #include <span>
 
@@ -26,9 +27,10 @@
 
 namespace strata::dedup {
 
-// What one reader's last device read brought in. Regions that are asked for in the order they were
-// written are found here; the window grows while that goes on. And the regions that it expects to
-// need, on their way through the workers.
+// What one reader's last device reads brought in. Regions that are asked for in the order they were
+// written are found here; a window grows while that goes on. There are several, because a stream
+// that shares chunks with older ones goes through many containers side by side, each in order. And
+// the regions that it expects to need, on their way through the workers.
 class ReadAhead final {
  public:
   ReadAhead() = default;
@@ -54,10 +56,17 @@ class ReadAhead final {
   WorkerPool* const workers_ = nullptr;
   std::deque<std::unique_ptr<Expected>> expected_;  // In the order of the stream.
   size_t expected_bytes_ = 0;
-  std::shared_ptr<const DeviceBytes> bytes_;
-  uint64_t container_id_ = 0;
-  uint64_t begin_bytes_ = 0;  // Within the container.
-  size_t window_bytes_ = 0;   // Of the next read.
+  struct Window {
+    uint64_t container_id = 0;
+    uint64_t begin_bytes = 0;  // Within the container.
+    size_t next_bytes = 0;     // Of the next read, when it goes on here.
+    std::shared_ptr<const DeviceBytes> bytes;
+    uint64_t end_bytes() const { return begin_bytes + bytes->span().size(); }
+  };
+  // Brings the window that covers `begin` of the container, or ends shortly before it, to the
+  // front.
+  Window* Find(uint64_t container_id, uint64_t begin);
+  std::list<Window> windows_;  // The most recently used first.
 };
 
 // A chunk's bytes, and what keeps them alive.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Compression of regions. lz4, zstd and igzip stay behind this file. A Codec keeps idle compressor states,
-// so that a compression does not pay for making one.
+// Compression of regions. lz4, zstd and igzip stay behind this file. A Codec keeps idle compressor
+// states, so that a compression does not pay for making one.
 //
 // Thread safety: any thread.
 #pragma once

@@ -2,8 +2,8 @@
 //
 // Says "certainly never stored" of most new chunks without asking the kv store. Layers of blocked
 // Bloom filters, ten bits a key, one cache line per question and layer; a full layer is followed by
-// one of twice its size, or by a third of all there is once that is much. Nothing is ever removed: what garbage collection dropped answers "perhaps"
-// until the store is opened again.
+// one of twice its size, or by a third of all there is once that is much. Nothing is ever removed:
+// what garbage collection dropped answers "perhaps" until the store is opened again.
 //
 // Thread safety: none; the owner locks.
 #pragma once

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Deduplication: chunking and fingerprints against FastCDC and OpenSSL (processor time of one core), lookups that must not
-reach the kv store, and whole backups of one real tar file against restic (time on the clock, both on the same disk).
+reach the kv store, and whole backups of three versions of one thing against restic and borg (time on the clock, all on the same
+disk, programs starting and stores opening included).
 
-Each comparison runs in rounds, peer and ours next to each other; the median of the rounds' ratios counts.
-STRATA_BARS_TREE: the folder whose tar is backed up [/usr/lib]. STRATA_BARS_MEGABYTES: at most so much of it [512].
+Each comparison runs in rounds, peers and ours next to each other; the median of the rounds' ratios counts.
+STRATA_BARS_VERSIONS: the versions, files separated by commas [tars of three releases of Debian's linux-source-6.1, fetched by
+apt-get and packed anew with all file times alike]. STRATA_BARS_MEGABYTES: at most so much of each fetched one [1024].
+Restic always encrypts and borg does not here; ours does in its comparison with restic.
 """
 import os
 import pathlib
@@ -69,70 +72,124 @@ def chunkers(kit, bench):
     kit.at_least("dedup.lincdc.reduction/fastcdc2020", reduction["lincdc"] / reduction["fastcdc2020"], 0.99)
 
 
-def make_tar(path):
-    """A tar of real files, the same on every run as long as the tree is."""
-    limit = int(os.environ.get("STRATA_BARS_MEGABYTES", "512")) << 20
+PACKAGE = "linux-source-6.1"
+VERSIONS = 3
+
+
+def repack(source, target, limit):
+    """A tar of what `source` holds, with all times alike: these would differ in every header of every version."""
     size = 0
-    with tarfile.open(path, "w") as tar:
-        for folder, folders, names in os.walk(os.environ.get("STRATA_BARS_TREE", "/usr/lib")):
-            folders.sort()
-            for name in sorted(names):
-                file = os.path.join(folder, name)
-                if os.path.islink(file) or not os.path.isfile(file):
-                    continue
-                size += os.path.getsize(file)
-                if size > limit:
-                    return
-                tar.add(file)
+    with tarfile.open(fileobj=source, mode="r|xz") as old, tarfile.open(target, "w") as new:
+        for member in old:
+            size += member.size
+            if size > limit:
+                return
+            member.mtime = 0
+            member.pax_headers = {}
+            new.addfile(member, old.extractfile(member) if member.isreg() else None)
 
 
-def restic(folder, tar):
-    """Seconds of the first backup, of the second, of the restore; bytes of the repository."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
+def fetch_versions(folder):
+    """Tars of the oldest, a middle and the newest release that apt-get knows, in this order; none where it cannot fetch them."""
+    if shutil.which("apt-get") is None:
+        return []
+    listed = subprocess.run(["apt-cache", "madison", PACKAGE], capture_output=True, text=True).stdout
+    releases = [line.split("|")[1].strip() for line in listed.splitlines()][::-1]
+    if len(releases) < VERSIONS:
+        return []
+    limit = int(os.environ.get("STRATA_BARS_MEGABYTES", "1024")) << 20
+    tars = []
+    for i in range(VERSIONS):
+        release = releases[i * (len(releases) - 1) // (VERSIONS - 1)]
+        if subprocess.run(["apt-get", "download", "-qq", f"{PACKAGE}={release}"], cwd=folder, capture_output=True).returncode:
+            return []
+        package = next(folder.glob("*.deb"))
+        files = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(package)], stdout=subprocess.PIPE)
+        with files, tarfile.open(fileobj=files.stdout, mode="r|") as content:
+            for member in content:
+                if member.name.endswith(".tar.xz"):
+                    tars.append(folder / f"{release}.tar")
+                    repack(content.extractfile(member), tars[-1], limit)
+        package.unlink()
+    return tars if len(tars) == VERSIONS else []
+
+
+def clocked(words, **options):
+    begin = time.monotonic()
+    subprocess.run(words, check=True, capture_output=True, **options)
+    return time.monotonic() - begin
+
+
+def restic(folder, tars):
+    """Seconds of each backup, of the last one's restore; bytes of the repository."""
     environment = dict(os.environ, RESTIC_PASSWORD="bars", RESTIC_REPOSITORY=str(folder / "repository"),
                        RESTIC_CACHE_DIR=str(folder / "cache"))
+    clocked(["restic", "--quiet", "init"], env=environment)
+    backups = [clocked(["restic", "--quiet", "backup", str(tar)], env=environment) for tar in tars]
+    restore = clocked(["restic", "--quiet", "restore", "latest", "--target", str(folder / "restored")], env=environment)
+    return backups, restore, on_disk(folder / "repository")
 
-    def timed(*words):
-        begin = time.monotonic()
-        subprocess.run(["restic", "--quiet", *words], check=True, env=environment, capture_output=True)
-        return time.monotonic() - begin
 
-    timed("init")
-    first = timed("backup", str(tar))
-    second = timed("backup", "--force", str(tar))
-    size = on_disk(folder / "repository")
-    restore = timed("restore", "latest", "--target", str(folder / "restored"))
-    shutil.rmtree(folder)
-    return first, second, restore, size
+def borg(folder, tars, compression):
+    repository = str(folder / "repository")
+    environment = dict(os.environ, BORG_BASE_DIR=str(folder), BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK="yes")
+    clocked(["borg", "init", "--encryption", "none", repository], env=environment)
+    backups = [clocked(["borg", "create", "--compression", compression, f"{repository}::{tar.stem}", str(tar)], env=environment)
+               for tar in tars]
+    (folder / "restored").mkdir()
+    restore = clocked(["borg", "extract", f"{repository}::{tars[-1].stem}"], env=environment, cwd=folder / "restored")
+    return backups, restore, on_disk(repository)
+
+
+def strata(bench, folder, tars, encrypted):
+    """The same in bytes per second, and the peak of its memory in MB."""
+    ours = measure(bench, "--ops", "versions", "--dir", str(folder), "--file", ",".join(map(str, tars)),
+                   "--workers", str((os.cpu_count() or 1) - 1), "--encrypted", "1" if encrypted else "0")
+    speeds = [ours[f"version{i + 1}"] * 1e6 for i in range(len(tars))]
+    return speeds, ours["restore_last"] * 1e6, on_disk(folder), ours["peak_memory"]
+
+
+def in_new_folder(folder, run, *arguments):
+    folder.mkdir()
+    try:
+        return run(folder, *arguments)
+    finally:
+        shutil.rmtree(folder)
 
 
 def backups(kit, bench):
-    bars = [("first_backup", 3.0), ("later_backup", 4.0), ("restore", 3.0)]
-    if shutil.which("restic") is None:
-        for name, bar in bars:
-            kit.skip(f"dedup.{name}/restic", f">= {bar}", "restic is not installed")
-        kit.skip("dedup.repository/restic", "<= 0.75", "restic is not installed")
-        return
-    tar = kit.folder / "tree.tar"
-    make_tar(tar)
-    megabytes = tar.stat().st_size / 1e6
-    ratios = {name: [] for name, _ in bars}
-    sizes = []
-    for _ in range(kit.rounds(3)):
-        first, second, restore, size = restic(kit.folder / "restic", tar)
-        home = kit.folder / "strata"
-        home.mkdir(exist_ok=True)
-        ours = measure(bench, "--dir", str(home), "--file", str(tar), "--ops", "ingest,ingest_reopened,restore")
-        ratios["first_backup"].append(ours["ingest"] / (megabytes / first))
-        ratios["later_backup"].append(ours["ingest_reopened"] / (megabytes / second))
-        ratios["restore"].append(ours["restore"] / (megabytes / restore))
-        sizes.append(on_disk(home) / size)
-        shutil.rmtree(home)
-    for name, bar in bars:
-        kit.at_least(f"dedup.{name}/restic", statistics.median(ratios[name]), bar)
-    kit.at_most("dedup.repository/restic", statistics.median(sizes), 0.75)
-    kit.skip("dedup/borg", ">= 3, 4, 3; <= 0.75", "a comparison with borg is not written yet")
+    peers = {"restic": restic,
+             "borg_lz4": lambda folder, tars: borg(folder, tars, "lz4"),
+             "borg_zstd3": lambda folder, tars: borg(folder, tars, "zstd,3")}
+    bars = {"first_backup": 3.0, "later_backups": 4.0, "restore": 3.0}
+    named = os.environ.get("STRATA_BARS_VERSIONS")
+    tars = [pathlib.Path(name) for name in named.split(",")] if named else fetch_versions(kit.folder)
+    sizes = [tar.stat().st_size for tar in tars]
+    peaks = []
+    for name, run_peer in peers.items():
+        missing = shutil.which(name.split("_")[0]) is None
+        if missing or not tars:
+            reason = f"{name.split('_')[0]} is not installed" if missing else "apt-get gives no versions; STRATA_BARS_VERSIONS"
+            for bar, least in bars.items():
+                kit.skip(f"dedup.{bar}/{name}", f">= {least:.4g}", reason)
+            kit.skip(f"dedup.repository/{name}", "<= 0.75", reason)
+            continue
+        ratios = {bar: [] for bar in [*bars, "repository"]}
+        for _ in range(kit.rounds(3)):
+            seconds, restored, size = in_new_folder(kit.folder / "peer", run_peer, tars)
+            speeds, restore, our_size, peak = in_new_folder(
+                kit.folder / "strata", lambda folder: strata(bench, folder, tars, encrypted=name == "restic"))
+            later = sum(sizes[1:]) / sum(size / speed for size, speed in zip(sizes[1:], speeds[1:]))
+            ratios["first_backup"].append(speeds[0] / (sizes[0] / seconds[0]))
+            ratios["later_backups"].append(later / (sum(sizes[1:]) / sum(seconds[1:])))
+            ratios["restore"].append(restore / (sizes[-1] / restored))
+            ratios["repository"].append(our_size / size)
+            peaks.append(peak)
+        for bar, least in bars.items():
+            kit.at_least(f"dedup.{bar}/{name}", statistics.median(ratios[bar]), least)
+        kit.at_most(f"dedup.repository/{name}", statistics.median(ratios["repository"]), 0.75)
+    if peaks:
+        kit.at_most("dedup.peak_memory", max(peaks), 300, " MB")
 
 
 def run(kit):

@@ -193,7 +193,8 @@ TEST_CASE("golden cut points") {
                            .normalization = golden.normalization};
     if (golden.keyed) options.key = KeyOf(1);
     const Lengths lengths = SplitAll(*Must(options), data);
-    CHECK(lengths == reference::Split(options, data));
+    const auto front = std::span(data).first(128 << 10);
+    CHECK(SplitAll(*Must(options), front) == reference::Split(options, front));
     const auto [count, crc] = Digest(lengths);
     INFO(Describe(options) << ": " << count << ", 0x" << std::hex << crc);
     CHECK(count == golden.count);

@@ -55,7 +55,7 @@ def tree_tar(path):
 
 
 def chunkers(kit, bench):
-    """The default chunker against scalar FastCDC 2020 with the same 2/8/64 KiB: the speed of each variant, in cache; what is left of
+    """LinCDC against scalar FastCDC 2020 with the same 2/8/64 KiB: the speed of each variant, in cache; what is left of
     the tar of a tree (STRATA_BARS_TREE)."""
     names = ["fastcdc2020", "lincdc.avx512", "lincdc.avx2", "lincdc.portable"]
     samples = [measure(bench, "--algos", ",".join(names)) for _ in range(kit.rounds(5))]

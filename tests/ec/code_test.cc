@@ -3,6 +3,7 @@
 // What every code must do, run over several codes and all kernels.
 #include "strata/ec/code.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <string>
 
@@ -99,6 +100,32 @@ TEST_CASE("a range of a stripe can be updated alone") {
                        parity)
               .ok());
   REQUIRE(code->Verify(stripe.const_data(), stripe.const_parity()).ok());
+}
+
+TEST_CASE("shards larger than the cache give what small ranges of them give") {
+  Random random(test::Seed());
+  constexpr size_t kBytes = (3u << 20) + 777;
+  constexpr size_t kRangeBytes = 9999;
+  for (const auto& code : AllCodes()) {
+    if (code->data_shards() > 12) continue;  // Memory; the shapes with several parts are here.
+    INFO(code->name());
+    Stripe stripe(*code, kBytes, random, /*misalignment=*/64);
+    REQUIRE(code->Encode(stripe.const_data(), stripe.parity()).ok());
+    std::vector<std::vector<std::byte>> parity(static_cast<size_t>(code->parity_shards()),
+                                               std::vector<std::byte>(kRangeBytes));
+    for (size_t at = 0; at < kBytes; at += kRangeBytes) {
+      const size_t size = std::min(kRangeBytes, kBytes - at);
+      std::vector<ConstBytes> data;
+      for (const Bytes shard : stripe.data()) data.push_back(shard.subspan(at, size));
+      std::vector<Bytes> expected;
+      for (auto& shard : parity) expected.push_back(Bytes(shard).first(size));
+      REQUIRE(code->Encode(data, expected).ok());
+      for (size_t r = 0; r < expected.size(); ++r) {
+        INFO("parity " << r << ", from byte " << at);
+        REQUIRE(std::ranges::equal(stripe.parity()[r].subspan(at, size), expected[r]));
+      }
+    }
+  }
 }
 
 TEST_CASE("scatter lists give what whole shards give") {

@@ -7,11 +7,13 @@
 #include <atomic>
 #include <csignal>
 #include <cstdio>
+#include <map>
 #include <string>
 
 #include "answers.h"
 #include "appliance/commands.h"
 #include "appliance/config.h"
+#include "dedup_commands.h"
 #include "erasure_commands.h"
 #include "progress_line.h"
 #include "store_access.h"
@@ -21,6 +23,18 @@ namespace strata::appliance {
 namespace {
 
 enum ExitCode { kExitOk = 0, kExitError = 1, kExitUsage = 2, kExitDamage = 3 };
+
+constexpr char kDedupFooter[] =
+    "Examples:\n"
+    "  strata dedup scan release-1 release-2           # what would be saved, by each algorithm\n"
+    "  strata dedup ingest --store s monday.tar tuesday.tar\n"
+    "  pg_dumpall | strata dedup ingest --store s --name db/monday -\n"
+    "  strata dedup restore --store s db/monday --output - | psql\n"
+    "  strata dedup delete --store s monday.tar && strata dedup gc --store s\n"
+    "  strata --json dedup stat --store s | jq .reduction_ratio\n"
+    "\n"
+    "A folder's files become streams named after it. STRATA_STORE names the store, too.\n"
+    "Exit codes: 0 done, 1 error, 2 usage, 3 damage found.";
 
 constexpr char kFooter[] =
     "Commands go to the stratad that holds DIR, through DIR/admin.sock; when there is none they "
@@ -32,6 +46,7 @@ constexpr char kFooter[] =
     "  strata --data /srv/strata user add ada --name 'Ada Lovelace'\n"
     "  strata --data /srv/strata --json bucket usage | jq .\n"
     "  strata --data /srv/strata verify || echo 'look at the lines above'\n"
+    "  strata dedup ingest --store /srv/backup home.tar\n"
     "  strata ec encode --data-shards 10 --parity-shards 4 archive.tar\n"
     "\n"
     "Exit codes: 0 done, 1 error, 2 usage, 3 damage found.";
@@ -51,6 +66,7 @@ struct Request {
   std::string command;
   Json arguments = Json::object();
   ErasureRequest erasure;  // Of the commands ec.*, instead of `arguments`.
+  DedupRequest dedup;      // Of the commands dedup.*, likewise.
 };
 
 // Describes commands to CLI11. Each leaves its name and arguments in the request.
@@ -69,6 +85,7 @@ class CommandLine {
     AddUsers();
     AddBuckets();
     AddErasureCoding();
+    AddDedup();
   }
 
   CLI::App& app() { return app_; }
@@ -192,6 +209,104 @@ class CommandLine {
         ->required();
   }
 
+  CLI::App* AddOnStore(CLI::App* parent, const char* name, const char* command,
+                       const char* meaning) {
+    CLI::App* const sub = Add(parent, name, command, meaning);
+    sub->add_option("--store", request_.dedup.directory.path, "The store's directory [./store].")
+        ->envname("STRATA_STORE");
+    return sub;
+  }
+
+  static void Size(CLI::App* sub, const char* option, uint32_t* bytes, const char* meaning) {
+    sub->add_option_function<std::string>(
+        option,
+        [option, bytes](const std::string& value) {
+          const absl::StatusOr<uint64_t> size = block::ParseSizeBytes(value);
+          if (!size.ok() || *size > (1u << 30)) {
+            throw CLI::ValidationError(option, "not a size up to 1G: " + value);
+          }
+          *bytes = static_cast<uint32_t>(*size);
+        },
+        meaning);
+  }
+
+  static void ChunkSizes(CLI::App* sub, dedup::ChunkerOptions* chunker) {
+    Size(sub, "--min", &chunker->min_bytes, "Shortest chunk, as 4K, which is the default.");
+    Size(sub, "--avg", &chunker->avg_bytes, "Average chunk [8K].");
+    Size(sub, "--max", &chunker->max_bytes, "Longest chunk [16K].");
+  }
+
+  void AddDedup() {
+    CLI::App* const dedup = app_.add_subcommand(
+        "dedup", "Files in a deduplicating store of your own; what would be saved.");
+    dedup->require_subcommand(1);
+    dedup->fallthrough();
+    dedup->footer(kDedupFooter);
+    DedupRequest& request = request_.dedup;
+    request.directory.path = "store";
+    AddScan(dedup);
+    AddIngest(dedup);
+    CLI::App* const restore =
+        AddOnStore(dedup, "restore", "dedup.restore", "Write a stream, or a folder of them.");
+    restore->add_option("name", request.operands, "Its name.")->required()->expected(1);
+    restore->add_option("--output", request.output,
+                        "The file or folder [the name's last part]; - is standard output.");
+    restore->add_flag("--force", request.force, "Replace files that exist.");
+    AddOnStore(dedup, "list", "dedup.list", "Names and sizes.")
+        ->add_option("name", request.operands, "Only this one, or this folder.")
+        ->expected(0, 1);
+    AddOnStore(dedup, "delete", "dedup.delete", "Forget streams, or folders of them.")
+        ->add_option("names", request.operands, "Their names.")
+        ->required();
+    AddOnStore(dedup, "gc", "dedup.gc", "Free what no stream needs.")
+        ->add_option("--rewrite-below", request.garbage.rewrite_below_live_ratio,
+                     "Copy containers with a smaller live share out and free them (0 to 1).")
+        ->check(CLI::Range(0.0, 1.0));
+    AddOnStore(dedup, "verify", "dedup.verify", "Read everything and check it.")
+        ->add_flag("--quick", request.quick, "Check structures only; do not read the data.");
+    AddOnStore(dedup, "stat", "dedup.stat", "Sizes, and what is saved.");
+  }
+
+  void AddScan(CLI::App* parent) {
+    CLI::App* const scan =
+        Add(parent, "scan", "dedup.scan", "What would be saved; nothing is stored.");
+    scan->add_option("paths", request_.dedup.operands, "Files or folders, oldest version first.")
+        ->required();
+    scan->add_option("--algo", request_.dedup.algorithms, "One or more algorithms [all].");
+    ChunkSizes(scan, &request_.dedup.sizes);
+  }
+
+  void AddIngest(CLI::App* parent) {
+    DedupRequest& request = request_.dedup;
+    dedup::StoreOptions& store = request.directory.store;
+    CLI::App* const ingest =
+        AddOnStore(parent, "ingest", "dedup.ingest", "Store files; make the store when absent.");
+    ingest->add_option("paths", request.operands, "Files, folders, or - for standard input.")
+        ->required();
+    ingest->add_option("--name", request.name, "The name of the stream or folder [the path].");
+    ingest->add_flag("--force", request.force, "Replace streams of the same name.");
+    const std::map<std::string, dedup::Compression> kinds = {{"none", dedup::Compression::kNone},
+                                                             {"lz4", dedup::Compression::kLz4},
+                                                             {"zstd", dedup::Compression::kZstd},
+                                                             {"gzip", dedup::Compression::kGzip}};
+    ingest->add_option("--compression", store.compression, "none, lz4, zstd or gzip [zstd].")
+        ->transform(CLI::CheckedTransformer(kinds));
+    ingest->add_option("--level", store.compression_level, "Of zstd: -7 to 19; of gzip: 0 to 3.");
+    Size(ingest, "--region", &store.region_bytes, "Compressed together, as 128K.");
+    ingest->add_option("--workers", store.worker_threads, "Threads that help.");
+    ingest->add_option_function<std::string>(
+        "--algo",
+        [&store](const std::string& name) {
+          const auto algorithm = dedup::ParseChunkAlgorithm(name);
+          if (!algorithm.ok()) {
+            throw CLI::ValidationError("--algo", std::string(algorithm.status().message()));
+          }
+          store.chunker.algorithm = *algorithm;
+        },
+        "How a new store cuts.");
+    ChunkSizes(ingest, &store.chunker);
+  }
+
   Request& request_;
   CLI::App app_{"Looks after a Strata store.", "strata"};
 };
@@ -208,8 +323,10 @@ int Run(const Request& request) {
     return !interrupted;
   };
   const bool erasure = request.command.starts_with("ec.");
+  const bool dedup = request.command.starts_with("dedup.");
   const absl::StatusOr<Json> answer =
       erasure ? RunErasureCommand(request.command, request.erasure, progress)
+      : dedup ? RunDedupCommand(request.command, request.dedup, progress)
               : StoreAccess(request.data, request.sources)
                     .Run(request.command, request.arguments, progress);
   line.Clear();
@@ -225,9 +342,13 @@ int Run(const Request& request) {
   }
   const std::string text = request.json ? Dump(*answer)
                            : erasure    ? FormatErasureAnswer(request.command, *answer)
+                           : dedup      ? FormatDedupAnswer(request.command, *answer)
                                         : FormatAnswer(request.command, *answer);
-  std::fputs(text.c_str(), stdout);
-  const bool verified = request.command == "verify" || request.command == "ec.verify";
+  // What is restored to standard output is alone there.
+  const bool taken = request.command == "dedup.restore" && request.dedup.output == "-";
+  if (!taken) std::fputs(text.c_str(), stdout);
+  if (std::fflush(stdout) != 0) return kExitError;
+  const bool verified = request.command == "verify" || request.command.ends_with(".verify");
   return verified && answer->value("damaged", false) ? kExitDamage : kExitOk;
 }
 

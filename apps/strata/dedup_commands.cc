@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dedup_commands.h"
+
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "dedup_scan.h"
+#include "input_files.h"
+#include "shard_file_set.h"
+#include "strata/base/status_macros.h"
+
+namespace strata::appliance {
+namespace {
+
+using dedup::StreamId;
+using dedup::StreamInfo;
+
+constexpr size_t kPieceBytes = 1u << 20;
+
+// The store of a request with its catalogue: the space "dedup-names" of its kv store, name ->
+// StreamId in hexadecimal.
+class Catalogue {
+ public:
+  static absl::StatusOr<std::unique_ptr<Catalogue>> Open(const DedupRequest& request, bool create) {
+    dedup::DirectoryOptions options = request.directory;
+    options.create = create;
+    STRATA_ASSIGN_OR_RETURN(auto directory, dedup::Directory::Open(options));
+    STRATA_ASSIGN_OR_RETURN(const kv::SpaceId names, directory->kv().OpenSpace("dedup-names", {}));
+    return std::unique_ptr<Catalogue>(new Catalogue(std::move(directory), names));
+  }
+
+  dedup::Store& store() { return directory_->store(); }
+  dedup::Directory& directory() { return *directory_; }
+
+  // Makes the stream of `writer` visible under `name`. AlreadyExists: unless it may `replace` the
+  // one of that name.
+  absl::Status Add(dedup::Writer& writer, const StreamInfo& info, const std::string& name,
+                   bool replace) {
+    return Repeatedly([&](kv::Transaction& txn) -> absl::Status {
+      STRATA_ASSIGN_OR_RETURN(const auto old, txn.Get(names_, name));
+      dedup::Change change{.add = {&writer}, .copy = {}, .remove = {}};
+      if (old) {
+        if (!replace) return Taken(name);
+        STRATA_ASSIGN_OR_RETURN(const StreamId id, StreamId::FromHex(*old));
+        change.remove.push_back(id);
+      }
+      STRATA_RETURN_IF_ERROR(txn.Put(names_, name, info.id.ToHex()));
+      return store().Commit(txn, change, kv::Durability::kSync);
+    });
+  }
+
+  absl::Status Remove(const std::string& name) {
+    return Repeatedly([&](kv::Transaction& txn) -> absl::Status {
+      STRATA_ASSIGN_OR_RETURN(const auto old, txn.Get(names_, name));
+      if (!old) return Unknown(name);
+      STRATA_ASSIGN_OR_RETURN(const StreamId id, StreamId::FromHex(*old));
+      STRATA_RETURN_IF_ERROR(txn.Delete(names_, name));
+      return store().Commit(txn, {.add = {}, .copy = {}, .remove = {id}}, kv::Durability::kSync);
+    });
+  }
+
+  absl::StatusOr<bool> Has(const std::string& name) {
+    STRATA_ASSIGN_OR_RETURN(const auto value, directory_->kv().NewSnapshot()->Get(names_, name));
+    return value.has_value();
+  }
+
+  // The stream of that name, or those below it as below a folder; empty: all.
+  absl::StatusOr<std::map<std::string, StreamId>> Find(const std::string& name) {
+    const std::unique_ptr<kv::Snapshot> snapshot = directory_->kv().NewSnapshot();
+    std::map<std::string, StreamId> found;
+    if (!name.empty()) {
+      STRATA_ASSIGN_OR_RETURN(const auto value, snapshot->Get(names_, name));
+      if (value) {
+        STRATA_ASSIGN_OR_RETURN(found[name], StreamId::FromHex(*value));
+        return found;
+      }
+    }
+    const std::string folder = name.empty() || name.ends_with('/') ? name : absl::StrCat(name, "/");
+    kv::Range range = kv::PrefixRange(folder);
+    for (bool more = true; more;) {
+      STRATA_ASSIGN_OR_RETURN(const kv::Page page, snapshot->List(names_, range, {}));
+      for (const kv::KeyValue& item : page.items) {
+        STRATA_ASSIGN_OR_RETURN(found[item.key], StreamId::FromHex(item.value));
+      }
+      more = page.more;
+      if (more) range.begin = page.items.back().key + '\0';
+    }
+    if (found.empty() && !name.empty()) return Unknown(name);
+    return found;
+  }
+
+  static absl::Status Taken(const std::string& name) {
+    return absl::AlreadyExistsError(absl::StrCat("there is a stream '", name, "' already"));
+  }
+
+ private:
+  Catalogue(std::unique_ptr<dedup::Directory> directory, kv::SpaceId names)
+      : directory_(std::move(directory)), names_(names) {}
+
+  static absl::Status Unknown(const std::string& name) {
+    return absl::NotFoundError(absl::StrCat("no stream '", name, "'"));
+  }
+
+  // The body commits; a conflict begins it anew.
+  template <typename Body>
+  absl::Status Repeatedly(Body&& body) {
+    absl::Status status;
+    for (int attempt = 0; attempt < 16; ++attempt) {
+      status = body(*directory_->kv().Begin());
+      if (!absl::IsAborted(status)) break;
+    }
+    return status;
+  }
+
+  const std::unique_ptr<dedup::Directory> directory_;
+  const kv::SpaceId names_;
+};
+
+absl::Status Report(const dedup::ProgressCallback& progress, const dedup::Progress& state) {
+  return progress(state) ? absl::OkStatus() : absl::CancelledError("interrupted");
+}
+
+Json StreamJson(const std::string& name, const StreamInfo& info) {
+  return {{"name", name},
+          {"id", info.id.ToHex()},
+          {"size_bytes", info.size_bytes},
+          {"chunks", info.chunk_count},
+          {"new_bytes", info.new_chunk_bytes},
+          {"stored_bytes", info.new_stored_bytes},
+          {"created_ns", info.created_ns}};
+}
+
+absl::StatusOr<Json> Scan(const DedupRequest& request, const dedup::ProgressCallback& progress) {
+  std::vector<dedup::ChunkerOptions> chunkers;
+  for (const std::string& name : request.algorithms) {
+    dedup::ChunkerOptions options = request.sizes;
+    STRATA_ASSIGN_OR_RETURN(options.algorithm, dedup::ParseChunkAlgorithm(name));
+    chunkers.push_back(options);
+  }
+  if (chunkers.empty()) {
+    for (const dedup::ChunkAlgorithm algorithm : dedup::AllChunkAlgorithms()) {
+      chunkers.push_back(request.sizes);
+      chunkers.back().algorithm = algorithm;
+    }
+  }
+  return ScanFiles(request.operands, chunkers, progress);
+}
+
+std::string NameOf(const DedupRequest& request, const std::string& operand, const InputFile& file) {
+  const std::string top = request.name.empty() ? operand : request.name;
+  return file.relative.empty() ? top : (std::filesystem::path(top) / file.relative).string();
+}
+
+absl::StatusOr<Json> Ingest(const DedupRequest& request, const dedup::ProgressCallback& progress) {
+  std::vector<std::pair<std::string, InputFile>> wanted;
+  dedup::Progress state{.phase = "ingesting"};
+  if (!request.name.empty() && request.operands.size() > 1) {
+    return absl::InvalidArgumentError("one name cannot be that of several paths");
+  }
+  for (const std::string& operand : request.operands) {
+    if (operand == "-" && request.name.empty()) {
+      return absl::InvalidArgumentError("standard input has no name: give --name");
+    }
+    STRATA_ASSIGN_OR_RETURN(const std::vector<InputFile> files, FilesUnder(operand));
+    for (const InputFile& file : files) {
+      wanted.emplace_back(NameOf(request, operand, file), file);
+      state.total += file.size_bytes;
+    }
+  }
+  STRATA_ASSIGN_OR_RETURN(const auto catalogue, Catalogue::Open(request, /*create=*/true));
+  Json streams = Json::array();
+  StreamInfo sum;
+  for (const auto& [name, file] : wanted) {
+    STRATA_ASSIGN_OR_RETURN(const bool taken, catalogue->Has(name));
+    if (taken && !request.force) return Catalogue::Taken(name);
+    const std::unique_ptr<dedup::Writer> writer = catalogue->store().NewWriter();
+    STRATA_RETURN_IF_ERROR(ReadPieces(file.path, [&](std::span<const std::byte> piece) {
+      STRATA_RETURN_IF_ERROR(writer->Write(piece));
+      state.done += piece.size();
+      return Report(progress, state);
+    }));
+    STRATA_ASSIGN_OR_RETURN(const StreamInfo info, writer->Prepare());
+    STRATA_RETURN_IF_ERROR(catalogue->Add(*writer, info, name, request.force));
+    sum.size_bytes += info.size_bytes;
+    sum.new_chunk_bytes += info.new_chunk_bytes;
+    sum.new_stored_bytes += info.new_stored_bytes;
+    streams.push_back(StreamJson(name, info));
+  }
+  return Json{{"streams", std::move(streams)},
+              {"logical_bytes", sum.size_bytes},
+              {"new_bytes", sum.new_chunk_bytes},
+              {"stored_bytes", sum.new_stored_bytes}};
+}
+
+using Sink = std::function<absl::Status(uint64_t, std::span<const std::byte>)>;
+
+absl::Status CopyOut(dedup::Reader& reader, const dedup::ProgressCallback& progress,
+                     dedup::Progress* state, const Sink& sink) {
+  std::vector<std::byte> piece(kPieceBytes);
+  for (uint64_t offset = 0; offset < reader.info().size_bytes;) {
+    STRATA_ASSIGN_OR_RETURN(const size_t count, reader.Read(offset, piece));
+    STRATA_RETURN_IF_ERROR(sink(offset, std::span(piece).first(count)));
+    offset += count;
+    state->done += count;
+    STRATA_RETURN_IF_ERROR(Report(progress, *state));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status WriteToStdout(uint64_t, std::span<const std::byte> data) {
+  if (std::fwrite(data.data(), 1, data.size(), stdout) == data.size()) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat("standard output: ", std::strerror(errno)));
+}
+
+// A name from the catalogue below `output`: never above it, whatever the name.
+absl::StatusOr<std::string> PathBelow(const std::string& output, const std::string& relative) {
+  const std::filesystem::path path = std::filesystem::path(relative).lexically_normal();
+  if (path.empty() || path.is_absolute() || *path.begin() == "..") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", relative, "' leads out of the folder: restore it by its name alone"));
+  }
+  return (std::filesystem::path(output) / path).string();
+}
+
+absl::StatusOr<Json> RestoreOne(Catalogue& catalogue, const std::string& name, const StreamId& id,
+                                const std::string& path, bool force,
+                                const dedup::ProgressCallback& progress, dedup::Progress* state) {
+  STRATA_ASSIGN_OR_RETURN(const auto reader, catalogue.store().OpenReader(id));
+  if (path == "-") {
+    STRATA_RETURN_IF_ERROR(CopyOut(*reader, progress, state, WriteToStdout));
+  } else {
+    std::error_code error;
+    const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+    if (!folder.empty()) std::filesystem::create_directories(folder, error);
+    if (error) return absl::UnavailableError(absl::StrCat(folder.string(), ": ", error.message()));
+    STRATA_ASSIGN_OR_RETURN(const std::unique_ptr<PartFile> file, PartFile::Create(path, force));
+    STRATA_RETURN_IF_ERROR(
+        CopyOut(*reader, progress, state, [&](uint64_t offset, std::span<const std::byte> data) {
+          return file->file().WriteAt(offset, data);
+        }));
+    STRATA_RETURN_IF_ERROR(file->Commit());
+  }
+  return Json{{"name", name}, {"path", path}, {"size_bytes", reader->info().size_bytes}};
+}
+
+absl::StatusOr<Json> Restore(const DedupRequest& request, const dedup::ProgressCallback& progress) {
+  STRATA_ASSIGN_OR_RETURN(const auto catalogue, Catalogue::Open(request, /*create=*/false));
+  const std::string& name = request.operands.front();
+  STRATA_ASSIGN_OR_RETURN(const auto found, catalogue->Find(name));
+  const bool single = found.size() == 1 && found.begin()->first == name;
+  const std::string output =
+      !request.output.empty() ? request.output : std::filesystem::path(name).filename().string();
+  dedup::Progress state{.phase = "restoring"};
+  for (const auto& [stream, id] : found) {
+    STRATA_ASSIGN_OR_RETURN(const StreamInfo info, catalogue->store().Stat(id));
+    state.total += info.size_bytes;
+  }
+  Json files = Json::array();
+  for (const auto& [stream, id] : found) {
+    std::string path = output;
+    if (!single && output != "-") {
+      const size_t folder = name.ends_with('/') ? name.size() : name.size() + 1;
+      STRATA_ASSIGN_OR_RETURN(path, PathBelow(output, stream.substr(folder)));
+    }
+    STRATA_ASSIGN_OR_RETURN(
+        Json file, RestoreOne(*catalogue, stream, id, path, request.force, progress, &state));
+    files.push_back(std::move(file));
+  }
+  return Json{{"files", std::move(files)}};
+}
+
+absl::StatusOr<Json> List(const DedupRequest& request, const dedup::ProgressCallback&) {
+  STRATA_ASSIGN_OR_RETURN(const auto catalogue, Catalogue::Open(request, /*create=*/false));
+  STRATA_ASSIGN_OR_RETURN(
+      const auto found, catalogue->Find(request.operands.empty() ? "" : request.operands.front()));
+  Json streams = Json::array();
+  for (const auto& [name, id] : found) {
+    STRATA_ASSIGN_OR_RETURN(const StreamInfo info, catalogue->store().Stat(id));
+    streams.push_back(StreamJson(name, info));
+  }
+  return Json{{"streams", std::move(streams)}};
+}
+
+absl::StatusOr<Json> Delete(const DedupRequest& request, const dedup::ProgressCallback& progress) {
+  STRATA_ASSIGN_OR_RETURN(const auto catalogue, Catalogue::Open(request, /*create=*/false));
+  std::vector<std::string> names;
+  for (const std::string& operand : request.operands) {
+    STRATA_ASSIGN_OR_RETURN(const auto found, catalogue->Find(operand));
+    for (const auto& [name, id] : found) names.push_back(name);
+  }
+  dedup::Progress state{.phase = "deleting", .done = 0, .total = names.size()};
+  for (const std::string& name : names) {
+    STRATA_RETURN_IF_ERROR(catalogue->Remove(name));
+    ++state.done;
+    STRATA_RETURN_IF_ERROR(Report(progress, state));
+  }
+  return Json{{"deleted", names}};
+}
+
+absl::StatusOr<Json> Collect(const DedupRequest& request, const dedup::ProgressCallback& progress) {
+  STRATA_ASSIGN_OR_RETURN(const auto catalogue, Catalogue::Open(request, /*create=*/false));
+  dedup::GarbageOptions options = request.garbage;
+  options.progress = progress;
+  STRATA_ASSIGN_OR_RETURN(const dedup::GarbageReport report,
+                          catalogue->store().CollectGarbage(options));
+  return Json{{"freed_bytes", report.freed_bytes},
+              {"containers_examined", report.containers_examined},
+              {"containers_freed", report.containers_freed},
+              {"live_bytes_copied", report.live_bytes_copied},
+              {"streams_marked", report.streams_marked}};
+}
+
+absl::StatusOr<Json> Verify(const DedupRequest& request, const dedup::ProgressCallback& progress) {
+  STRATA_ASSIGN_OR_RETURN(const auto catalogue, Catalogue::Open(request, /*create=*/false));
+  STRATA_ASSIGN_OR_RETURN(
+      const dedup::VerifyReport report,
+      catalogue->store().Verify({.read_data = !request.quick, .progress = progress}));
+  std::map<StreamId, std::string> names;
+  STRATA_ASSIGN_OR_RETURN(const auto all, catalogue->Find(""));
+  for (const auto& [name, id] : all) names[id] = name;
+  Json streams = Json::array();
+  for (const dedup::Damage& damage : report.streams) {
+    streams.push_back({{"name", names[damage.stream]},
+                       {"stream", damage.stream.ToHex()},
+                       {"offset_bytes", damage.offset_bytes},
+                       {"size_bytes", damage.size_bytes},
+                       {"detail", damage.detail}});
+  }
+  return Json{{"damaged", !report.streams.empty() || !report.container_damage.empty()},
+              {"containers_checked", report.containers_checked},
+              {"chunks_checked", report.chunks_checked},
+              {"bytes_read", report.bytes_read},
+              {"streams_checked", report.streams_checked},
+              {"container_damage", report.container_damage},
+              {"streams", std::move(streams)},
+              {"objects", Json::array()}};
+}
+
+absl::StatusOr<Json> Stat(const DedupRequest& request, const dedup::ProgressCallback&) {
+  STRATA_ASSIGN_OR_RETURN(const auto catalogue, Catalogue::Open(request, /*create=*/false));
+  const dedup::Stats stats = catalogue->store().Stats();
+  const auto ratio = [](uint64_t large, uint64_t small) {
+    return small == 0 ? 1.0 : static_cast<double>(large) / static_cast<double>(small);
+  };
+  return Json{{"store", catalogue->directory().path()},
+              {"streams", stats.stream_count},
+              {"logical_bytes", stats.logical_bytes},
+              {"unique_bytes", stats.unique_bytes},
+              {"compressed_bytes", stats.compressed_bytes},
+              {"container_bytes", stats.container_bytes},
+              {"chunks", stats.chunk_count},
+              {"containers", stats.container_count},
+              {"dedup_ratio", ratio(stats.logical_bytes, stats.unique_bytes)},
+              {"compression_ratio", ratio(stats.unique_bytes, stats.compressed_bytes)},
+              {"reduction_ratio", ratio(stats.logical_bytes, stats.compressed_bytes)}};
+}
+
+struct Command {
+  const char* name;
+  absl::StatusOr<Json> (*run)(const DedupRequest&, const dedup::ProgressCallback&);
+};
+
+constexpr Command kCommands[] = {
+    {"dedup.scan", Scan},     {"dedup.ingest", Ingest}, {"dedup.restore", Restore},
+    {"dedup.list", List},     {"dedup.delete", Delete}, {"dedup.gc", Collect},
+    {"dedup.verify", Verify}, {"dedup.stat", Stat},
+};
+
+}  // namespace
+
+absl::StatusOr<Json> RunDedupCommand(const std::string& command, const DedupRequest& request,
+                                     const dedup::ProgressCallback& progress) {
+  for (const Command& known : kCommands) {
+    if (command == known.name) return known.run(request, progress);
+  }
+  return absl::UnimplementedError(absl::StrCat("no command '", command, "'"));
+}
+
+}  // namespace strata::appliance

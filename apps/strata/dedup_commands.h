@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// strata dedup: files into a deduplicating store of one's own (a dedup::Directory with a catalogue
+// of names), and what deduplication would save. Needs no stratad; only streams that the catalogue
+// names are ever deleted. Used by one thread.
+//
+//   command        answer
+//   dedup.scan     {files, algorithms: [{algorithm, logical_bytes, unique_bytes, chunks, ratio,
+//                   savings, versions: [{name, logical_bytes, new_bytes}]}]}
+//   dedup.ingest   {streams: [{name, id, size_bytes, chunks, new_bytes, stored_bytes}],
+//                   logical_bytes, new_bytes, stored_bytes}
+//   dedup.restore  {files: [{name, path, size_bytes}]}
+//   dedup.list     {streams: [{name, id, size_bytes, chunks, stored_bytes, created_ns}]}
+//   dedup.delete   {deleted: [name]}
+//   dedup.gc       the collection's report
+//   dedup.verify   the report, damaged: whether any; streams with their names
+//   dedup.stat     sizes, counts, ratios
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "appliance/commands.h"
+#include "strata/dedup/directory.h"
+#include "strata/dedup/store.h"
+
+namespace strata::appliance {
+
+struct DedupRequest {
+  dedup::DirectoryOptions directory;
+  std::vector<std::string> operands;  // scan, ingest: paths; restore, delete: names.
+  std::string name;                   // ingest: instead of the path.
+  std::string output;  // restore: a file or, of several, a folder [the name]; "-": stdout.
+  bool force = false;  // ingest: replace streams of that name; restore: replace files.
+  std::vector<std::string> algorithms;  // scan [all].
+  dedup::ChunkerOptions sizes;          // scan: all but the algorithm.
+  dedup::GarbageOptions garbage;
+  bool quick = false;  // verify: structures only.
+};
+
+// NotFound, AlreadyExists: a name or a file; Unavailable: the system's words; Cancelled: by
+// `progress`; otherwise what dedup::Directory and dedup::Store say.
+absl::StatusOr<Json> RunDedupCommand(const std::string& command, const DedupRequest& request,
+                                     const dedup::ProgressCallback& progress);
+
+// The answer for people, with bars of what was saved.
+std::string FormatDedupAnswer(const std::string& command, const Json& answer);
+
+}  // namespace strata::appliance

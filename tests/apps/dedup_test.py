@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`strata dedup`: files into a store and back, what was saved, damage, and what it refuses."""
+import json
+import os
+import random
+import shutil
+import subprocess
+import unittest
+
+import program
+from support.appliance import temporary_folder
+
+OK, ERROR, USAGE, DAMAGE = range(4)
+SEED = int(os.environ.get("STRATA_SEED", "23"))
+
+
+class DedupTest(unittest.TestCase):
+
+    def setUp(self):
+        self.folder = temporary_folder("dedup")
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.store = self.folder / "store"
+        self.data = random.Random(SEED).randbytes(1_500_000)
+        self.file = self.folder / "monday"
+        self.file.write_bytes(self.data)
+
+    def run_strata(self, *arguments, stdin=b"", expect=OK):
+        """Returns (stdout as bytes, stderr as text)."""
+        result = subprocess.run([program.BIN / "strata", *map(str, arguments)], capture_output=True, timeout=120,
+                                check=False, env=program.clean_environment(), input=stdin, cwd=self.folder)
+        self.assertEqual(result.returncode, expect, f"seed {SEED}: {arguments}: {result.stdout[-500:]} {result.stderr}")
+        return result.stdout, result.stderr.decode()
+
+    def dedup(self, command, *arguments, **how):
+        """The JSON answer of a command on the store."""
+        return json.loads(self.run_strata("--json", "dedup", command, "--store", self.store, *arguments, **how)[0])
+
+    def test_a_file_comes_back_and_the_second_time_costs_nothing(self):
+        first = self.dedup("ingest", self.file, "--name", "a")
+        second = self.dedup("ingest", self.file, "--name", "b")
+        self.assertEqual((first["logical_bytes"], first["new_bytes"]), (len(self.data), len(self.data)))
+        self.assertEqual(second["new_bytes"], 0)
+        self.dedup("restore", "b", "--output", self.folder / "back")
+        self.assertEqual((self.folder / "back").read_bytes(), self.data)
+        self.assertEqual([s["name"] for s in self.dedup("list")["streams"]], ["a", "b"])
+        stat = self.dedup("stat")
+        self.assertEqual((stat["streams"], stat["logical_bytes"]), (2, 2 * len(self.data)))
+        self.assertGreater(stat["dedup_ratio"], 1.9)
+        text, _ = self.run_strata("dedup", "stat", "--store", self.store)
+        self.assertIn(b"compressed", text)
+        self.assertIn(b"####", text)
+
+    def test_pipes(self):
+        self.dedup("ingest", "--name", "piped", "-", stdin=self.data)
+        out, _ = self.run_strata("dedup", "restore", "--store", self.store, "piped", "--output", "-")
+        self.assertEqual(out, self.data)
+        self.run_strata("dedup", "ingest", "--store", self.store, "-", expect=ERROR)
+
+    def test_folders(self):
+        tree = self.folder / "tree"
+        (tree / "sub").mkdir(parents=True)
+        (tree / "one").write_bytes(self.data[:100_000])
+        (tree / "sub" / "two").write_bytes(self.data[50_000:300_000])
+        (tree / "sub" / "empty").write_bytes(b"")
+        (tree / "link").symlink_to("one")
+        self.dedup("ingest", tree, "--name", "v1")
+        self.assertEqual([s["name"] for s in self.dedup("list", "v1")["streams"]], ["v1/one", "v1/sub/empty", "v1/sub/two"])
+        self.dedup("restore", "v1", "--output", self.folder / "again")
+        for name in ("one", "sub/two", "sub/empty"):
+            self.assertEqual((self.folder / "again" / name).read_bytes(), (tree / name).read_bytes(), name)
+        self.dedup("restore", "v1/sub", "--output", self.folder / "part")
+        self.assertEqual(sorted(p.name for p in (self.folder / "part").iterdir()), ["empty", "two"])
+        self.assertEqual(len(self.dedup("delete", "v1")["deleted"]), 3)
+
+    def test_names_are_taken_and_given_back(self):
+        self.dedup("ingest", self.file, "--name", "a")
+        error = self.dedup("ingest", self.file, "--name", "a", expect=ERROR)["error"]
+        self.assertEqual(error["code"], "ALREADY_EXISTS")
+        self.file.write_bytes(self.data[::-1])
+        self.dedup("ingest", self.file, "--name", "a", "--force")
+        self.assertEqual(self.dedup("stat")["streams"], 1)
+        error = self.dedup("restore", "a", "--output", self.file, expect=ERROR)["error"]
+        self.assertEqual(error["code"], "ALREADY_EXISTS")
+        self.dedup("delete", "a")
+        self.assertGreater(self.dedup("gc")["freed_bytes"], len(self.data))
+        self.assertEqual(self.dedup("restore", "a", expect=ERROR)["error"]["code"], "NOT_FOUND")
+        self.assertEqual(self.dedup("delete", "a", expect=ERROR)["error"]["code"], "NOT_FOUND")
+
+    def test_a_name_does_not_lead_out_of_the_folder(self):
+        self.dedup("ingest", self.file, "--name", "top/../../escaped")
+        error = self.dedup("restore", "top", "--output", self.folder / "below", expect=ERROR)["error"]
+        self.assertIn("leads out", error["message"])
+        self.assertFalse((self.folder.parent / "escaped").exists())
+
+    def test_damage_is_named(self):
+        self.dedup("ingest", self.file, "--name", "precious")
+        self.assertFalse(self.dedup("verify")["damaged"])
+        containers = self.store / "containers"
+        with containers.open("r+b") as file:
+            content = file.read(4 << 20)
+            # A stretch from the middle of the data, which random bytes keep uncompressed.
+            place = content.index(self.data[700_000:700_032])
+            file.seek(place)
+            file.write(b"\0" * 32)
+        report = self.dedup("verify", expect=DAMAGE)
+        self.assertTrue(report["damaged"])
+        self.assertEqual({s["name"] for s in report["streams"]}, {"precious"})
+        error = self.dedup("restore", "precious", "--output", self.folder / "back", expect=ERROR)["error"]
+        self.assertEqual(error["code"], "DATA_LOSS")
+        self.assertFalse((self.folder / "back").exists())
+
+    def test_scan_stores_nothing(self):
+        other = self.folder / "tuesday"
+        other.write_bytes(self.data[:700_000] + b"!" + self.data[700_000:])
+        out, _ = self.run_strata("--json", "dedup", "scan", self.file, other)
+        answer = {row["algorithm"]: row for row in json.loads(out)["algorithms"]}
+        self.assertEqual(len(answer), 9)
+        self.assertGreater(answer["fastcdc2020"]["ratio"], 1.8)
+        self.assertEqual([v["logical_bytes"] for v in answer["ram"]["versions"]], [1_500_000, 1_500_001])
+        self.assertLess(answer["fastcdc2020"]["versions"][1]["new_bytes"], 100_000)
+        text, _ = self.run_strata("dedup", "scan", "--algo", "lincdc", "--avg", "16K", "--max", "64K", self.file, other)
+        self.assertIn(b"lincdc", text)
+        self.assertEqual(sorted(p.name for p in self.folder.iterdir()), ["monday", "tuesday"])
+
+    def test_what_is_wrong_is_said(self):
+        self.assertEqual(self.dedup("list", expect=ERROR)["error"]["code"], "NOT_FOUND")
+        self.assertFalse(self.store.exists())
+        self.run_strata("dedup", "ingest", "--store", self.store, self.folder / "missing", expect=ERROR)
+        self.run_strata("dedup", expect=USAGE)
+        self.run_strata("dedup", "ingest", "--algo", "guess", self.file, expect=USAGE)
+        self.run_strata("dedup", "scan", "--avg", "many", self.file, expect=USAGE)
+        out, _ = self.run_strata("dedup", "--help")
+        self.assertIn(b"Examples:", out)
+
+
+if __name__ == "__main__":
+    unittest.main()

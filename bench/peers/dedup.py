@@ -1,0 +1,274 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Backups of versioned real software by restic, borg and Strata, in turns, in one table.
+
+Usage: bench/peers/dedup.py [--strata PROGRAM] [--megabytes N] [--rounds N] [--work FOLDER] [--keep] [--json]
+
+Corpora, each a series of files of which every next one is a version of the one before:
+  packages   tars of the releases of Debian packages that the configured mirrors offer (apt-get download; package=version)
+  image      filesystem images (mkfs.ext4 -d) of a tree under /usr: all of it, and with some files gone and others moved in
+A corpus that cannot be had here is left out, and said so. Each peer takes the versions in, one by one, then
+restores the newest, which must come back byte for byte. MB/s are logical bytes over time on the clock (median of the rounds); size is what the
+repository takes on the disk; memory is the most that any of its processes had resident. Only the standard library is needed.
+"""
+import argparse
+import filecmp
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PACKAGES = ["openssl", "libssl3", "linux-libc-dev", "libc6", "libpython3.11-stdlib", "perl-base", "git", "libperl5.36"]
+
+
+def run_measured(command, environment=None, stdout=subprocess.DEVNULL):
+    """Returns (seconds, peak resident KiB) of a command and its children that succeed."""
+    with tempfile.TemporaryFile() as errors:
+        begin = time.monotonic()
+        child = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=stdout, stderr=errors,
+                                 env={**os.environ, **(environment or {})})
+        _, status, usage = os.wait4(child.pid, 0)
+        seconds = time.monotonic() - begin
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode != 0:
+            errors.seek(0)
+            raise RuntimeError(f"{command}: exit {child.returncode}: {errors.read().decode(errors='replace')[-500:]}")
+    return seconds, usage.ru_maxrss
+
+
+def on_disk(folder):
+    return sum(p.stat().st_blocks * 512 for p in folder.rglob("*") if p.is_file() and not p.is_symlink())
+
+
+class Restic:
+    name = "restic"
+
+    def __init__(self, folder):
+        self.folder = folder / "repository"
+        self.environment = {"RESTIC_PASSWORD": "bench", "RESTIC_REPOSITORY": str(self.folder),
+                            "RESTIC_CACHE_DIR": str(folder / "cache")}
+        run_measured(["restic", "--quiet", "init"], self.environment)
+
+    @staticmethod
+    def missing():
+        return None if shutil.which("restic") else "restic is not installed"
+
+    def ingest(self, path):
+        return run_measured(["restic", "--quiet", "backup", "--force", path], self.environment)
+
+    def restore(self, path, target):
+        measured = run_measured(["restic", "--quiet", "restore", "latest", "--target", target], self.environment)
+        return measured, target / path.relative_to("/")
+
+
+class Borg:
+    compression = "lz4"
+
+    def __init__(self, folder):
+        self.folder = folder / "repository"
+        self.environment = {"BORG_BASE_DIR": str(folder / "base"), "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "yes"}
+        run_measured(["borg", "init", "--encryption", "none", self.folder], self.environment)
+
+    @staticmethod
+    def missing():
+        return None if shutil.which("borg") else "borg is not installed"
+
+    def ingest(self, path):
+        return run_measured(["borg", "create", "--compression", self.compression, f"{self.folder}::{path.name}", path],
+                            self.environment)
+
+    def restore(self, path, target):
+        target.mkdir(parents=True, exist_ok=True)
+        begin = os.getcwd()
+        os.chdir(target)
+        try:
+            measured = run_measured(["borg", "extract", f"{self.folder}::{path.name}"], self.environment)
+        finally:
+            os.chdir(begin)
+        return measured, target / path.relative_to("/")
+
+
+class BorgLz4(Borg):
+    name = "borg lz4"
+
+
+class BorgZstd(Borg):
+    name, compression = "borg zstd,3", "zstd,3"
+
+
+class Strata:
+    program = None
+    name, options = "strata zstd,1", ["--compression", "zstd", "--level", "1"]
+
+    def __init__(self, folder):
+        self.folder = folder / "repository"
+
+    @staticmethod
+    def missing():
+        return None if os.access(Strata.program, os.X_OK) else f"{Strata.program} is not there; build it or give --strata"
+
+    def ingest(self, path):
+        return run_measured([self.program, "dedup", "ingest", "--store", self.folder, "--workers", max(0, (os.cpu_count() or 1) - 1),
+                             *self.options, "--name", path.name, path])
+
+    def restore(self, path, target):
+        target.mkdir(parents=True, exist_ok=True)
+        back = target / path.name
+        return run_measured([self.program, "dedup", "restore", "--store", self.folder, path.name, "--output", back]), back
+
+
+class StrataLz4(Strata):
+    name, options = "strata lz4", ["--compression", "lz4"]
+
+
+class StrataDense(Strata):
+    name, options = "strata zstd,3 2M", ["--compression", "zstd", "--level", "3", "--region", "2M"]
+
+
+PEERS = [Restic, BorgLz4, BorgZstd, StrataLz4, Strata, StrataDense]
+
+
+def offered_versions(package):
+    """Newest last."""
+    lines = subprocess.run(["apt-cache", "madison", package], capture_output=True, text=True, check=False).stdout.splitlines()
+    return list(dict.fromkeys(line.split("|")[1].strip() for line in lines if "Packages" in line))[::-1]
+
+
+def package_corpus(folder, limit_bytes):
+    """One tar for each round of releases: the n-th offered version of every package, the newest where there are fewer."""
+    if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
+        raise RuntimeError("apt-get and dpkg-deb are not there")
+    versions = {package: offered_versions(package) for package in PACKAGES}
+    several = {package: found for package, found in versions.items() if len(found) > 1}
+    if not several:
+        raise RuntimeError("the configured mirrors offer one version of each package")
+    tars = []
+    for number in range(max(map(len, several.values()))):
+        tree = folder / "tree"
+        tree.mkdir()
+        for package, found in several.items():
+            version = found[min(number, len(found) - 1)]
+            subprocess.run(["apt-get", "download", "-qq", f"{package}={version}"], cwd=folder, check=True, capture_output=True)
+            archive = next(folder.glob(f"{package}_*.deb"))
+            subprocess.run(["dpkg-deb", "-x", archive, tree], check=True, capture_output=True)
+            archive.unlink()
+        tars.append(folder / f"release-{number}.tar")
+        with tarfile.open(tars[-1], "w") as tar:
+            tar.add(tree, "tree", filter=lambda entry: entry if entry.size < limit_bytes else None)
+        shutil.rmtree(tree)
+    return tars
+
+
+def image_corpus(folder, limit_bytes):
+    """Three images of one tree: as it is, without every 20th file, and with every 30th at another place."""
+    if not shutil.which("mkfs.ext4"):
+        raise RuntimeError("mkfs.ext4 is not installed")
+    tree, size, files = folder / "tree", 0, []
+    for source in sorted(p for p in pathlib.Path("/usr/lib/python3").rglob("*") if p.is_file() and not p.is_symlink()):
+        size += source.stat().st_size
+        if size > limit_bytes // 4:
+            break
+        target = tree / source.relative_to("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, target)
+        files.append(target)
+    images = []
+    for number in range(3):
+        if number == 1:
+            for file in files[::20]:
+                file.unlink()
+        if number == 2:
+            (tree / "moved").mkdir()
+            for place, file in enumerate(files[1::30]):
+                if file.exists():
+                    file.rename(tree / "moved" / f"{place}-{file.name}")
+        images.append(folder / f"image-{number}.ext4")
+        blocks_kib = limit_bytes // 4 // 1024 * 3 // 2
+        subprocess.run(["mkfs.ext4", "-q", "-d", tree, images[-1], f"{blocks_kib}k"], check=True, capture_output=True)
+    shutil.rmtree(tree)
+    return images
+
+
+CORPORA = {"packages": package_corpus, "image": image_corpus}
+
+
+def one_turn(peer_class, versions, folder):
+    """What one peer needed for one corpus."""
+    folder.mkdir()
+    peer = peer_class(folder)
+    taken = [peer.ingest(path) for path in versions]
+    size = on_disk(peer.folder)
+    (seconds, memory), back = peer.restore(versions[-1], folder / "restored")
+    if not filecmp.cmp(back, versions[-1], shallow=False):
+        raise RuntimeError(f"{peer_class.name}: {versions[-1].name} does not come back as it was")
+    shutil.rmtree(folder)
+    sizes = [path.stat().st_size for path in versions]
+    return {"first": sizes[0] / taken[0][0] / 1e6,
+            "later": sum(sizes[1:]) / sum(s for s, _ in taken[1:]) / 1e6,
+            "restore": sizes[-1] / seconds / 1e6, "size": size / 1e6,
+            "memory": max(memory, *(m for _, m in taken)) * 1024 / 1e6}
+
+
+def measure(name, versions, peers, rounds, work):
+    """Rows by peer: medians over the rounds, each of which gives every peer a turn."""
+    samples = {peer: [] for peer in peers}
+    for _ in range(rounds):
+        for peer in peers:
+            samples[peer].append(one_turn(peer, versions, work / "turn"))
+    return [{"corpus": name, "peer": peer.name,
+             **{column: statistics.median(s[column] for s in found) for column in found[0]}}
+            for peer, found in samples.items()]
+
+
+def print_table(rows):
+    print("| corpus | peer | first version MB/s | later versions MB/s | restore MB/s | repository MB | peak memory MB |")
+    print("|---|---|---:|---:|---:|---:|---:|")
+    for row in rows:
+        print(f"| {row['corpus']} | {row['peer']} | {row['first']:.0f} | {row['later']:.0f} | {row['restore']:.0f} "
+              f"| {row['size']:.1f} | {row['memory']:.0f} |")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--strata", type=pathlib.Path, default=ROOT / "build/release/bin/strata")
+    parser.add_argument("--megabytes", type=int, default=400, help="about how much data a corpus has [400]")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--work", type=pathlib.Path, help="an existing folder for corpora and repositories [a temporary one]")
+    parser.add_argument("--corpora", nargs="*", choices=CORPORA, default=list(CORPORA))
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    Strata.program = options.strata.resolve()
+    peers = []
+    for peer in PEERS:
+        if why := peer.missing():
+            print(f"left out: {peer.name}: {why}", file=sys.stderr)
+        else:
+            peers.append(peer)
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="strata-peers-", dir=options.work) as work_name:
+        work = pathlib.Path(work_name).resolve()
+        for name in options.corpora:
+            folder = work / name
+            folder.mkdir()
+            try:
+                versions = CORPORA[name](folder, options.megabytes << 20)
+            except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
+                print(f"left out: corpus {name}: {error}", file=sys.stderr)
+                continue
+            total = sum(path.stat().st_size for path in versions)
+            print(f"corpus {name}: {len(versions)} versions, {total / 1e6:.0f} MB", file=sys.stderr)
+            rows += measure(name, versions, peers, options.rounds, work)
+            shutil.rmtree(folder)
+    print(json.dumps(rows, indent=2)) if options.json else print_table(rows)
+    return 0 if rows else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

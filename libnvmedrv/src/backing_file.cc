@@ -117,7 +117,7 @@ int OpenRetrying(const std::string& path, int flags) {
 // is up; returns its errno.
 template <typename Attempt>
 int RetryWhileHeld(Attempt attempt) {
-  constexpr int kMostAttempts = 20;
+  constexpr int kMostAttempts = 200;
   int error = attempt();
   for (int i = 1; i < kMostAttempts && (error == EBUSY || error == EWOULDBLOCK || error == EINTR);
        ++i) {

@@ -258,7 +258,9 @@ def check_objects(client, ledger):
 
 def check_uploads(client, ledger):
     findings = []
-    for upload in list(ledger.uploads):
+    # Those in doubt first, the newest of them before all: one that was completed before the crash answers again and
+    # writes nothing, so no other may have been completed in between.
+    for upload in sorted(reversed(ledger.uploads), key=lambda one: one.ending != "complete"):
         ledger.uploads.remove(upload)
         if upload.ending == "abort":
             client.request("DELETE", s3_wire.path_of(PLAIN, upload.key),

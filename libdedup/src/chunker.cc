@@ -9,6 +9,7 @@
 #include "chunker_fastcdc.h"
 #include "chunker_gear.h"
 #include "chunker_hashless.h"
+#include "chunker_key.h"
 #include "chunker_lincdc.h"
 #include "chunker_rabin.h"
 
@@ -41,24 +42,6 @@ constexpr auto kAll = [] {
   for (size_t i = 0; i < all.size(); ++i) all[i] = kNames[i].first;
   return all;
 }();
-
-// Those whose cuts come from a hash.
-bool TakesKey(ChunkAlgorithm algorithm) {
-  switch (algorithm) {
-    case ChunkAlgorithm::kFastCdc2020:
-    case ChunkAlgorithm::kFastCdc2016:
-    case ChunkAlgorithm::kGear:
-    case ChunkAlgorithm::kRabin:
-    case ChunkAlgorithm::kLinCdc:
-      return true;
-    case ChunkAlgorithm::kFixed:
-    case ChunkAlgorithm::kAe:
-    case ChunkAlgorithm::kRam:
-    case ChunkAlgorithm::kSeqCdc:
-      return false;
-  }
-  return false;
-}
 
 absl::Status CheckSizes(const ChunkerOptions& options) {
   absl::Status status = CheckRange("min_bytes", options.min_bytes, 64, kMiB);

@@ -5,6 +5,23 @@
 
 namespace strata::dedup {
 
+bool TakesKey(ChunkAlgorithm algorithm) {
+  switch (algorithm) {
+    case ChunkAlgorithm::kFastCdc2020:
+    case ChunkAlgorithm::kFastCdc2016:
+    case ChunkAlgorithm::kGear:
+    case ChunkAlgorithm::kRabin:
+    case ChunkAlgorithm::kLinCdc:
+      return true;
+    case ChunkAlgorithm::kFixed:
+    case ChunkAlgorithm::kAe:
+    case ChunkAlgorithm::kRam:
+    case ChunkAlgorithm::kSeqCdc:
+      return false;
+  }
+  return false;
+}
+
 KeyStream::KeyStream(const ChunkerKey& key, std::string_view label)
     : input_(key.begin(), key.end()), used_(digest_.bytes.size()) {
   for (const char c : label) input_.push_back(static_cast<std::byte>(c));

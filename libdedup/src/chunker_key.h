@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Numbers drawn from a chunker's secret: SHA-256(key, label, counter as 8 bytes little-endian) for
-// counter 0, 1, ..., one digest after the other. Part of the format: what is drawn decides where a
-// store cuts.
+// Which chunkers take a secret, and the numbers drawn from it: SHA-256(key, label, counter as 8
+// bytes little-endian) for counter 0, 1, ..., one digest after the other. Part of the format: what
+// is drawn decides where a store cuts.
 #pragma once
 
 #include <string_view>
@@ -11,6 +11,9 @@
 #include "strata/dedup/fingerprint.h"
 
 namespace strata::dedup {
+
+// Of those whose cuts come from a hash.
+bool TakesKey(ChunkAlgorithm algorithm);
 
 class KeyStream {
  public:

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
+#include "chunker_key.h"
 #include "container_scan.h"
 #include "store_core.h"
 #include "strata/base/clock.h"
@@ -57,23 +58,6 @@ absl::Status CheckOptions(const StoreOptions& options) {
         "dedup: compression_level is %d, must be 0..3 for gzip", options.compression_level));
   }
   return absl::OkStatus();
-}
-
-bool TakesKey(ChunkAlgorithm algorithm) {
-  switch (algorithm) {
-    case ChunkAlgorithm::kFixed:
-    case ChunkAlgorithm::kAe:
-    case ChunkAlgorithm::kRam:
-    case ChunkAlgorithm::kSeqCdc:
-      return false;
-    case ChunkAlgorithm::kFastCdc2020:
-    case ChunkAlgorithm::kFastCdc2016:
-    case ChunkAlgorithm::kGear:
-    case ChunkAlgorithm::kRabin:
-    case ChunkAlgorithm::kLinCdc:
-      return true;
-  }
-  return false;
 }
 
 // A region must fit a container beside its footer, whatever its chunks are like.

@@ -266,11 +266,12 @@ std::unique_ptr<PyStore> OpenStore(const std::string& path, bool create, uint64_
 
 PYBIND11_MODULE(_dedup, m) {
   const dedup::ChunkerOptions chunker;
+  const std::string algo(dedup::ChunkAlgorithmName(chunker.algorithm));
   const dedup::StoreOptions store;
   PYBIND11_NUMPY_DTYPE(ChunkRow, offset, length, digest);
   m.doc() = "Deduplication: chunkers, fingerprints and the store. Use strata.dedup.";
 
-  m.def("chunk_lengths", &ChunkLengths, py::arg("data"), py::arg("algo") = "fastcdc2020",
+  m.def("chunk_lengths", &ChunkLengths, py::arg("data"), py::arg("algo") = algo,
         py::arg("min") = chunker.min_bytes, py::arg("avg") = chunker.avg_bytes,
         py::arg("max") = chunker.max_bytes, py::arg("normalization") = chunker.normalization,
         py::arg("key") = py::none(),
@@ -299,7 +300,7 @@ PYBIND11_MODULE(_dedup, m) {
       .def(py::init(&OpenStore), py::arg("path"), py::kw_only(), py::arg("create") = true,
            py::arg("max_size_bytes") = 0, py::arg("compression") = "zstd", py::arg("level") = 1,
            py::arg("region_bytes") = store.region_bytes, py::arg("workers") = store.worker_threads,
-           py::arg("algo") = "fastcdc2020", py::arg("min") = chunker.min_bytes,
+           py::arg("algo") = algo, py::arg("min") = chunker.min_bytes,
            py::arg("avg") = chunker.avg_bytes, py::arg("max") = chunker.max_bytes,
            py::arg("normalization") = chunker.normalization, py::arg("key") = py::none(),
            py::arg("encryption_key") = py::none())

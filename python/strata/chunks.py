@@ -60,7 +60,7 @@ def pieces(src: Source) -> Iterator[Any]:
                 yield view[start:start + PIECE_BYTES]
 
 
-def chunks(src: Source, algo: str = "fastcdc2020", *, min: Optional[int] = None, avg: Optional[int] = None,
+def chunks(src: Source, algo: str = "lincdc", *, min: Optional[int] = None, avg: Optional[int] = None,
            max: Optional[int] = None, normalization: int = 2, key: Optional[bytes] = None,
            digest: bool = False) -> Iterator[Tuple[int, ...]]:
     """Yields (offset, length) of each chunk in order, or with `digest` (offset, length, SHA-256 of 32 bytes).
@@ -86,7 +86,7 @@ def _rows(src, scanner, digest):
     yield from complete()
 
 
-def chunk_table(src: Source, algo: str = "fastcdc2020", *, min: Optional[int] = None, avg: Optional[int] = None,
+def chunk_table(src: Source, algo: str = "lincdc", *, min: Optional[int] = None, avg: Optional[int] = None,
                 max: Optional[int] = None, normalization: int = 2, key: Optional[bytes] = None,
                 digest: bool = True) -> np.ndarray:
     """All chunks as a structured array: offset (u64), length (u32), digest (S32: SHA-256, zeros without `digest`).

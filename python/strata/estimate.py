@@ -134,7 +134,7 @@ def files_under(path: str) -> Iterable[Tuple[str, int]]:
                 yield file, status.st_size
 
 
-def estimate(paths, algos: Sequence[str] = ("fastcdc2020",), *, min: Optional[int] = None, avg: Optional[int] = None,
+def estimate(paths, algos: Sequence[str] = ("lincdc",), *, min: Optional[int] = None, avg: Optional[int] = None,
              max: Optional[int] = None, normalization: int = 2, workers: Optional[int] = None,
              progress: Optional[Callable[[str, int, int], Optional[bool]]] = None,
              cancel: Any = None) -> Estimate:

@@ -69,7 +69,7 @@ class EstimateTest(unittest.TestCase):
             self.assertTrue(all(low < high for low, high, _ in result.histogram), algo)
 
     def test_types_and_versions(self):
-        result = dedup.estimate(self.versions)["fastcdc2020"]
+        result = dedup.estimate(self.versions)["lincdc"]
         types = {share.name: share for share in result.types}
         self.assertEqual({name: share.files for name, share in types.items()}, {".bin": 4, ".txt": 2, "(none)": 2})
         self.assertEqual((types[".bin"].logical_bytes, types[".bin"].new_bytes), (1_600_000, 400_000))
@@ -78,17 +78,17 @@ class EstimateTest(unittest.TestCase):
         self.assertLess(result.versions[1].new_bytes, 100_000)
         self.assertEqual((result.shared[0][0], result.shared[1][1]), (1.0, 1.0))
         counts = collections.Counter()
-        first = {digest for path in self.files(self.versions[0]) for digest, _ in plain_chunks(path, "fastcdc2020")}
+        first = {digest for path in self.files(self.versions[0]) for digest, _ in plain_chunks(path, "lincdc")}
         for path in self.files(self.versions[1]):
-            for digest, length in plain_chunks(path, "fastcdc2020"):
+            for digest, length in plain_chunks(path, "lincdc"):
                 counts[digest in first] += length
         self.assertAlmostEqual(result.shared[0][1], counts[True] / (counts[True] + counts[False]))
 
     def test_one_file_nothing_and_what_does_not_exist(self):
-        result = dedup.estimate(self.root / "one" / "same.BIN")["fastcdc2020"]
+        result = dedup.estimate(self.root / "one" / "same.BIN")["lincdc"]
         self.assertEqual((result.logical_bytes, result.ratio), (400_000, 1.0))
         (self.root / "empty").mkdir()
-        nothing = dedup.estimate(str(self.root / "empty"))["fastcdc2020"]
+        nothing = dedup.estimate(str(self.root / "empty"))["lincdc"]
         self.assertEqual((nothing.chunk_count, nothing.ratio, nothing.savings, nothing.histogram), (0, 1.0, 0.0, []))
         with self.assertRaises(FileNotFoundError):
             dedup.estimate(self.root / "missing")

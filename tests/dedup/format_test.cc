@@ -85,7 +85,7 @@ TEST_CASE("superblock: golden bytes, every byte matters") {
         "000102030405060708090a0b0c0d0e0f"
         "8877665544332211"
         "00008000"
-        "01"
+        "08"
         "000000"
         "00100000"
         "00200000"

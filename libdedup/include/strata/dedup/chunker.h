@@ -52,7 +52,7 @@ enum class ChunkAlgorithm : uint8_t {
 using ChunkerKey = std::array<std::byte, 32>;
 
 struct ChunkerOptions {
-  ChunkAlgorithm algorithm = ChunkAlgorithm::kFastCdc2020;
+  ChunkAlgorithm algorithm = ChunkAlgorithm::kLinCdc;
   uint32_t min_bytes = 4096;
   uint32_t avg_bytes = 8192;  // A power of two, save for kFixed.
   uint32_t max_bytes = 16384;

@@ -25,7 +25,8 @@
 //   small            streams of 4 KiB from --threads threads, each durable; flushes per stream
 //   gc               collection after every second of many streams was deleted
 // Each prints: name, value, unit. chunk, fingerprint and lookup count processor time, the others
-// wall time; ingest and restore print bytes per second of processor time as well.
+// wall time; ingest, restore and versions print bytes per second of processor time as well (of the
+// calling thread; versions: of the whole process, which noise from other programs touches least).
 //
 // --file: ingest this file's bytes instead of made ones. --dir: the store lies there, in a file and
 // RocksDB [in memory]. --mb: bytes per operation [256].
@@ -411,8 +412,16 @@ class Bench {
     return file;
   }
 
+  // Of all threads, the kernel's work for them included.
+  static double ProcessSeconds() {
+    timespec now{};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+  }
+
   // From opening the store to closing it.
   StreamId StoreFile(const std::string& path, bool fresh, const std::string& name) {
+    const double begin = ProcessSeconds();
     Timer timer;
     Open(fresh);
     const File file = OpenFile(path, "rb");
@@ -425,7 +434,9 @@ class Bench {
     writer.reset();
     const double device_bytes = static_cast<double>(store_->Stats().container_bytes);
     Close();
-    Print(name.c_str(), static_cast<double>(info.size_bytes) / timer.seconds() / 1e6, "MB/s");
+    const double megabytes = static_cast<double>(info.size_bytes) / 1e6;
+    Print(name.c_str(), megabytes / timer.seconds(), "MB/s");
+    Print((name + ".core").c_str(), megabytes / (ProcessSeconds() - begin), "MB/s");
     Print((name + ".device").c_str(), device_bytes, "bytes");
     return info.id;
   }
@@ -435,6 +446,7 @@ class Bench {
     const std::string restored = flags_.folder + "/restored";
     std::vector<std::byte> piece(1u << 20);
     {
+      const double begin = ProcessSeconds();
       Timer timer;
       Open(/*fresh=*/false);
       const auto reader = Must(store_->OpenReader(id));
@@ -444,7 +456,9 @@ class Bench {
         const size_t size = Must(reader->Read(at, piece));
         STRATA_CHECK(std::fwrite(piece.data(), 1, size, file.get()) == size, "written");
       }
-      Print(name.c_str(), static_cast<double>(size_bytes) / timer.seconds() / 1e6, "MB/s");
+      const double megabytes = static_cast<double>(size_bytes) / 1e6;
+      Print(name.c_str(), megabytes / timer.seconds(), "MB/s");
+      Print((name + ".core").c_str(), megabytes / (ProcessSeconds() - begin), "MB/s");
     }
     const File wanted = OpenFile(original, "rb");
     const File got = OpenFile(restored, "rb");

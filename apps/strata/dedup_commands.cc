@@ -7,17 +7,19 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
+#include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "dedup_scan.h"
 #include "input_files.h"
-#include "shard_file_set.h"
+#include "restored_file.h"
 #include "strata/base/status_macros.h"
 
 namespace strata::appliance {
@@ -203,14 +205,14 @@ absl::StatusOr<Json> Ingest(const DedupRequest& request, const dedup::ProgressCa
               {"stored_bytes", sum.new_stored_bytes}};
 }
 
-using Sink = std::function<absl::Status(uint64_t, std::span<const std::byte>)>;
-
-absl::Status CopyOut(dedup::Reader& reader, const dedup::ProgressCallback& progress,
-                     dedup::Progress* state, const Sink& sink) {
+absl::Status CopyToStdout(dedup::Reader& reader, const dedup::ProgressCallback& progress,
+                          dedup::Progress* state) {
   std::vector<std::byte> piece(kPieceBytes);
   for (uint64_t offset = 0; offset < reader.info().size_bytes;) {
     STRATA_ASSIGN_OR_RETURN(const size_t count, reader.Read(offset, piece));
-    STRATA_RETURN_IF_ERROR(sink(offset, std::span(piece).first(count)));
+    if (std::fwrite(piece.data(), 1, count, stdout) != count) {
+      return absl::UnavailableError(absl::StrCat("standard output: ", std::strerror(errno)));
+    }
     offset += count;
     state->done += count;
     STRATA_RETURN_IF_ERROR(Report(progress, *state));
@@ -218,9 +220,19 @@ absl::Status CopyOut(dedup::Reader& reader, const dedup::ProgressCallback& progr
   return absl::OkStatus();
 }
 
-absl::Status WriteToStdout(uint64_t, std::span<const std::byte> data) {
-  if (std::fwrite(data.data(), 1, data.size(), stdout) == data.size()) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat("standard output: ", std::strerror(errno)));
+absl::Status CopyToFile(dedup::Reader& reader, const std::string& path, bool force,
+                        const dedup::ProgressCallback& progress, dedup::Progress* state) {
+  const uint64_t size_bytes = reader.info().size_bytes;
+  STRATA_ASSIGN_OR_RETURN(const auto file, RestoredFile::Create(path, size_bytes, force));
+  for (uint64_t offset = 0; offset < size_bytes;) {
+    STRATA_ASSIGN_OR_RETURN(const std::span<std::byte> piece, file->NextPiece());
+    STRATA_ASSIGN_OR_RETURN(const size_t count, reader.Read(offset, piece));
+    STRATA_RETURN_IF_ERROR(file->Write(count));
+    offset += count;
+    state->done += count;
+    STRATA_RETURN_IF_ERROR(Report(progress, *state));
+  }
+  return file->Commit();
 }
 
 // A name from the catalogue below `output`: never above it, whatever the name.
@@ -238,18 +250,13 @@ absl::StatusOr<Json> RestoreOne(Catalogue& catalogue, const std::string& name, c
                                 const dedup::ProgressCallback& progress, dedup::Progress* state) {
   STRATA_ASSIGN_OR_RETURN(const auto reader, catalogue.store().OpenReader(id));
   if (path == "-") {
-    STRATA_RETURN_IF_ERROR(CopyOut(*reader, progress, state, WriteToStdout));
+    STRATA_RETURN_IF_ERROR(CopyToStdout(*reader, progress, state));
   } else {
     std::error_code error;
     const std::filesystem::path folder = std::filesystem::path(path).parent_path();
     if (!folder.empty()) std::filesystem::create_directories(folder, error);
     if (error) return absl::UnavailableError(absl::StrCat(folder.string(), ": ", error.message()));
-    STRATA_ASSIGN_OR_RETURN(const std::unique_ptr<PartFile> file, PartFile::Create(path, force));
-    STRATA_RETURN_IF_ERROR(
-        CopyOut(*reader, progress, state, [&](uint64_t offset, std::span<const std::byte> data) {
-          return file->file().WriteAt(offset, data);
-        }));
-    STRATA_RETURN_IF_ERROR(file->Commit());
+    STRATA_RETURN_IF_ERROR(CopyToFile(*reader, path, force, progress, state));
   }
   return Json{{"name", name}, {"path", path}, {"size_bytes", reader->info().size_bytes}};
 }

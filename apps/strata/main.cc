@@ -4,11 +4,13 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <map>
 #include <string>
+#include <thread>
 
 #include "answers.h"
 #include "appliance/commands.h"
@@ -214,6 +216,9 @@ class CommandLine {
     CLI::App* const sub = Add(parent, name, command, meaning);
     sub->add_option("--store", request_.dedup.directory.path, "The store's directory [./store].")
         ->envname("STRATA_STORE");
+    sub->add_option("--workers", request_.dedup.directory.store.worker_threads,
+                    "Threads that help, 0 to 64 [one less than the processors].")
+        ->check(CLI::Range(0, 64));
     return sub;
   }
 
@@ -244,6 +249,11 @@ class CommandLine {
     dedup->footer(kDedupFooter);
     DedupRequest& request = request_.dedup;
     request.directory.path = "store";
+    // Streams here are read and written whole, and the command has the machine's cores to itself.
+    request.directory.store.region_bytes = 512u << 10;
+    request.directory.store.data_cache_bytes = 64u << 20;
+    request.directory.store.worker_threads =
+        std::clamp(std::thread::hardware_concurrency(), 1u, 65u) - 1;
     AddScan(dedup);
     AddIngest(dedup);
     CLI::App* const restore =
@@ -292,8 +302,7 @@ class CommandLine {
     ingest->add_option("--compression", store.compression, "none, lz4, zstd or gzip [zstd].")
         ->transform(CLI::CheckedTransformer(kinds));
     ingest->add_option("--level", store.compression_level, "Of zstd: -7 to 19; of gzip: 0 to 3.");
-    Size(ingest, "--region", &store.region_bytes, "Compressed together, as 128K.");
-    ingest->add_option("--workers", store.worker_threads, "Threads that help.");
+    Size(ingest, "--region", &store.region_bytes, "Compressed together [512K].");
     ingest->add_option_function<std::string>(
         "--algo",
         [&store](const std::string& name) {

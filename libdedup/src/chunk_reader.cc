@@ -5,16 +5,12 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "read_ahead.h"
 #include "strata/base/status_macros.h"
 
 namespace strata::dedup {
 namespace {
 
-constexpr size_t kMostReadAheadBytes = 1u << 20;
-constexpr size_t kMostWindows = 32;
-constexpr size_t kFewWindows = 4;
-constexpr size_t kMostWindowBytesOfMany = 256u << 10;
-constexpr uint64_t kMostSkippedBytes = 64u << 10;  // Of regions that the stream does not need.
 constexpr int kMostMoves = 16;  // A chunk is not moved this often while somebody looks for it.
 
 // One meaning per code: damage is DataLoss, whatever the parser called it.
@@ -40,72 +36,48 @@ absl::Status ChunkReader::Damaged(const ChunkPlace& place, uint32_t slot,
   return absl::Status(code, message);
 }
 
-absl::StatusOr<std::span<const std::byte>> ChunkReader::ReadBytes(const ChunkPlace& place,
-                                                                  const ContainerRecord& record,
-                                                                  ReadAhead* ahead) {
-  const uint64_t begin = uint64_t{place.offset_units} * kUnitBytes;
-  const size_t size = size_t{place.size_units} * kUnitBytes;
-  const uint64_t container_bytes = options_.superblock->container_bytes;
-  if (begin + size > container_bytes)
-    return absl::DataLossError("a place behind the container's end");
-  ReadAhead::Window* const known = ahead->Find(place.container_id, begin);
-  if (known != nullptr && begin + size <= known->end_bytes()) {
-    return known->bytes->span().subspan(begin - known->begin_bytes, size);
-  }
-  ReadAhead::Window window{place.container_id, begin, 2 * size, nullptr};
-  size_t wanted = size;
-  // What lies behind a region of an open container is being written.
-  if (known != nullptr && record.sealed) {
-    wanted = std::min<uint64_t>(std::max(size, known->next_bytes), container_bytes - begin);
-    const size_t most_bytes =
-        ahead->windows_.size() > kFewWindows ? kMostWindowBytesOfMany : kMostReadAheadBytes;
-    window.next_bytes = std::min(std::max(known->next_bytes, size) * 2, most_bytes);
-  }
-  STRATA_ASSIGN_OR_RETURN(
-      DeviceBytes bytes,
-      options_.io->Read(SlotOffset(record.slot, container_bytes) + begin, wanted));
-  window.bytes = std::make_shared<const DeviceBytes>(std::move(bytes));
-  if (known != nullptr) {
-    *known = std::move(window);
-  } else {
-    ahead->windows_.push_front(std::move(window));
-    if (ahead->windows_.size() > kMostWindows) ahead->windows_.pop_back();
-  }
-  return ahead->windows_.front().bytes->span().first(size);
+std::optional<ChunkBytes> ChunkBytes::Next(const Fingerprint& fingerprint,
+                                           uint32_t size_bytes) const {
+  if (region == nullptr || ordinal + 1 >= region->table.size()) return std::nullopt;
+  const ChunkEntry& next = region->table[ordinal + 1];
+  if (next.fingerprint != fingerprint || next.size_bytes != size_bytes) return std::nullopt;
+  return ChunkBytes{region, ordinal + 1, region->chunk(ordinal + 1)};
 }
 
-ReadAhead::Window* ReadAhead::Find(uint64_t container_id, uint64_t begin) {
-  const auto reaches = [container_id, begin](uint64_t skipped_bytes) {
-    return [=](const Window& window) {
-      return window.container_id == container_id && begin >= window.begin_bytes &&
-             begin <= window.end_bytes() + skipped_bytes;
-    };
-  };
-  auto found = std::find_if(windows_.begin(), windows_.end(), reaches(0));
-  if (found == windows_.end()) {
-    found = std::find_if(windows_.begin(), windows_.end(), reaches(kMostSkippedBytes));
-  }
-  if (found == windows_.end()) return nullptr;
-  windows_.splice(windows_.begin(), windows_, found);
-  return &windows_.front();
+std::optional<uint64_t> ChunkReader::DeviceOffset(const ChunkPlace& place) const {
+  const std::optional<uint32_t> slot = options_.table->SlotOf(place.container_id);
+  if (!slot.has_value() || !Fits(place)) return std::nullopt;
+  return SlotOffset(*slot, options_.superblock->container_bytes) +
+         uint64_t{place.offset_units} * kUnitBytes;
+}
+
+bool ChunkReader::Fits(const ChunkPlace& place) const {
+  return (uint64_t{place.offset_units} + place.size_units) * kUnitBytes <=
+         options_.superblock->container_bytes;
 }
 
 absl::StatusOr<std::shared_ptr<const LoadedRegion>> ChunkReader::ReadRegion(const ChunkPlace& place,
                                                                             ReadAhead* ahead) {
-  const RegionCache::Key key{place.container_id, place.offset_units};
-  ReadAhead alone;
-  if (ahead == nullptr) ahead = &alone;
-  if (std::shared_ptr<const LoadedRegion> expected = TakeExpected(key, ahead)) {
-    cache_.Insert(key, expected);
-    return expected;
+  const RegionCache::Key key = KeyOf(place);
+  if (ahead != nullptr) {
+    if (std::shared_ptr<const LoadedRegion> expected = ahead->Take(place)) {
+      cache_.Insert(key, expected);
+      return expected;
+    }
   }
   if (std::shared_ptr<const LoadedRegion> cached = cache_.Find(key)) return cached;
   const ContainerTable::ReadGuard guard(options_.table, place.container_id);
   if (!guard) return absl::NotFoundError("the container is gone");
   const uint32_t slot = guard.record().slot;
-  const absl::StatusOr<std::span<const std::byte>> bytes = ReadBytes(place, guard.record(), ahead);
+  if (!Fits(place)) {
+    return Damaged(place, slot, absl::DataLossError("a place behind the container's end"));
+  }
+  const absl::StatusOr<DeviceBytes> bytes =
+      options_.io->Read(SlotOffset(slot, options_.superblock->container_bytes) +
+                            uint64_t{place.offset_units} * kUnitBytes,
+                        size_t{place.size_units} * kUnitBytes);
   if (!bytes.ok()) return Damaged(place, slot, bytes.status());
-  absl::StatusOr<std::shared_ptr<const LoadedRegion>> region = Load(place, *bytes);
+  absl::StatusOr<std::shared_ptr<const LoadedRegion>> region = Load(place, bytes->span());
   if (!region.ok()) return Damaged(place, slot, region.status());
   cache_.Insert(key, *region);
   return region;
@@ -131,50 +103,6 @@ absl::StatusOr<std::shared_ptr<const LoadedRegion>> ChunkReader::Load(
     offset += entry.size_bytes;
   }
   return loaded;
-}
-
-void ReadAhead::ForgetExpected() {
-  for (const std::unique_ptr<Expected>& expected : expected_) workers_->Cancel(*expected->job);
-  expected_.clear();
-  expected_bytes_ = 0;
-}
-
-void ChunkReader::Expect(const Fingerprint& fingerprint, ReadAhead* ahead) {
-  const absl::StatusOr<FoundChunk> found = options_.index->Find(fingerprint);
-  if (!found.ok()) return;
-  const ChunkPlace place = found->place;
-  const RegionCache::Key key{place.container_id, place.offset_units};
-  const auto expects = [&key](const auto& expected) { return expected->key == key; };
-  // Most chunks lie in the region of the one before.
-  if (std::any_of(ahead->expected_.rbegin(), ahead->expected_.rend(), expects)) return;
-  if (cache_.Find(key) != nullptr) return;
-  const ContainerTable::ReadGuard guard(options_.table, place.container_id);
-  if (!guard) return;
-  const absl::StatusOr<std::span<const std::byte>> bytes = ReadBytes(place, guard.record(), ahead);
-  if (!bytes.ok()) return;
-  auto expected = std::make_unique<ReadAhead::Expected>();
-  expected->key = key;
-  expected->window = ahead->windows_.front().bytes;
-  expected->bytes = *bytes;
-  expected->job = std::make_shared<Job>([this, place, work = expected.get()] {
-    work->region = Load(place, work->bytes);
-    work->window = nullptr;
-  });
-  ahead->workers_->Submit(expected->job);
-  ahead->expected_bytes_ += bytes->size();
-  ahead->expected_.push_back(std::move(expected));
-}
-
-std::shared_ptr<const LoadedRegion> ChunkReader::TakeExpected(const RegionCache::Key& key,
-                                                              ReadAhead* ahead) {
-  const auto found = std::find_if(ahead->expected_.begin(), ahead->expected_.end(),
-                                  [&key](const auto& expected) { return expected->key == key; });
-  if (found == ahead->expected_.end()) return nullptr;
-  const std::unique_ptr<ReadAhead::Expected> expected = std::move(*found);
-  ahead->expected_.erase(found);
-  ahead->expected_bytes_ -= expected->bytes.size();
-  ahead->workers_->Finish(*expected->job);
-  return expected->region.ok() ? *expected->region : nullptr;
 }
 
 absl::StatusOr<ChunkBytes> ChunkReader::Read(const Fingerprint& fingerprint, uint32_t size_bytes,
@@ -209,7 +137,7 @@ absl::StatusOr<ChunkBytes> ChunkReader::Read(const Fingerprint& fingerprint, uin
           place.container_id, fingerprint.ToHex()));
     }
     const std::span<const std::byte> bytes = (*region)->chunk(place.ordinal);
-    return ChunkBytes{*std::move(region), bytes};
+    return ChunkBytes{*std::move(region), place.ordinal, bytes};
   }
   CountCorruption();
   return absl::DataLossError(absl::StrFormat(

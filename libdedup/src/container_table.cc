@@ -69,6 +69,13 @@ bool ContainerTable::Usable(uint64_t id) const {
   return found != containers_.end() && found->second.usable();
 }
 
+std::optional<uint32_t> ContainerTable::SlotOf(uint64_t id) const {
+  MutexLock lock(&mutex_);
+  const auto found = containers_.find(id);
+  if (found == containers_.end()) return std::nullopt;
+  return found->second.record.slot;
+}
+
 std::optional<ContainerInfo> ContainerTable::Find(uint64_t id) const {
   MutexLock lock(&mutex_);
   const auto found = containers_.find(id);

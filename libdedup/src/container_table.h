@@ -54,6 +54,7 @@ class ContainerTable final {
 
   bool Contains(uint64_t id) const;
   bool Usable(uint64_t id) const;
+  std::optional<uint32_t> SlotOf(uint64_t id) const;
   std::optional<ContainerInfo> Find(uint64_t id) const;
   std::vector<std::pair<uint64_t, ContainerInfo>> List() const;  // In order of id.
 

@@ -14,27 +14,37 @@ namespace {
 
 constexpr size_t kMostIdleChannels = 16;
 
+constexpr int kPollBatch = 32;
+constexpr uint32_t kQueueDepth = 32;
+
 block::Buffer MakeBuffer(const block::Geometry& geometry, size_t size_bytes) {
-  return block::Buffer(size_bytes, std::max<size_t>(geometry.buffer_alignment_bytes, 4096));
+  return block::Buffer::ForOverwrite(size_bytes,
+                                     std::max<size_t>(geometry.buffer_alignment_bytes, 4096));
 }
 
 }  // namespace
 
-absl::Status DeviceIo::WithChannel(const ChannelCall& call) {
-  std::unique_ptr<block::Channel> channel;
+absl::StatusOr<std::unique_ptr<block::Channel>> DeviceIo::Borrow() {
   {
     MutexLock lock(&mutex_);
     if (!idle_.empty()) {
-      channel = std::move(idle_.back());
+      std::unique_ptr<block::Channel> channel = std::move(idle_.back());
       idle_.pop_back();
+      return channel;
     }
   }
-  if (channel == nullptr) {
-    STRATA_ASSIGN_OR_RETURN(channel, device_->OpenChannel({.queue_depth = 32}));
-  }
-  absl::Status status = call(*channel);
+  return device_->OpenChannel({.queue_depth = kQueueDepth});
+}
+
+void DeviceIo::GiveBack(std::unique_ptr<block::Channel> channel) {
   MutexLock lock(&mutex_);
   if (idle_.size() < kMostIdleChannels) idle_.push_back(std::move(channel));
+}
+
+absl::Status DeviceIo::WithChannel(const ChannelCall& call) {
+  STRATA_ASSIGN_OR_RETURN(std::unique_ptr<block::Channel> channel, Borrow());
+  absl::Status status = call(*channel);
+  GiveBack(std::move(channel));
   return status;
 }
 
@@ -73,6 +83,77 @@ absl::Status DeviceIo::Erase(uint64_t offset_bytes, uint64_t size_bytes) {
     });
   }
   return Write(offset_bytes, std::vector<std::byte>(block_bytes));
+}
+
+DeviceReads::~DeviceReads() {
+  if (channel_ == nullptr) return;
+  while (channel_->in_flight() > 0) block::PollOrSleep(*channel_);
+  io_->GiveBack(std::move(channel_));
+}
+
+std::shared_ptr<const DeviceRead> DeviceReads::Start(uint64_t offset_bytes, size_t size_bytes) {
+  const block::Geometry& geometry = io_->device().geometry();
+  const uint64_t begin = AlignDown(offset_bytes, geometry.block_size_bytes);
+  const uint64_t end = AlignUp(offset_bytes + size_bytes, geometry.block_size_bytes);
+  block::Buffer buffer = MakeBuffer(geometry, end - begin);
+  auto read = std::make_shared<DeviceRead>();
+  const size_t most_bytes = geometry.max_transfer_bytes;
+  for (size_t at = 0; at < buffer.size(); at += most_bytes) {
+    read->segments_.push_back({buffer.data() + at, std::min(most_bytes, buffer.size() - at)});
+  }
+  read->requests_.resize(read->segments_.size());
+  for (size_t i = 0; i < read->requests_.size(); ++i) {
+    block::Request& request = read->requests_[i];
+    request.op = block::Op::kRead;
+    request.lba = block::Lba{(begin + i * most_bytes) / geometry.block_size_bytes};
+    request.block_count =
+        static_cast<uint32_t>(read->segments_[i].size_bytes / geometry.block_size_bytes);
+    request.segments = {&read->segments_[i], 1};
+    request.context = read.get();
+    request.done = [](block::Request* done) {
+      auto* const of = static_cast<DeviceRead*>(done->context);
+      if (of->status_.ok()) of->status_ = done->status;
+      ++of->requests_done_;
+    };
+  }
+  read->bytes_ = DeviceBytes(std::move(buffer), offset_bytes - begin, size_bytes);
+  Submit(read.get());
+  under_way_.push_back(read);
+  return read;
+}
+
+void DeviceReads::Submit(DeviceRead* read) {
+  if (channel_ == nullptr) {
+    absl::StatusOr<std::unique_ptr<block::Channel>> channel = io_->Borrow();
+    if (!channel.ok()) {
+      read->status_ = channel.status();
+      read->requests_done_ = read->requests_.size();
+      return;
+    }
+    channel_ = *std::move(channel);
+  }
+  for (block::Request& request : read->requests_) {
+    absl::Status status = channel_->Submit(&request);
+    while (absl::IsResourceExhausted(status) && channel_->in_flight() > 0) {
+      block::PollOrSleep(*channel_);
+      status = channel_->Submit(&request);
+    }
+    if (status.ok()) continue;
+    if (read->status_.ok()) read->status_ = status;
+    ++read->requests_done_;
+  }
+  channel_->Poll(kPollBatch);  // Some channels hold requests back until then.
+}
+
+void DeviceReads::Poll() {
+  if (channel_ == nullptr) return;
+  while (channel_->Poll(kPollBatch) == kPollBatch) {
+  }
+  std::erase_if(under_way_, [](const auto& read) { return read->done(); });
+}
+
+void DeviceReads::WaitFor(const DeviceRead& read) {
+  while (!read.done()) block::PollOrSleep(*channel_);
 }
 
 }  // namespace strata::dedup

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Blocking I/O at byte offsets of the device for everything but the container log. Each call
-// borrows a channel of its own.
+// I/O at byte offsets of the device for everything but the container log: blocking calls, each of
+// which borrows a channel of its own, and reads that go on beside their caller.
 //
-// Thread safety: any thread.
+// Thread safety: DeviceIo any thread, DeviceReads one at a time.
 #pragma once
 
 #include <cstddef>
@@ -53,12 +53,56 @@ class DeviceIo final {
   block::Device& device() const { return *device_; }
 
  private:
+  friend class DeviceReads;
+  // Lends a channel nobody uses.
+  absl::StatusOr<std::unique_ptr<block::Channel>> Borrow();
+  void GiveBack(std::unique_ptr<block::Channel> channel);
+
   using ChannelCall = std::function<absl::Status(block::Channel& channel)>;
   absl::Status WithChannel(const ChannelCall& call);
 
   block::Device* const device_;
   Mutex mutex_;
   std::vector<std::unique_ptr<block::Channel>> idle_ ABSL_GUARDED_BY(mutex_);
+};
+
+// One read that was started.
+class DeviceRead final {
+ public:
+  bool done() const { return requests_done_ == requests_.size(); }
+  // REQUIRES: done().
+  const absl::Status& status() const { return status_; }
+  std::span<const std::byte> span() const { return bytes_.span(); }
+
+ private:
+  friend class DeviceReads;
+  DeviceBytes bytes_;
+  absl::Status status_;
+  std::vector<block::Segment> segments_;
+  std::vector<block::Request> requests_;
+  size_t requests_done_ = 0;
+};
+
+// Reads side by side over a channel of their own.
+class DeviceReads final {
+ public:
+  explicit DeviceReads(DeviceIo* io) : io_(io) {}
+  ~DeviceReads();  // Waits for what is under way.
+  DeviceReads(const DeviceReads&) = delete;
+  DeviceReads& operator=(const DeviceReads&) = delete;
+
+  // Begins a read; what is wrong with it is in its status.
+  std::shared_ptr<const DeviceRead> Start(uint64_t offset_bytes, size_t size_bytes);
+
+  void Poll();  // Takes note of what has completed.
+  void WaitFor(const DeviceRead& read);
+
+ private:
+  void Submit(DeviceRead* read);
+
+  DeviceIo* const io_;
+  std::unique_ptr<block::Channel> channel_;
+  std::vector<std::shared_ptr<DeviceRead>> under_way_;  // Keeps what the device writes to.
 };
 
 }  // namespace strata::dedup

@@ -15,6 +15,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_format.h"
+#include "read_ahead.h"
 #include "region_builder.h"
 #include "store_core.h"
 #include "strata/base/clock.h"
@@ -25,6 +26,7 @@ namespace strata::dedup {
 namespace {
 
 constexpr size_t kContainersPerBatch = 8;
+constexpr size_t kReadAheadBytes = 1u << 20;
 
 // Eight bytes of each fingerprint that is needed. That two share them keeps a chunk too long, never
 // too short.
@@ -234,19 +236,39 @@ class Collection final {
     if (candidate->live_chunks == 0) return absl::OkStatus();
     STRATA_ASSIGN_OR_RETURN(const std::vector<bool> here,
                             core_->index->LeadsHere(candidate->id, contents));
-    ReadAhead ahead;
-    size_t chunk = 0;
+    struct Copying {
+      ChunkPlace place;
+      RegionKind kind;
+      std::vector<uint32_t> ordinals;
+      size_t first_chunk = 0;
+    };
+    std::vector<Copying> regions;
+    size_t first_chunk = 0;
     for (const RegionExtent& extent : contents.regions) {
-      std::shared_ptr<const LoadedRegion> region;
-      for (uint32_t i = 0; i < extent.chunk_count; ++i, ++chunk) {
-        const Fingerprint& fingerprint = contents.chunks[chunk];
-        if (!here[chunk] || !live_.Contains(fingerprint)) continue;
-        if (region == nullptr) {
-          const ChunkPlace place{candidate->id, extent.offset_units, extent.size_units, 0};
-          STRATA_ASSIGN_OR_RETURN(region, core_->reader->ReadRegion(place, &ahead));
-          pacer_.Spend(uint64_t{extent.size_units} * kUnitBytes);
+      Copying copying{
+          {candidate->id, extent.offset_units, extent.size_units, 0}, extent.kind, {}, first_chunk};
+      for (uint32_t i = 0; i < extent.chunk_count; ++i) {
+        if (!here[first_chunk + i] || !live_.Contains(contents.chunks[first_chunk + i])) continue;
+        copying.ordinals.push_back(i);
+      }
+      first_chunk += extent.chunk_count;
+      if (!copying.ordinals.empty()) regions.push_back(std::move(copying));
+    }
+    ReadAhead ahead(core_->reader.get(), core_->workers.get());
+    size_t expected = 0;
+    for (const Copying& copying : regions) {
+      if (ahead.expected_bytes() < kReadAheadBytes / 2) {
+        while (expected < regions.size() && ahead.expected_bytes() < kReadAheadBytes) {
+          ahead.Expect(regions[expected++].place);
         }
-        STRATA_RETURN_IF_ERROR(Copy(extent.kind, fingerprint, *region, i));
+        ahead.Start();
+      }
+      STRATA_ASSIGN_OR_RETURN(const std::shared_ptr<const LoadedRegion> region,
+                              core_->reader->ReadRegion(copying.place, &ahead));
+      pacer_.Spend(uint64_t{copying.place.size_units} * kUnitBytes);
+      for (const uint32_t i : copying.ordinals) {
+        STRATA_RETURN_IF_ERROR(
+            Copy(copying.kind, contents.chunks[copying.first_chunk + i], *region, i));
       }
     }
     return absl::OkStatus();

@@ -23,6 +23,10 @@ struct ChunkPlace {
   friend bool operator==(const ChunkPlace&, const ChunkPlace&) = default;
 };
 
+inline bool SameRegion(const ChunkPlace& a, const ChunkPlace& b) {
+  return a.container_id == b.container_id && a.offset_units == b.offset_units;
+}
+
 std::string ChunkKey(const Fingerprint& fingerprint);
 std::string EncodeChunkPlace(const ChunkPlace& place);
 absl::StatusOr<ChunkPlace> DecodeChunkPlace(std::string_view bytes);

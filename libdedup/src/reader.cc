@@ -3,10 +3,12 @@
 // A stream on its way out: offset -> recipe -> chunk -> region -> bytes.
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "read_ahead.h"
 #include "store_core.h"
 #include "strata/base/status_macros.h"
 #include "stream_walk.h"
@@ -14,9 +16,11 @@
 namespace strata::dedup {
 namespace {
 
-// Read ahead of the caller: not more of the stream than this, and not more on the device.
-constexpr uint64_t kMostScoutedBytes = 8u << 20;
-constexpr size_t kMostExpectedBytes = 2u << 20;
+// How far a reader looks ahead of its caller: this much of the stream at first, twice as much with
+// every time that reading goes on in order, and never more than so much, nor more on the device.
+constexpr uint64_t kLeastSpanBytes = 512u << 10;
+constexpr uint64_t kMostSpanBytes = 16u << 20;
+constexpr size_t kMostExpectedBytes = 8u << 20;
 
 class RecipeReader final : public Reader {
  public:
@@ -26,7 +30,7 @@ class RecipeReader final : public Reader {
         info_(InfoOf(id, *record_)),
         walk_(core->reader.get(), record_.get()),
         scout_(core->reader.get(), record_.get()),
-        ahead_(core->workers.get()) {}
+        ahead_(core->reader.get(), core->workers.get()) {}
 
   ~RecipeReader() override {
     MutexLock lock(&core_->roots_mutex);
@@ -58,30 +62,43 @@ class RecipeReader final : public Reader {
   absl::StatusOr<std::span<const std::byte>> BytesAt(uint64_t offset) {
     if (offset < chunk_begin_ || offset - chunk_begin_ >= chunk_.bytes.size()) {
       STRATA_ASSIGN_OR_RETURN(const StreamWalk::Position position, walk_.Find(offset));
-      if (core_->workers->has_threads()) LookAhead(position);
-      chunk_ = {};
-      STRATA_ASSIGN_OR_RETURN(chunk_, core_->reader->Read(position.chunk.fingerprint,
-                                                          position.chunk.chunk_bytes, &ahead_));
+      LookAhead(position);
+      const RecipeEntry& wanted = position.chunk;
+      if (std::optional<ChunkBytes> next = chunk_.Next(wanted.fingerprint, wanted.chunk_bytes)) {
+        chunk_ = *std::move(next);
+      } else {
+        chunk_ = {};
+        STRATA_ASSIGN_OR_RETURN(
+            chunk_, core_->reader->Read(wanted.fingerprint, wanted.chunk_bytes, &ahead_));
+      }
       chunk_begin_ = position.begin_bytes;
     }
     return chunk_.bytes.subspan(offset - chunk_begin_);
   }
 
-  // Has the workers load what follows, once two chunks were read in order.
+  // Has what follows read, once two chunks were asked for in order. A span at a time, so that
+  // neighbours on the device are read together.
   void LookAhead(const StreamWalk::Position& position) {
     const bool in_order = chunk_begin_ + chunk_.bytes.size() == position.begin_bytes;
     if (!in_order || scouted_ < position.begin_bytes) {
-      ahead_.ForgetExpected();
+      ahead_.Forget();
       scouted_ = position.begin_bytes + position.chunk.chunk_bytes;
+      span_bytes_ = kLeastSpanBytes;
       return;
     }
-    const uint64_t end = std::min(position.begin_bytes + kMostScoutedBytes, record_->size_bytes);
+    if (scouted_ - position.begin_bytes > span_bytes_ / 4 * 3 ||
+        ahead_.expected_bytes() > kMostExpectedBytes / 4 * 3) {
+      return;
+    }
+    span_bytes_ = std::min(2 * span_bytes_, kMostSpanBytes);
+    const uint64_t end = std::min(position.begin_bytes + span_bytes_, record_->size_bytes);
     while (scouted_ < end && ahead_.expected_bytes() < kMostExpectedBytes) {
       const absl::StatusOr<StreamWalk::Position> next = scout_.Find(scouted_);
-      if (!next.ok()) return;  // Met again when its turn comes.
-      core_->reader->Expect(next->chunk.fingerprint, &ahead_);
+      if (!next.ok()) break;  // Met again when its turn comes.
+      ahead_.Expect(next->chunk.fingerprint);
       scouted_ += next->chunk.chunk_bytes;
     }
+    ahead_.Start();
   }
 
   absl::Status WithPlace(const absl::Status& status, uint64_t offset) const {
@@ -93,8 +110,9 @@ class RecipeReader final : public Reader {
   const std::unique_ptr<const StreamRecord> record_;
   const StreamInfo info_;
   StreamWalk walk_;
-  StreamWalk scout_;  // Of what is read ahead.
-  uint64_t scouted_ = 0;
+  StreamWalk scout_;      // Of what is read ahead.
+  uint64_t scouted_ = 0;  // It has been there.
+  uint64_t span_bytes_ = kLeastSpanBytes;
   ReadAhead ahead_;
   ChunkBytes chunk_;  // The last one; begins at chunk_begin_ of the stream.
   uint64_t chunk_begin_ = 0;

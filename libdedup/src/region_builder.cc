@@ -62,7 +62,8 @@ absl::Status RegionBuilder::Close() {
   }
   region->job = std::make_shared<Job>([this, region] { Encode(region); });
   core_->workers->Submit(region->job);
-  return AppendUntil(2 * threads);
+  // Enough that no worker runs dry while the caller compresses one itself and gathers the next.
+  return AppendUntil(2 * threads + 4);
 }
 
 absl::Status RegionBuilder::AppendUntil(size_t most) {

@@ -25,22 +25,6 @@ struct Operation {
   std::byte* data;  // Null where no data moves.
 };
 
-// Polls once; when nothing completed, sleeps until the channel says that something has.
-void PollOrSleep(Channel& channel) {
-  if (channel.Poll(kPollBatch) > 0) return;
-  const absl::StatusOr<int> fd = channel.EventFd();
-  if (!fd.ok()) {
-    sched_yield();
-    return;
-  }
-  // A completion may have arrived before the descriptor was made: look again before sleeping.
-  if (channel.Poll(kPollBatch) > 0) return;
-  pollfd waiter{.fd = *fd, .events = POLLIN, .revents = 0};
-  if (poll(&waiter, 1, -1) <= 0) return;
-  uint64_t count;
-  [[maybe_unused]] const ssize_t drained = read(*fd, &count, sizeof(count));
-}
-
 class Transfer {
  public:
   Transfer(Channel& channel, const Operation& operation)
@@ -132,6 +116,21 @@ absl::Status RunData(Channel& channel, Op op, Lba lba, std::byte* data, size_t s
 }
 
 }  // namespace
+
+void PollOrSleep(Channel& channel) {
+  if (channel.Poll(kPollBatch) > 0) return;
+  const absl::StatusOr<int> fd = channel.EventFd();
+  if (!fd.ok()) {
+    sched_yield();
+    return;
+  }
+  // A completion may have arrived before the descriptor was made: look again before sleeping.
+  if (channel.Poll(kPollBatch) > 0) return;
+  pollfd waiter{.fd = *fd, .events = POLLIN, .revents = 0};
+  if (poll(&waiter, 1, -1) <= 0) return;
+  uint64_t count;
+  [[maybe_unused]] const ssize_t drained = read(*fd, &count, sizeof(count));
+}
 
 absl::Status ReadBlocking(Channel& channel, Lba lba, std::span<std::byte> data) {
   return RunData(channel, Op::kRead, lba, data.data(), data.size());

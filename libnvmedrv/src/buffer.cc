@@ -8,16 +8,23 @@
 
 namespace strata::block {
 
-Buffer::Buffer(size_t size_bytes, size_t alignment_bytes) : size_bytes_(size_bytes) {
+Buffer::Buffer(size_t size_bytes, size_t alignment_bytes)
+    : Buffer(ForOverwrite(size_bytes, alignment_bytes)) {
+  if (size_bytes != 0) std::memset(data(), 0, size_bytes);
+}
+
+Buffer Buffer::ForOverwrite(size_t size_bytes, size_t alignment_bytes) {
   STRATA_CHECK((alignment_bytes & (alignment_bytes - 1)) == 0 && alignment_bytes >= 1,
                "buffer alignment is not a power of two");
-  if (size_bytes == 0) return;
+  Buffer buffer;
+  if (size_bytes == 0) return buffer;
   const size_t rounded_bytes =
       (size_bytes + alignment_bytes - 1) / alignment_bytes * alignment_bytes;
   void* memory = std::aligned_alloc(alignment_bytes, rounded_bytes);
   STRATA_CHECK(memory != nullptr, "out of memory for a block buffer");
-  std::memset(memory, 0, rounded_bytes);
-  data_.reset(static_cast<std::byte*>(memory));
+  buffer.data_.reset(static_cast<std::byte*>(memory));
+  buffer.size_bytes_ = size_bytes;
+  return buffer;
 }
 
 void Buffer::Free::operator()(std::byte* data) const { std::free(data); }

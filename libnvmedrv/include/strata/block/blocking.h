@@ -17,6 +17,9 @@
 
 namespace strata::block {
 
+// Polls once; when nothing completed, sleeps until something has. REQUIRES: requests in flight.
+STRATA_EXPORT void PollOrSleep(Channel& channel);
+
 // `data`: a whole number of blocks; its address aligned as geometry().buffer_alignment_bytes says.
 STRATA_EXPORT absl::Status ReadBlocking(Channel& channel, Lba lba, std::span<std::byte> data);
 STRATA_EXPORT absl::Status WriteBlocking(Channel& channel, Lba lba,

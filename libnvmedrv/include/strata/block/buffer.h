@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Memory that any device accepts: aligned to a page (or more), zero-filled at birth.
+// Memory that any device accepts: aligned to a page (or more).
 #pragma once
 
 #include <cstddef>
@@ -14,8 +14,10 @@ namespace strata::block {
 class STRATA_EXPORT Buffer {
  public:
   Buffer() = default;
-  // REQUIRES: alignment_bytes is a power of two.
+  // Zero-filled. REQUIRES: alignment_bytes is a power of two.
   explicit Buffer(size_t size_bytes, size_t alignment_bytes = 4096);
+  // Whatever was there before: for memory that is written before it is read.
+  static Buffer ForOverwrite(size_t size_bytes, size_t alignment_bytes = 4096);
   Buffer(Buffer&&) noexcept = default;
   Buffer& operator=(Buffer&&) noexcept = default;
 

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "restored_file.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "strata/base/check.h"
+#include "strata/base/status_macros.h"
+#include "strata/block/blocking.h"
+#include "strata/block/devices.h"
+
+namespace strata::appliance {
+namespace {
+
+constexpr size_t kPieceBytes = 1u << 20;
+constexpr size_t kPieceCount = 8;
+constexpr uint64_t kLeastDirectBytes = 4u << 20;
+constexpr uint64_t kBlockBytes = 4096;
+
+uint64_t WholeBlocks(uint64_t size_bytes) {
+  return (size_bytes + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<RestoredFile>> RestoredFile::Create(const std::string& path,
+                                                                   uint64_t size_bytes,
+                                                                   bool replace) {
+  STRATA_ASSIGN_OR_RETURN(std::unique_ptr<PartFile> part, PartFile::Create(path, replace));
+  auto file = std::unique_ptr<RestoredFile>(new RestoredFile(std::move(part), size_bytes));
+  if (size_bytes >= kLeastDirectBytes) STRATA_RETURN_IF_ERROR(file->OpenDevice());
+  const size_t piece_count = file->device_ == nullptr ? 1 : kPieceCount;
+  for (size_t i = 0; i < piece_count; ++i) {
+    file->pieces_.push_back(std::make_unique<Piece>());
+    file->pieces_.back()->buffer = block::Buffer(kPieceBytes);
+  }
+  return file;
+}
+
+absl::Status RestoredFile::OpenDevice() {
+  STRATA_ASSIGN_OR_RETURN(device_, block::OpenUringDevice({.path = file_->file().path(),
+                                                           .size_bytes = WholeBlocks(size_bytes_),
+                                                           .block_size_bytes = kBlockBytes}));
+  STRATA_ASSIGN_OR_RETURN(channel_, device_->OpenChannel({.queue_depth = kPieceCount}));
+  return absl::OkStatus();
+}
+
+RestoredFile::~RestoredFile() {
+  if (channel_ != nullptr) (void)WaitUntil(0);
+}
+
+absl::Status RestoredFile::WaitUntil(size_t most) {
+  while (channel_->in_flight() > most) block::PollOrSleep(*channel_);
+  return failure_;
+}
+
+absl::StatusOr<std::span<std::byte>> RestoredFile::NextPiece() {
+  if (channel_ != nullptr) {
+    const Piece& next = *pieces_[next_];
+    while (next.request.context != nullptr) block::PollOrSleep(*channel_);
+    STRATA_RETURN_IF_ERROR(failure_);
+  }
+  return pieces_[next_]->buffer.span();
+}
+
+absl::Status RestoredFile::Write(size_t count) {
+  STRATA_CHECK(end_bytes_ + count <= size_bytes_ &&
+                   (count == kPieceBytes || end_bytes_ + count == size_bytes_),
+               "whole pieces up to the file's end");
+  const uint64_t offset = std::exchange(end_bytes_, end_bytes_ + count);
+  Piece& piece = *pieces_[next_];
+  next_ = (next_ + 1) % pieces_.size();
+  if (channel_ == nullptr) return file_->file().WriteAt(offset, piece.buffer.span().first(count));
+  const size_t padded = WholeBlocks(count);
+  std::memset(piece.buffer.data() + count, 0, padded - count);
+  piece.segment = {piece.buffer.data(), padded};
+  piece.request = block::Request{};
+  piece.request.op = block::Op::kWrite;
+  piece.request.lba = block::Lba{offset / kBlockBytes};
+  piece.request.block_count = static_cast<uint32_t>(padded / kBlockBytes);
+  piece.request.segments = {&piece.segment, 1};
+  piece.request.context = this;
+  piece.request.done = [](block::Request* request) {
+    auto* const file = static_cast<RestoredFile*>(std::exchange(request->context, nullptr));
+    if (file->failure_.ok()) file->failure_ = request->status;
+  };
+  STRATA_RETURN_IF_ERROR(channel_->Submit(&piece.request));
+  channel_->Poll(kPieceCount);
+  return failure_;
+}
+
+absl::Status RestoredFile::Commit() {
+  STRATA_CHECK(end_bytes_ == size_bytes_, "all of it was written");
+  if (channel_ != nullptr) {
+    STRATA_RETURN_IF_ERROR(WaitUntil(0));
+    channel_ = nullptr;
+    device_ = nullptr;
+    STRATA_RETURN_IF_ERROR(file_->file().SetSize(size_bytes_));
+  }
+  return file_->Commit();
+}
+
+}  // namespace strata::appliance

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A file that is written once, from front to back. A large one goes past the page cache: its pieces
+// are on their way to the disk while the next ones are made, and what else the machine has in its
+// memory stays there. Used by one thread.
+//
+//   STRATA_ASSIGN_OR_RETURN(auto file, RestoredFile::Create(path, size_bytes, /*replace=*/false));
+//   while (there is more) {
+//     STRATA_ASSIGN_OR_RETURN(std::span<std::byte> piece, file->NextPiece());
+//     ... fill the front of it ...
+//     STRATA_RETURN_IF_ERROR(file->Write(count));
+//   }
+//   STRATA_RETURN_IF_ERROR(file->Commit());
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "part_file.h"
+#include "strata/block/buffer.h"
+#include "strata/block/device.h"
+
+namespace strata::appliance {
+
+class RestoredFile final {
+ public:
+  // AlreadyExists: unless it may `replace` what has the name.
+  static absl::StatusOr<std::unique_ptr<RestoredFile>> Create(const std::string& path,
+                                                              uint64_t size_bytes, bool replace);
+  ~RestoredFile();  // Without Commit() nothing is left.
+
+  // Memory for what comes next. Waits while all pieces are on their way. ResourceExhausted: the
+  // disk is full; otherwise the system's words.
+  absl::StatusOr<std::span<std::byte>> NextPiece();
+
+  // Takes the first `count` bytes of the piece. REQUIRES: all of it, save at the file's end.
+  absl::Status Write(size_t count);
+
+  // Makes the file durable and gives it its name.
+  absl::Status Commit();
+
+ private:
+  struct Piece {
+    block::Buffer buffer;
+    block::Request request;
+    block::Segment segment;
+  };
+
+  RestoredFile(std::unique_ptr<PartFile> file, uint64_t size_bytes)
+      : file_(std::move(file)), size_bytes_(size_bytes) {}
+
+  absl::Status OpenDevice();
+  // Until no more than `most` pieces are on their way.
+  absl::Status WaitUntil(size_t most);
+
+  const std::unique_ptr<PartFile> file_;
+  const uint64_t size_bytes_;
+  uint64_t end_bytes_ = 0;                 // Of what was written.
+  std::unique_ptr<block::Device> device_;  // Null: the file is small.
+  std::unique_ptr<block::Channel> channel_;
+  std::vector<std::unique_ptr<Piece>> pieces_;
+  size_t next_ = 0;  // In turns.
+  absl::Status failure_;
+};
+
+}  // namespace strata::appliance

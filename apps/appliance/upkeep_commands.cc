@@ -58,6 +58,8 @@ Json StatJson(Appliance& appliance) {
         {"ingested_chunks", stats.ingested_chunks},
         {"duplicate_bytes", stats.duplicate_bytes},
         {"duplicate_chunks", stats.duplicate_chunks},
+        {"rewritten_bytes", stats.rewritten_bytes},
+        {"device_read_bytes", stats.device_read_bytes},
         {"read_bytes", stats.read_bytes},
         {"device_flushes", stats.device_flushes},
         {"index_reads", stats.index_reads},

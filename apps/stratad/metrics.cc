@@ -83,6 +83,11 @@ void AddActivity(Families& out, const dedup::Stats& stats) {
               stats.ingested_chunks);
   out.Counter("strata_dedup_duplicate_bytes_total", "Of the ingested bytes, those stored before.",
               stats.duplicate_bytes);
+  out.Counter("strata_dedup_rewritten_bytes_total",
+              "Duplicates stored again so that long streams stay in few places.",
+              stats.rewritten_bytes);
+  out.Counter("strata_dedup_device_read_bytes_total", "Read from the device of the containers.",
+              stats.device_read_bytes);
   out.Counter("strata_dedup_duplicate_chunks_total", "Of the ingested chunks, those stored before.",
               stats.duplicate_chunks);
   out.Counter("strata_dedup_read_bytes_total", "Bytes read from streams.", stats.read_bytes);

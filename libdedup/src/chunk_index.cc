@@ -46,15 +46,24 @@ absl::Status ChunkIndex::ForEachEntry(const VisitEntry& visit) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<uint64_t> ChunkIndex::Load() {
-  uint64_t count = 0;
+absl::Status ChunkIndex::FillFilter() {
+  if (filter_filled_.load()) return absl::OkStatus();
+  MutexLock filling(&filling_);
+  if (filter_filled_.load()) return absl::OkStatus();
+  // What others add meanwhile they add to the filter, too.
   STRATA_RETURN_IF_ERROR(ForEachEntry([&](const Fingerprint& fingerprint, const ChunkPlace&) {
     MutexLock lock(&mutex_);
     filter_.Add(fingerprint);
-    ++count;
     return absl::OkStatus();
   }));
-  return count;
+  filter_filled_.store(true);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> ChunkIndex::IsEmpty() {
+  STRATA_ASSIGN_OR_RETURN(const kv::Page page,
+                          options_.kv->NewSnapshot()->List(options_.chunks, {}, {.max_items = 1}));
+  return page.items.empty();
 }
 
 bool ChunkIndex::FindUsable(const Fingerprint& fingerprint, PinSet* pins,
@@ -63,8 +72,8 @@ bool ChunkIndex::FindUsable(const Fingerprint& fingerprint, PinSet* pins,
   if (!filter_.MayContain(fingerprint)) return true;
   if (const auto unsealed = unsealed_.find(fingerprint); unsealed != unsealed_.end()) {
     *found = unsealed->second;
-  } else if (const std::optional<ChunkPlace> place = cache_.Find(fingerprint)) {
-    *found = FoundChunk{*place, 0};
+  } else if (const std::optional<FoundChunk> cached = cache_.Find(fingerprint)) {
+    *found = *cached;
   } else {
     return false;
   }
@@ -77,12 +86,10 @@ std::optional<FoundChunk> ChunkIndex::FindDurable(const Fingerprint& fingerprint
   if (unsealed != unsealed_.end() && unsealed->second.log_position <= durable_position_.load()) {
     return unsealed->second;
   }
-  const std::optional<ChunkPlace> place = cache_.Find(fingerprint);
+  const std::optional<FoundChunk> cached = cache_.Find(fingerprint);
   // Of a chunk that was stored twice the table may show the copy that is going, or damaged. The kv
   // store knows the other.
-  if (place.has_value() && options_.table->Usable(place->container_id)) {
-    return FoundChunk{*place, 0};
-  }
+  if (cached.has_value() && options_.table->Usable(cached->place.container_id)) return cached;
   return std::nullopt;
 }
 
@@ -105,7 +112,8 @@ void ChunkIndex::LoadTable(uint64_t container_id) {
   const absl::StatusOr<ContainerContents> contents = options_.load_contents(container_id);
   if (contents.ok()) {
     MutexLock lock(&mutex_);
-    if (options_.table->Contains(container_id)) cache_.Insert(container_id, *contents);
+    const std::optional<ContainerInfo> now = options_.table->Find(container_id);
+    if (now.has_value()) cache_.Insert(container_id, *contents, now->record.left_regions);
   } else if (absl::IsDataLoss(contents.status())) {
     // Unless it was emptied and freed meanwhile, which makes this harmless.
     options_.table->MarkDamaged(container_id, std::string(contents.status().message()));
@@ -115,6 +123,7 @@ void ChunkIndex::LoadTable(uint64_t container_id) {
 absl::Status ChunkIndex::FindForDuplicates(std::span<const Fingerprint> fingerprints, PinSet* pins,
                                            std::span<std::optional<FoundChunk>> found) {
   STRATA_CHECK(fingerprints.size() == found.size(), "one answer per fingerprint");
+  STRATA_RETURN_IF_ERROR(FillFilter());
   std::vector<size_t> unknown;
   {
     MutexLock lock(&mutex_);
@@ -131,18 +140,20 @@ absl::Status ChunkIndex::FindForDuplicates(std::span<const Fingerprint> fingerpr
     STRATA_ASSIGN_OR_RETURN(const std::optional<ChunkPlace> place, FindInKv(fingerprints[i]));
     if (!place.has_value()) continue;
     LoadTable(place->container_id);
-    if (options_.table->PinIfUsable(place->container_id, pins)) found[i] = FoundChunk{*place, 0};
+    if (options_.table->PinIfUsable(place->container_id, pins)) found[i] = FoundChunk{*place};
   }
   return absl::OkStatus();
 }
 
-void ChunkIndex::FindInMemory(std::span<const Fingerprint> fingerprints, PinSet* pins,
-                              std::span<std::optional<FoundChunk>> found) {
+absl::Status ChunkIndex::FindInMemory(std::span<const Fingerprint> fingerprints, PinSet* pins,
+                                      std::span<std::optional<FoundChunk>> found) {
   STRATA_CHECK(fingerprints.size() == found.size(), "one answer per fingerprint");
+  STRATA_RETURN_IF_ERROR(FillFilter());
   MutexLock lock(&mutex_);
   for (size_t i = 0; i < fingerprints.size(); ++i) {
     if (!FindUsable(fingerprints[i], pins, &found[i])) found[i].reset();
   }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<FoundChunk> ChunkIndex::Find(const Fingerprint& fingerprint) {
@@ -155,7 +166,7 @@ absl::StatusOr<FoundChunk> ChunkIndex::Find(const Fingerprint& fingerprint) {
     STRATA_ASSIGN_OR_RETURN(const std::optional<ChunkPlace> place, FindInKv(fingerprint));
     if (place.has_value()) {
       LoadTable(place->container_id);
-      return FoundChunk{*place, 0};
+      return FoundChunk{*place};
     }
     // A container that was emptied meanwhile: the chunk is in another one by now.
     if (removals == removals_.load()) {
@@ -172,7 +183,8 @@ void ChunkIndex::AddUnsealed(uint64_t container_id, const RegionExtent& region,
     if (!filter_.MayContain(chunks[i])) filter_.Add(chunks[i]);
     const FoundChunk added{
         {container_id, region.offset_units, region.size_units, static_cast<uint16_t>(i)},
-        log_position};
+        log_position,
+        region.chunk_count};
     const auto [known, is_new] = unsealed_.try_emplace(chunks[i], added);
     // Two writers had the same new chunk. The older copy is durable first: readers may need it.
     if (!is_new && !options_.table->Usable(known->second.place.container_id)) known->second = added;
@@ -196,21 +208,28 @@ absl::Status ChunkIndex::CommitSealed(uint64_t container_id, const ContainerReco
   // Entries may go ahead of the record in batches of their own: until it says "sealed", recovery
   // enters them again.
   kv::WriteBatch batch;
-  size_t chunk = 0;
+  std::vector<std::pair<const Fingerprint*, ChunkPlace>> entries;
+  entries.reserve(contents.chunks.size());
   for (const RegionExtent& region : contents.regions) {
-    for (uint32_t i = 0; i < region.chunk_count; ++i, ++chunk) {
-      const ChunkPlace place{container_id, region.offset_units, region.size_units,
-                             static_cast<uint16_t>(i)};
-      batch.Put(options_.chunks, ChunkKey(contents.chunks[chunk]), EncodeChunkPlace(place));
-      STRATA_RETURN_IF_ERROR(WriteIfFull(&batch, kv::Durability::kAsync));
+    for (uint32_t i = 0; i < region.chunk_count; ++i) {
+      entries.push_back(
+          {&contents.chunks[entries.size()],
+           {container_id, region.offset_units, region.size_units, static_cast<uint16_t>(i)}});
     }
+  }
+  // In the order of the keys, which the store's tree takes faster. Of equal ones the last counts.
+  std::stable_sort(entries.begin(), entries.end(),
+                   [](const auto& a, const auto& b) { return a.first->bytes < b.first->bytes; });
+  for (const auto& [fingerprint, place] : entries) {
+    batch.Put(options_.chunks, ChunkKey(*fingerprint), EncodeChunkPlace(place));
+    STRATA_RETURN_IF_ERROR(WriteIfFull(&batch, kv::Durability::kAsync));
   }
   batch.Put(options_.containers, ContainerKey(container_id), EncodeContainerRecord(record));
   STRATA_RETURN_IF_ERROR(options_.kv->Write(batch, kv::Durability::kAsync));
   options_.table->Update(container_id, record);
 
   MutexLock lock(&mutex_);
-  cache_.Insert(container_id, contents);
+  cache_.Insert(container_id, contents, record.left_regions);
   for (const Fingerprint& fingerprint : contents.chunks) {
     if (!filter_.MayContain(fingerprint)) filter_.Add(fingerprint);
     const auto unsealed = unsealed_.find(fingerprint);
@@ -218,6 +237,24 @@ absl::Status ChunkIndex::CommitSealed(uint64_t container_id, const ContainerReco
       unsealed_.erase(unsealed);
     }
   }
+  return absl::OkStatus();
+}
+
+absl::Status ChunkIndex::MarkLeft(uint64_t container_id, std::span<const uint32_t> regions) {
+  MutexLock writes(&kv_writes_);
+  const std::optional<ContainerInfo> info = options_.table->Find(container_id);
+  if (!info.has_value() || !info->record.sealed) return absl::OkStatus();
+  ContainerRecord record = info->record;
+  std::vector<uint32_t>& left = record.left_regions;
+  left.insert(left.end(), regions.begin(), regions.end());
+  std::ranges::sort(left);
+  left.erase(std::unique(left.begin(), left.end()), left.end());
+  kv::WriteBatch batch;
+  batch.Put(options_.containers, ContainerKey(container_id), EncodeContainerRecord(record));
+  STRATA_RETURN_IF_ERROR(options_.kv->Write(batch, kv::Durability::kAsync));
+  options_.table->Update(container_id, record);
+  MutexLock lock(&mutex_);
+  cache_.Remove(container_id);  // Comes back without them.
   return absl::OkStatus();
 }
 

@@ -28,12 +28,6 @@
 
 namespace strata::dedup {
 
-struct FoundChunk {
-  ChunkPlace place;
-  uint64_t log_position =
-      0;  // The chunk is durable once ContainerLog's durable position reaches this.
-};
-
 class ChunkIndex final {
  public:
   struct Options {
@@ -48,8 +42,10 @@ class ChunkIndex final {
   };
   explicit ChunkIndex(Options options);
 
-  // Fills the summary filter from the kv store. Returns how many chunks that has.
-  absl::StatusOr<uint64_t> Load();
+  // Fills the summary filter from the kv store. Lookups for writers do it where it was not done.
+  absl::Status FillFilter();
+
+  absl::StatusOr<bool> IsEmpty();  // In the kv store.
 
   // For writers: found[i] is where fingerprints[i] lies, if it does, in a container that may be
   // relied on and that `pins` then holds.
@@ -57,8 +53,8 @@ class ChunkIndex final {
                                  std::span<std::optional<FoundChunk>> found);
 
   // The same as far as memory answers; other chunks are taken for new.
-  void FindInMemory(std::span<const Fingerprint> fingerprints, PinSet* pins,
-                    std::span<std::optional<FoundChunk>> found);
+  absl::Status FindInMemory(std::span<const Fingerprint> fingerprints, PinSet* pins,
+                            std::span<std::optional<FoundChunk>> found);
 
   // For readers: a durable copy, in whatever container. NotFound: nowhere.
   absl::StatusOr<FoundChunk> Find(const Fingerprint& fingerprint);
@@ -74,6 +70,10 @@ class ChunkIndex final {
   // store.
   absl::Status CommitSealed(uint64_t container_id, const ContainerRecord& record,
                             const ContainerContents& contents);
+
+  // Chunks of these regions (offsets in units) were stored again. REQUIRES: the container is
+  // pinned.
+  absl::Status MarkLeft(uint64_t container_id, std::span<const uint32_t> regions);
 
   // Takes a container out whose live chunks were copied elsewhere: one durable batch.
   absl::Status RemoveContainer(uint64_t container_id, const ContainerContents& contents);
@@ -114,6 +114,9 @@ class ChunkIndex final {
   std::atomic<uint64_t> kv_reads_{0};
   std::atomic<uint64_t> removals_{0};
   std::atomic<uint64_t> durable_position_{0};
+
+  Mutex filling_;
+  std::atomic<bool> filter_filled_{false};
 
   mutable Mutex mutex_;
   SummaryFilter filter_ ABSL_GUARDED_BY(mutex_);

@@ -64,7 +64,9 @@ class ChunkReader final {
     return options_.index->Find(fingerprint);
   }
   std::optional<uint64_t> DeviceOffset(const ChunkPlace& place) const;
-  bool IsCached(const ChunkPlace& place) { return cache_.Find(KeyOf(place)) != nullptr; }
+  std::shared_ptr<const LoadedRegion> Cached(const ChunkPlace& place) {
+    return cache_.Find(KeyOf(place));
+  }
   DeviceIo* io() const { return options_.io; }
 
   // Checks and decompresses the region in `bytes`. DataLoss, Unimplemented: says what is wrong, not
@@ -84,9 +86,6 @@ class ChunkReader final {
   size_t memory_bytes() const { return cache_.memory_bytes(); }
 
  private:
-  static RegionCache::Key KeyOf(const ChunkPlace& place) {
-    return {place.container_id, place.offset_units};
-  }
   bool Fits(const ChunkPlace& place) const;
   absl::Status Damaged(const ChunkPlace& place, uint32_t slot, const absl::Status& cause);
 

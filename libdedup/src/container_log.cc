@@ -391,6 +391,11 @@ void ContainerLog::Resume(const ContainerScan& scan) {
   open_ = std::move(open);
 }
 
+uint64_t ContainerLog::current_container() {
+  MutexLock lock(&mutex_);
+  return open_.has_value() ? open_->header.id : uint64_t{options_.generation} << 32 | next_id_;
+}
+
 uint64_t ContainerLog::position() {
   MutexLock lock(&mutex_);
   return appended_;

@@ -66,6 +66,9 @@ class ContainerLog final {
   // For WaitDurable(): everything appended so far.
   uint64_t position();
 
+  // Ids of containers grow. What is appended from now on goes to this one or later ones.
+  uint64_t current_container();
+
   // Closes the open container, durably, and enters it into the index.
   absl::Status Seal();
 

@@ -53,6 +53,7 @@ absl::StatusOr<DeviceBytes> DeviceIo::Read(uint64_t offset_bytes, size_t size_by
   const uint64_t begin = AlignDown(offset_bytes, block_bytes);
   const uint64_t end = AlignUp(offset_bytes + size_bytes, block_bytes);
   block::Buffer buffer = MakeBuffer(device_->geometry(), end - begin);
+  read_bytes_.fetch_add(buffer.size(), std::memory_order_relaxed);
   STRATA_RETURN_IF_ERROR(WithChannel([&](block::Channel& channel) {
     return block::ReadBlocking(channel, block::Lba{begin / block_bytes}, buffer.span());
   }));
@@ -96,6 +97,7 @@ std::shared_ptr<const DeviceRead> DeviceReads::Start(uint64_t offset_bytes, size
   const uint64_t begin = AlignDown(offset_bytes, geometry.block_size_bytes);
   const uint64_t end = AlignUp(offset_bytes + size_bytes, geometry.block_size_bytes);
   block::Buffer buffer = MakeBuffer(geometry, end - begin);
+  io_->read_bytes_.fetch_add(buffer.size(), std::memory_order_relaxed);
   auto read = std::make_shared<DeviceRead>();
   const size_t most_bytes = geometry.max_transfer_bytes;
   for (size_t at = 0; at < buffer.size(); at += most_bytes) {
@@ -142,11 +144,10 @@ void DeviceReads::Submit(DeviceRead* read) {
     if (read->status_.ok()) read->status_ = status;
     ++read->requests_done_;
   }
-  channel_->Poll(kPollBatch);  // Some channels hold requests back until then.
 }
 
 void DeviceReads::Poll() {
-  if (channel_ == nullptr) return;
+  if (under_way_.empty()) return;
   while (channel_->Poll(kPollBatch) == kPollBatch) {
   }
   std::erase_if(under_way_, [](const auto& read) { return read->done(); });

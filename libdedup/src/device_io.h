@@ -6,6 +6,7 @@
 // Thread safety: DeviceIo any thread, DeviceReads one at a time.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -51,6 +52,7 @@ class DeviceIo final {
   absl::Status Erase(uint64_t offset_bytes, uint64_t size_bytes);
 
   block::Device& device() const { return *device_; }
+  uint64_t read_bytes() const { return read_bytes_.load(std::memory_order_relaxed); }
 
  private:
   friend class DeviceReads;
@@ -62,6 +64,7 @@ class DeviceIo final {
   absl::Status WithChannel(const ChannelCall& call);
 
   block::Device* const device_;
+  std::atomic<uint64_t> read_bytes_{0};
   Mutex mutex_;
   std::vector<std::unique_ptr<block::Channel>> idle_ ABSL_GUARDED_BY(mutex_);
 };
@@ -91,7 +94,7 @@ class DeviceReads final {
   DeviceReads(const DeviceReads&) = delete;
   DeviceReads& operator=(const DeviceReads&) = delete;
 
-  // Begins a read; what is wrong with it is in its status.
+  // Begins a read, at the latest with the next Poll(); what is wrong with it is in its status.
   std::shared_ptr<const DeviceRead> Start(uint64_t offset_bytes, size_t size_bytes);
 
   void Poll();  // Takes note of what has completed.

@@ -256,10 +256,13 @@ class Collection final {
     }
     ReadAhead ahead(core_->reader.get(), core_->workers.get());
     size_t expected = 0;
-    for (const Copying& copying : regions) {
+    for (size_t current = 0; current < regions.size(); ++current) {
+      const Copying& copying = regions[current];
+      ahead.MoveTo(current);
       if (ahead.expected_bytes() < kReadAheadBytes / 2) {
         while (expected < regions.size() && ahead.expected_bytes() < kReadAheadBytes) {
-          ahead.Expect(regions[expected++].place);
+          ahead.Expect(regions[expected].place, expected);
+          ++expected;
         }
         ahead.Start();
       }

@@ -11,7 +11,8 @@ namespace {
 
 constexpr uint8_t kVersion = 1;
 constexpr size_t kPlaceBytes = 18;
-constexpr size_t kContainerRecordBytes = 30;
+constexpr size_t kContainerRecordBytes = 30;  // Before left_regions.
+constexpr uint8_t kVersionWithLeftRegions = 2;
 constexpr size_t kStoreRecordBytes = 22;
 
 std::byte* Bytes(std::string& text) { return reinterpret_cast<std::byte*>(text.data()); }
@@ -72,23 +73,37 @@ absl::StatusOr<uint64_t> ParseContainerKey(std::string_view key) {
 }
 
 std::string EncodeContainerRecord(const ContainerRecord& record) {
-  std::string bytes(kContainerRecordBytes, '\0');
+  std::string bytes(kContainerRecordBytes + 4 * record.left_regions.size(), '\0');
   std::byte* at = Bytes(bytes);
-  at[0] = std::byte{kVersion};
+  at[0] = std::byte{record.left_regions.empty() ? kVersion : kVersionWithLeftRegions};
   at[1] = std::byte{record.sealed};
   StoreLe32(at + 2, record.slot);
   StoreLe32(at + 6, record.chunk_count);
   StoreLe32(at + 10, record.footer_bytes);
   StoreLe64(at + 14, record.raw_bytes);
   StoreLe64(at + 22, record.stored_bytes);
+  at += kContainerRecordBytes;
+  for (const uint32_t offset_units : record.left_regions) {
+    StoreLe32(at, offset_units);
+    at += 4;
+  }
   return bytes;
 }
 
 absl::StatusOr<ContainerRecord> DecodeContainerRecord(std::string_view bytes) {
-  absl::Status status = CheckRecord("container record", bytes, kContainerRecordBytes);
-  if (!status.ok()) return status;
-  const std::byte* at = Bytes(bytes);
   ContainerRecord record;
+  if (!bytes.empty() && static_cast<uint8_t>(bytes[0]) == kVersionWithLeftRegions) {
+    if (bytes.size() <= kContainerRecordBytes || (bytes.size() - kContainerRecordBytes) % 4 != 0) {
+      return absl::DataLossError("container record: cannot be decoded");
+    }
+  } else {
+    absl::Status status = CheckRecord("container record", bytes, kContainerRecordBytes);
+    if (!status.ok()) return status;
+  }
+  const std::byte* at = Bytes(bytes);
+  for (size_t i = kContainerRecordBytes; i < bytes.size(); i += 4) {
+    record.left_regions.push_back(LoadLe32(at + i));
+  }
   record.sealed = at[1] != std::byte{0};
   record.slot = LoadLe32(at + 2);
   record.chunk_count = LoadLe32(at + 6);

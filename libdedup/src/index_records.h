@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "layout.h"
@@ -23,9 +25,15 @@ struct ChunkPlace {
   friend bool operator==(const ChunkPlace&, const ChunkPlace&) = default;
 };
 
-inline bool SameRegion(const ChunkPlace& a, const ChunkPlace& b) {
-  return a.container_id == b.container_id && a.offset_units == b.offset_units;
-}
+// Names the region: container id, offset in units.
+using RegionKey = std::pair<uint64_t, uint32_t>;
+inline RegionKey KeyOf(const ChunkPlace& place) { return {place.container_id, place.offset_units}; }
+
+struct FoundChunk {
+  ChunkPlace place;
+  uint64_t log_position = 0;   // It is durable once ContainerLog's durable position reaches this.
+  uint32_t region_chunks = 0;  // How many the region has; 0: not known.
+};
 
 std::string ChunkKey(const Fingerprint& fingerprint);
 std::string EncodeChunkPlace(const ChunkPlace& place);
@@ -38,6 +46,9 @@ struct ContainerRecord {
   uint32_t footer_bytes = 0;
   uint64_t raw_bytes = 0;
   uint64_t stored_bytes = 0;
+  // Offsets in units, growing, of regions that streams have left: chunks of theirs were stored
+  // again in denser company, so only the index tells where they are best read. A hint.
+  std::vector<uint32_t> left_regions{};
   friend bool operator==(const ContainerRecord&, const ContainerRecord&) = default;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "metadata_cache.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace strata::dedup {
@@ -10,15 +11,21 @@ size_t MetadataCache::MemoryOf(const Container& container) {
   return sizeof(Container) + container.chunks.size() * (sizeof(Chunk) + kHashSlotBytes);
 }
 
-void MetadataCache::Insert(uint64_t container_id, const ContainerContents& contents) {
+void MetadataCache::Insert(uint64_t container_id, const ContainerContents& contents,
+                           std::span<const uint32_t> left_regions) {
   if (Holds(container_id)) return;
   Container container{container_id, {}};
   container.chunks.reserve(contents.chunks.size());
   size_t chunk = 0;
   for (const RegionExtent& region : contents.regions) {
+    if (std::ranges::binary_search(left_regions, region.offset_units)) {
+      chunk += region.chunk_count;
+      continue;
+    }
     for (uint32_t i = 0; i < region.chunk_count; ++i, ++chunk) {
       container.chunks.push_back({contents.chunks[chunk], region.offset_units, region.size_units,
-                                  static_cast<uint16_t>(i)});
+                                  static_cast<uint16_t>(i),
+                                  static_cast<uint16_t>(region.chunk_count)});
     }
   }
   memory_bytes_ += MemoryOf(container);
@@ -44,14 +51,15 @@ void MetadataCache::Remove(uint64_t container_id) {
   by_use_.erase(container);
 }
 
-std::optional<ChunkPlace> MetadataCache::Find(const Fingerprint& fingerprint) {
+std::optional<FoundChunk> MetadataCache::Find(const Fingerprint& fingerprint) {
   const auto slot = chunks_.find(FingerprintHash()(fingerprint));
   if (slot == chunks_.end()) return std::nullopt;
   const auto container = slot->second.container;
   const Chunk& chunk = container->chunks[slot->second.chunk];
   if (chunk.fingerprint != fingerprint) return std::nullopt;
   if (container != by_use_.begin()) by_use_.splice(by_use_.begin(), by_use_, container);
-  return ChunkPlace{container->id, chunk.offset_units, chunk.size_units, chunk.ordinal};
+  return FoundChunk{.place = {container->id, chunk.offset_units, chunk.size_units, chunk.ordinal},
+                    .region_chunks = chunk.region_chunks};
 }
 
 }  // namespace strata::dedup

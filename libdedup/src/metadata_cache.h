@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <list>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -24,11 +25,13 @@ class MetadataCache final {
  public:
   explicit MetadataCache(size_t capacity_bytes) : capacity_bytes_(capacity_bytes) {}
 
-  void Insert(uint64_t container_id, const ContainerContents& contents);
+  // Leaves out the chunks of regions that streams have left, which the kv store must tell.
+  void Insert(uint64_t container_id, const ContainerContents& contents,
+              std::span<const uint32_t> left_regions);
   void Remove(uint64_t container_id);
 
   // Counts as a use of the container.
-  std::optional<ChunkPlace> Find(const Fingerprint& fingerprint);
+  std::optional<FoundChunk> Find(const Fingerprint& fingerprint);
   bool Holds(uint64_t container_id) const { return containers_.contains(container_id); }
 
   size_t memory_bytes() const { return memory_bytes_; }
@@ -39,6 +42,7 @@ class MetadataCache final {
     uint32_t offset_units;
     uint32_t size_units;
     uint16_t ordinal;
+    uint16_t region_chunks;
   };
   struct Container {
     uint64_t id;

@@ -21,35 +21,39 @@ ReadAhead::ReadAhead(ChunkReader* reader, WorkerPool* workers)
 
 ReadAhead::~ReadAhead() { Forget(); }
 
-void ReadAhead::Forget() { Drop(regions_.size()); }
+void ReadAhead::Forget() {
+  while (!regions_.empty()) DropFront();
+}
 
-void ReadAhead::Drop(size_t count) {
-  for (size_t i = 0; i < count; ++i) {
-    const std::unique_ptr<Region> region = std::move(regions_.front());
-    regions_.pop_front();
-    if (region->job != nullptr) workers_->Cancel(*region->job);
-    expected_bytes_ -= region->size_bytes;
-  }
+void ReadAhead::DropFront() {
+  const std::unique_ptr<Region> region = std::move(regions_.front());
+  regions_.pop_front();
+  by_key_.erase(KeyOf(region->place));
+  if (region->job != nullptr) workers_->Cancel(*region->job);
+  expected_bytes_ -= region->size_bytes;
+  if (handed_over_ > 0) --handed_over_;
   planned_ = std::min(planned_, regions_.size());
 }
 
-void ReadAhead::Expect(const Fingerprint& fingerprint) {
+void ReadAhead::Expect(const Fingerprint& fingerprint, uint64_t position) {
   const absl::StatusOr<FoundChunk> found = reader_->Locate(fingerprint);
-  if (found.ok()) Expect(found->place);
+  if (found.ok()) Expect(found->place, position);
 }
 
-void ReadAhead::Expect(const ChunkPlace& place) {
-  const auto is_there = [&place](const auto& region) { return SameRegion(region->place, place); };
-  // Most chunks lie in the region of the one before.
-  if (std::any_of(regions_.rbegin(), regions_.rend(), is_there)) return;
-  if (reader_->IsCached(place)) return;
-  const std::optional<uint64_t> offset = reader_->DeviceOffset(place);
-  if (!offset.has_value()) return;
+void ReadAhead::Expect(const ChunkPlace& place, uint64_t position) {
+  if (by_key_.contains(KeyOf(place))) return;
   auto region = std::make_unique<Region>();
   region->place = place;
-  region->device_offset = *offset;
-  region->size_bytes = size_t{place.size_units} * kUnitBytes;
-  expected_bytes_ += region->size_bytes;
+  region->position = position;
+  region->loaded = reader_->Cached(place);
+  if (region->loaded == nullptr) {
+    const std::optional<uint64_t> offset = reader_->DeviceOffset(place);
+    if (!offset.has_value()) return;
+    region->device_offset = *offset;
+    region->size_bytes = size_t{place.size_units} * kUnitBytes;
+    expected_bytes_ += region->size_bytes;
+  }
+  by_key_[KeyOf(place)] = region.get();
   regions_.push_back(std::move(region));
   ++planned_;
 }
@@ -57,6 +61,10 @@ void ReadAhead::Expect(const ChunkPlace& place) {
 void ReadAhead::Start() {
   size_t first = regions_.size() - planned_;
   while (first < regions_.size()) {
+    if (regions_[first]->loaded != nullptr) {
+      ++first;
+      continue;
+    }
     // A run: each region lies closely behind the one before.
     const uint64_t begin = regions_[first]->device_offset;
     uint64_t end = begin + regions_[first]->size_bytes;
@@ -64,7 +72,8 @@ void ReadAhead::Start() {
     for (; next < regions_.size(); ++next) {
       const Region& region = *regions_[next];
       const uint64_t next_end = region.device_offset + region.size_bytes;
-      if (region.place.container_id != regions_[first]->place.container_id ||
+      if (region.loaded != nullptr ||
+          region.place.container_id != regions_[first]->place.container_id ||
           region.device_offset < end || region.device_offset - end > kMostGapBytes ||
           next_end - begin > kMostRunBytes) {
         break;
@@ -90,46 +99,53 @@ void ReadAhead::StartRun(size_t first, size_t end) {
 }
 
 void ReadAhead::Load(Region* region) const {
-  if (region->read->status().ok()) {
-    region->loaded = reader_->Load(
-        region->place, region->read->span().subspan(region->offset_in_read, region->size_bytes));
-  }
-  region->read = nullptr;
+  const std::shared_ptr<const DeviceRead> read = std::move(region->read);
+  if (!read->status().ok()) return;
+  absl::StatusOr<std::shared_ptr<const LoadedRegion>> loaded = reader_->Load(
+      region->place, read->span().subspan(region->offset_in_read, region->size_bytes));
+  if (loaded.ok()) region->loaded = *std::move(loaded);
 }
 
 void ReadAhead::HandOver() {
   reads_.Poll();
   if (!workers_->has_threads()) return;
-  for (const std::unique_ptr<Region>& region : regions_) {
-    if (region->job != nullptr || region->read == nullptr || !region->read->done()) continue;
-    region->job = std::make_shared<Job>([this, work = region.get()] { Load(work); });
-    workers_->Submit(region->job);
+  for (; handed_over_ + planned_ < regions_.size(); ++handed_over_) {
+    Region& region = *regions_[handed_over_];
+    if (region.read == nullptr) continue;
+    if (!region.read->done()) return;
+    region.job = std::make_shared<Job>([this, work = &region] { Load(work); });
+    workers_->Submit(region.job);
   }
 }
 
-std::shared_ptr<const LoadedRegion> ReadAhead::Take(const ChunkPlace& place) {
-  const auto found = std::find_if(regions_.begin(), regions_.end(), [&place](const auto& region) {
-    return SameRegion(region->place, place);
-  });
-  if (found == regions_.end()) return nullptr;
-  Drop(static_cast<size_t>(found - regions_.begin()));
-  Region& region = *regions_.front();
-  if (region.job == nullptr && region.read == nullptr) Start();
+void ReadAhead::MoveTo(uint64_t position) {
+  position_ = position;
+  while (!regions_.empty() && regions_.front()->position < position) DropFront();
   HandOver();
-  if (region.job == nullptr) {
+}
+
+std::shared_ptr<const LoadedRegion> ReadAhead::Take(const ChunkPlace& place) {
+  const auto found = by_key_.find(KeyOf(place));
+  if (found == by_key_.end()) return nullptr;
+  Region& region = *found->second;
+  if (region.position != position_) {
+    const bool is_there = region.job == nullptr || region.job->done();
+    return is_there ? region.loaded : nullptr;
+  }
+  if (planned_ == regions_.size()) Start();
+  if (region.job != nullptr) {
+    if (!workers_->TryRun(*region.job)) {
+      // While a worker is at it, the caller does those behind it.
+      for (size_t i = 1; i < regions_.size() && !region.job->done(); ++i) {
+        if (regions_[i]->job != nullptr) workers_->TryRun(*regions_[i]->job);
+      }
+      workers_->Finish(*region.job);
+    }
+  } else if (region.read != nullptr) {
     reads_.WaitFor(*region.read);
     Load(&region);
-  } else if (!workers_->TryRun(*region.job)) {
-    // While a worker is at it, the caller does those behind it.
-    for (size_t i = 1; i < regions_.size() && !region.job->done(); ++i) {
-      if (regions_[i]->job != nullptr) workers_->TryRun(*regions_[i]->job);
-    }
-    workers_->Finish(*region.job);
   }
-  std::shared_ptr<const LoadedRegion> loaded = region.loaded.ok() ? *region.loaded : nullptr;
-  Drop(1);
-  HandOver();
-  return loaded;
+  return region.loaded;
 }
 
 }  // namespace strata::dedup

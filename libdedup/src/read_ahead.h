@@ -12,10 +12,12 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <span>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "device_io.h"
 #include "index_records.h"
@@ -35,15 +37,19 @@ class ReadAhead final {
   ReadAhead(const ReadAhead&) = delete;
   ReadAhead& operator=(const ReadAhead&) = delete;
 
-  // Plans to read the region at `place`, or around the chunk, unless that is planned or cached.
-  void Expect(const Fingerprint& fingerprint);
-  void Expect(const ChunkPlace& place);
+  // Plans to read the region at `place`, or around the chunk, which the reader needs when it comes
+  // to `position`; call in order of position. What is in memory already is kept there.
+  void Expect(const Fingerprint& fingerprint, uint64_t position);
+  void Expect(const ChunkPlace& place, uint64_t position);
 
   // Begins to read what was planned.
   void Start();
 
-  // An expected region that is whole, which is no longer expected then; those that were to be
-  // needed before it are not either. Null: there is none.
+  // The reader is at `position`: what it was to need before is not expected any more.
+  void MoveTo(uint64_t position);
+
+  // The region, if it is expected here, or was loaded for a later position, and is whole. Null: it
+  // is not.
   std::shared_ptr<const LoadedRegion> Take(const ChunkPlace& place);
 
   void Forget();  // Nothing is expected any more.
@@ -53,26 +59,30 @@ class ReadAhead final {
  private:
   struct Region {
     ChunkPlace place;
+    uint64_t position = 0;
     uint64_t device_offset = 0;
-    size_t size_bytes = 0;
-    std::shared_ptr<const DeviceRead> read;  // Null: only planned.
+    size_t size_bytes = 0;                   // On the device; 0: it was in memory before.
+    std::shared_ptr<const DeviceRead> read;  // Null: only planned, or loaded.
     size_t offset_in_read = 0;
-    std::shared_ptr<Job> job;  // Sets `loaded`. Null: not read yet, or there are no workers.
-    absl::StatusOr<std::shared_ptr<const LoadedRegion>> loaded;
+    std::shared_ptr<Job> job;                    // Loads it. Null: not read yet, or no workers.
+    std::shared_ptr<const LoadedRegion> loaded;  // Null: not yet, or it is not whole.
   };
 
   void StartRun(size_t first, size_t end);
   void Load(Region* region) const;
   // Hands to the workers what has been read.
   void HandOver();
-  void Drop(size_t count);
+  void DropFront();
 
   ChunkReader* const reader_;
   WorkerPool* const workers_;
   DeviceReads reads_;
   std::deque<std::unique_ptr<Region>> regions_;  // In the order of need.
-  size_t planned_ = 0;                           // Of them, the last ones, not begun.
+  absl::flat_hash_map<RegionKey, Region*> by_key_;
+  size_t handed_over_ = 0;  // Of them, the first ones: loaded, or a worker's.
+  size_t planned_ = 0;      // Of them, the last ones: not begun.
   size_t expected_bytes_ = 0;
+  uint64_t position_ = 0;
 };
 
 }  // namespace strata::dedup

@@ -68,6 +68,7 @@ class RecipeReader final : public Reader {
         chunk_ = *std::move(next);
       } else {
         chunk_ = {};
+        ahead_.MoveTo(position.begin_bytes);
         STRATA_ASSIGN_OR_RETURN(
             chunk_, core_->reader->Read(wanted.fingerprint, wanted.chunk_bytes, &ahead_));
       }
@@ -95,7 +96,7 @@ class RecipeReader final : public Reader {
     while (scouted_ < end && ahead_.expected_bytes() < kMostExpectedBytes) {
       const absl::StatusOr<StreamWalk::Position> next = scout_.Find(scouted_);
       if (!next.ok()) break;  // Met again when its turn comes.
-      ahead_.Expect(next->chunk.fingerprint);
+      ahead_.Expect(next->chunk.fingerprint, scouted_);
       scouted_ += next->chunk.chunk_bytes;
     }
     ahead_.Start();

@@ -92,11 +92,12 @@ class Opener final {
     STRATA_RETURN_IF_ERROR(BeginCipher());
     STRATA_RETURN_IF_ERROR(LoadContainers());
     STRATA_RETURN_IF_ERROR(MakeParts());
-    STRATA_ASSIGN_OR_RETURN(const uint64_t indexed_chunks, core_->index->Load());
+    if (core_->options.expect_writes) STRATA_RETURN_IF_ERROR(core_->index->FillFilter());
     STRATA_RETURN_IF_ERROR(RecoverOpenContainers());
     STRATA_RETURN_IF_ERROR(CountStreams());
     const bool incomplete = core_->store_record.state == StoreRecord::State::kRebuilding;
-    if (incomplete || (indexed_chunks == 0 && AnySealedChunks())) {
+    STRATA_ASSIGN_OR_RETURN(const bool empty, core_->index->IsEmpty());
+    if (incomplete || (empty && AnySealedChunks())) {
       Log(core_->options.log, LogLevel::kWarning,
           absl::StrFormat("dedup: rebuilding the chunk index: %s",
                           incomplete ? "an earlier rebuild was cut short" : "it is empty"));

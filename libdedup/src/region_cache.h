@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "index_records.h"
 #include "region_format.h"
 #include "strata/base/mutex.h"
 
@@ -34,7 +35,7 @@ struct LoadedRegion {
 
 class RegionCache final {
  public:
-  using Key = std::pair<uint64_t, uint32_t>;  // Container id, offset in units.
+  using Key = RegionKey;
 
   explicit RegionCache(size_t capacity_bytes) : capacity_bytes_(capacity_bytes) {}
 

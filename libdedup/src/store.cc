@@ -170,6 +170,8 @@ dedup::Stats ContainerStore::Stats() {
   stats.ingested_chunks = counters.ingested_chunks;
   stats.duplicate_bytes = counters.duplicate_bytes;
   stats.duplicate_chunks = counters.duplicate_chunks;
+  stats.rewritten_bytes = counters.rewritten_bytes;
+  stats.device_read_bytes = core_->io->read_bytes();
   stats.read_bytes = counters.read_bytes;
   stats.device_flushes = core_->log->flush_count();
   stats.index_reads = core_->index->kv_reads();

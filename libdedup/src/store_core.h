@@ -40,6 +40,7 @@ struct Counters {
   std::atomic<uint64_t> ingested_chunks{0};
   std::atomic<uint64_t> duplicate_bytes{0};
   std::atomic<uint64_t> duplicate_chunks{0};
+  std::atomic<uint64_t> rewritten_bytes{0};
   std::atomic<uint64_t> read_bytes{0};
 };
 

@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "fragments.h"
 #include "region_builder.h"
 #include "store_core.h"
 #include "strata/base/check.h"
@@ -30,6 +31,7 @@ class WriterToLog final : public PreparedWriter {
         finish_(std::move(finish)),
         data_(core, RegionKind::kData, &pins_, /*may_use_reserve=*/false),
         nodes_(core, RegionKind::kRecipes, &pins_, /*may_use_reserve=*/false),
+        fragments_(core, &pins_, core->log->current_container()),
         recipe_([this](std::span<const std::byte> node) { return StoreNode(node); }) {
     core_->table->Register(&pins_);
   }
@@ -138,6 +140,7 @@ class WriterToLog final : public PreparedWriter {
     ++record_.chunk_count;
     if (found.has_value()) {
       log_position_ = std::max(log_position_, found->log_position);
+      fragments_.Note(*found);
     } else if (!data_.Holds(fingerprint) && written_.insert(fingerprint).second) {
       record_.new_chunk_bytes += chunk.size();
       ++new_chunks_;
@@ -152,8 +155,7 @@ class WriterToLog final : public PreparedWriter {
       case Mode::kInline:
         return core_->index->FindForDuplicates(fingerprints, &pins_, found);
       case Mode::kHybrid:
-        core_->index->FindInMemory(fingerprints, &pins_, found);
-        return absl::OkStatus();
+        return core_->index->FindInMemory(fingerprints, &pins_, found);
       case Mode::kPostProcess:
         std::fill(found.begin(), found.end(), std::nullopt);
         return absl::OkStatus();
@@ -179,10 +181,15 @@ class WriterToLog final : public PreparedWriter {
     STRATA_ASSIGN_OR_RETURN(record_.root, recipe_.Finish());
     STRATA_RETURN_IF_ERROR(data_.Flush());
     STRATA_RETURN_IF_ERROR(nodes_.Flush());
+    if (absl::Status status = fragments_.Rewrite(record_.size_bytes);
+        !status.ok() && !absl::IsResourceExhausted(status)) {
+      return status;
+    }
     STRATA_RETURN_IF_ERROR(core_->log->WaitDurable(
         std::max({log_position_, data_.log_position(), nodes_.log_position()})));
     record_.created_ns = static_cast<uint64_t>(SystemClock().WallNanos());
-    record_.new_stored_bytes = data_.stored_bytes() + nodes_.stored_bytes();
+    record_.new_stored_bytes =
+        data_.stored_bytes() + nodes_.stored_bytes() + fragments_.stored_bytes();
     Counters& counters = core_->counters;
     counters.ingested_bytes += record_.size_bytes;
     counters.ingested_chunks += record_.chunk_count;
@@ -203,6 +210,7 @@ class WriterToLog final : public PreparedWriter {
   PinSet pins_;
   RegionBuilder data_;
   RegionBuilder nodes_;
+  Fragments fragments_;
   RecipeBuilder recipe_;
   std::vector<std::byte> pending_;  // Begins at a chunk's start; shorter than a chunk may be.
 

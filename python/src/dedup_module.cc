@@ -131,6 +131,8 @@ constexpr std::pair<const char*, uint64_t dedup::Stats::*> kStatsFields[] = {
     {"ingested_chunks", &dedup::Stats::ingested_chunks},
     {"duplicate_bytes", &dedup::Stats::duplicate_bytes},
     {"duplicate_chunks", &dedup::Stats::duplicate_chunks},
+    {"rewritten_bytes", &dedup::Stats::rewritten_bytes},
+    {"device_read_bytes", &dedup::Stats::device_read_bytes},
     {"read_bytes", &dedup::Stats::read_bytes},
     {"device_flushes", &dedup::Stats::device_flushes},
     {"index_reads", &dedup::Stats::index_reads},

@@ -28,6 +28,7 @@ StoreOptions OptionsFor(block::Device* device, kv::Store* kv, const StoreOptions
   options.container_bytes = 1u << 20;
   options.region_bytes = 32u << 10;
   options.compression = Compression::kLz4;
+  options.rewrite_least_bytes = 0;  // Chunks move at every chance.
   return options;
 }
 

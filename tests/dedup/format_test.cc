@@ -348,6 +348,14 @@ TEST_CASE("kv records: golden bytes") {
         "5634120000000000"
         "2143650000000000");
   CHECK(*DecodeContainerRecord(container_bytes) == container);
+  ContainerRecord left = container;
+  left.left_regions = {8, 0x1234};
+  const std::string left_bytes = EncodeContainerRecord(left);
+  CHECK(Hex(left_bytes) == "02" + Hex(container_bytes).substr(2) + "08000000" + "34120000");
+  CHECK(*DecodeContainerRecord(left_bytes) == left);
+  CHECK(absl::IsDataLoss(
+      DecodeContainerRecord(std::string_view(left_bytes).substr(0, left_bytes.size() - 1))
+          .status()));
   const StoreRecord store{StoreRecord::State::kReady, SomeSuperblock().uuid, 7};
   CHECK(Hex(EncodeStoreRecord(store)) ==
         "01"
@@ -358,7 +366,7 @@ TEST_CASE("kv records: golden bytes") {
   CHECK(absl::IsDataLoss(DecodeContainerRecord("").status()));
   CHECK(absl::IsDataLoss(DecodeChunkPlace("short").status()));
   std::string newer = container_bytes;
-  newer[0] = 2;
+  newer[0] = 3;
   CHECK(absl::IsUnimplemented(DecodeContainerRecord(newer).status()));
 }
 

@@ -67,12 +67,13 @@ TEST_CASE(
   std::vector<ContainerContents> containers;
   for (uint64_t id = 0; id < 10; ++id) {
     containers.push_back(SomeContents(random, 1000));
-    cache.Insert(id, containers.back());
+    cache.Insert(id, containers.back(), {});
     CHECK(cache.memory_bytes() <= 600000);
     // Container 0 is in use all the time.
     const auto place = cache.Find(containers[0].chunks[700]);
     REQUIRE(place.has_value());
-    CHECK(*place == ChunkPlace{0, 11, 20, 200});
+    CHECK(place->place == ChunkPlace{0, 11, 20, 200});
+    CHECK(place->region_chunks == containers[0].regions[1].chunk_count);
   }
   CHECK(cache.Holds(9));
   CHECK(!cache.Holds(1));

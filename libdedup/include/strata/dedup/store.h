@@ -95,9 +95,18 @@ struct StoreOptions {
   uint32_t region_bytes = 128u << 10;
   size_t metadata_cache_bytes = 16u << 20;  // Fingerprints of recently seen containers.
   size_t data_cache_bytes = 16u << 20;      // Decompressed regions for readers.
+  // A long stream that needs less than this share of a region's chunks takes them along into
+  // regions of its own, as far as rewrite_budget, a share of the stream's bytes, allows: so newest
+  // streams stay fast to read however many versions went before. 0: never.
+  double rewrite_below_use = 0.5;
+  double rewrite_budget = 0.05;
+  uint64_t rewrite_least_bytes = 32u << 20;  // Of a stream; shorter ones gain nothing by it.
   // Threads of the store's own, which compress, decompress and fingerprint beside the caller's; a
   // single long stream keeps 1 + worker_threads cores busy, a short one never meets them. 0..64.
   uint32_t worker_threads = 0;
+  // False: what tells new chunks from known ones is read from the index by the first write that
+  // needs it, not at opening. For those who only read.
+  bool expect_writes = true;
   // Asked before a new container takes its space; an error (ResourceExhausted) is what the writer
   // gets. Garbage collection does not ask. Empty: only the device's size limits.
   std::function<absl::Status(uint64_t container_bytes)> admit_container = {};
@@ -178,7 +187,9 @@ struct Stats {
   uint64_t ingested_chunks = 0;
   uint64_t duplicate_bytes = 0;
   uint64_t duplicate_chunks = 0;
+  uint64_t rewritten_bytes = 0;  // Of the duplicates, taken along (rewrite_below_use).
   uint64_t read_bytes = 0;
+  uint64_t device_read_bytes = 0;  // For readers and all else.
   uint64_t device_flushes = 0;
   uint64_t index_reads = 0;  // Lookups that went to the kv store.
   uint64_t corruptions_found = 0;

@@ -39,7 +39,9 @@ struct Strip {
 
 inline constexpr size_t kTileBytes = 2048;
 inline constexpr int kMaxColumnsAtOnce = 10;
-inline constexpr size_t kPrefetchBytes = 512;  // Ahead of what is being read.
+// Ahead of what is being read. Further ahead, sources at strides of 4 KiB fill the ways of the
+// first-level cache and evict each other before they are read.
+inline constexpr size_t kPrefetchBytes = 256;
 
 // Keeps the compiler from taking `pointer` apart: GCC would otherwise keep a register for each of
 // the offsets from it, and run out of them.

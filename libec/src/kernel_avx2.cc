@@ -12,7 +12,7 @@ namespace {
 struct Lanes : Avx2Vector {
   static constexpr size_t kTableBytes = 32;
   static constexpr int kMaxRows = 4;
-  static constexpr int Width(int rows) { return rows <= 3 ? 2 : 1; }
+  static constexpr int Width(int) { return 2; }
   static constexpr bool kPairs = false;
   struct Halves {
     Vector low;

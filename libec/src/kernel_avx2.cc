@@ -34,14 +34,12 @@ struct Lanes : Avx2Vector {
     return XorTwo(sum, _mm256_shuffle_epi8(by_a.low, a.low),
                   _mm256_shuffle_epi8(by_a.high, a.high));
   }
-  static STRATA_EC_INLINE Vector AddTwo(Vector sum, Source a, Table by_a, Source b, Table by_b) {
-    return AddOne(AddOne(sum, a, by_a), b, by_b);
-  }
 };
 
 }  // namespace
 
-constexpr KernelOps kAvx2Ops = {Lanes::kTableBytes, false, ExpandNibbles, MultiplyWith<Lanes>};
+constexpr KernelOps kAvx2Ops = {Lanes::kTableBytes, false, ExpandNibbles, MultiplyWith<Lanes>,
+                                UpdateWith<Lanes>};
 
 }  // namespace strata::ec
 

@@ -35,7 +35,8 @@ struct Lanes : Avx512Vector {
 
 }  // namespace
 
-constexpr KernelOps kGfniAvx512Ops = {Lanes::kTableBytes, false, ExpandAffine, MultiplyWith<Lanes>};
+constexpr KernelOps kGfniAvx512Ops = {Lanes::kTableBytes, false, ExpandAffine, MultiplyWith<Lanes>,
+                                      UpdateWith<Lanes>};
 
 }  // namespace strata::ec
 

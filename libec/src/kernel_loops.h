@@ -3,12 +3,13 @@
 // What the vector kernels share. MultiplyInTiles() decides the order in which a product is walked:
 // shards in tiles that stay in the first-level cache, sources in groups of at most ten, because
 // more streams at strides that are multiples of 4 KiB evict each other. When the targets bypass the
-// cache, what the groups before the last one add up to waits in a scratch tile.
+// cache, what the groups before the last one add up to waits in a scratch tile. UpdateInBlocks()
+// adds the change of one source to all targets.
 //
 // Every function here is a template over Lanes, a class of the kernel's own file that gives:
 //   kBytes, kTableBytes     the vector, a coefficient's table
 //   kMaxRows, Width(rows)   the most targets at a time; vectors of each of them at a time
-//   kPairs                  whether AddTwo() beats two AddOne()
+//   kPairs                  whether there is an AddTwo(), which beats two AddOne()
 //   Vector, Source, Table   a vector, one made ready to be multiplied, a coefficient
 //   Zero Load LoadPart Store StorePart Stream Fence Xor XorTwo Prepare LoadTable AddOne AddTwo
 #pragma once
@@ -182,7 +183,7 @@ void MultiplyInTiles(const Product& product) {
   const int group_rows = EvenShare(product.rows, Lanes::kMaxRows, 1);
   const bool one_step = product.columns <= group_columns && product.rows <= group_rows;
   const size_t tile_bytes = one_step ? product.size_bytes : kTileBytes;
-  const bool bypass_cache = product.far && !product.accumulate && AreTargetsAligned<Lanes>(product);
+  const bool bypass_cache = product.far && AreTargetsAligned<Lanes>(product);
   const bool use_scratch = bypass_cache && product.columns > group_columns;
   alignas(64) uint8_t scratch[Lanes::kMaxRows][kTileBytes];
   for (size_t offset = 0; offset < product.size_bytes; offset += tile_bytes) {
@@ -209,7 +210,7 @@ void MultiplyInTiles(const Product& product) {
         strip.tables = product.tables + static_cast<size_t>(column) * strip.column_stride_bytes +
                        static_cast<size_t>(row) * Lanes::kTableBytes;
         strip.sources = product.sources + column;
-        strip.addends = column > 0 ? partial : (product.accumulate ? targets : nullptr);
+        strip.addends = column > 0 ? partial : nullptr;
         strip.targets = last ? targets : partial;
         strip.bypass_cache = last && bypass_cache;
         RunStripOfRows<Lanes>(strip);
@@ -247,6 +248,54 @@ void MultiplyWith(const Product& product) {
     row.targets = product.targets + r;
     MultiplyInTiles<OnesOf<Lanes>>(row);
   }
+}
+
+// The change of Width vectors of the source, at `at`, added to each target; with Part, `part_bytes`
+// of one vector.
+template <typename Lanes, int Width, bool Part>
+STRATA_EC_INLINE void UpdateBlock(const Change& change, size_t at, size_t part_bytes) {
+  typename Lanes::Source difference[Width];
+#pragma GCC unroll 8
+  for (int v = 0; v < Width; ++v) {
+    const size_t vector_at = at + static_cast<size_t>(v) * Lanes::kBytes;
+    difference[v] = Lanes::Prepare(
+        Lanes::Xor(LoadVector<Lanes, Part>(change.old_source + vector_at, part_bytes),
+                   LoadVector<Lanes, Part>(change.new_source + vector_at, part_bytes)));
+  }
+  for (int r = 0; r < change.rows; ++r) {
+    const typename Lanes::Table by = Lanes::LoadTable(change.tables + r * Lanes::kTableBytes);
+    uint8_t* const target = Opaque(change.targets[r] + at);
+#pragma GCC unroll 8
+    for (int v = 0; v < Width; ++v) {
+      uint8_t* const to = target + static_cast<size_t>(v) * Lanes::kBytes;
+      const typename Lanes::Vector sum =
+          Lanes::AddOne(LoadVector<Lanes, Part>(to, part_bytes), difference[v], by);
+      if constexpr (Part) {
+        Lanes::StorePart(to, sum, part_bytes);
+      } else {
+        Lanes::Store(to, sum);
+      }
+    }
+  }
+}
+
+template <typename Lanes>
+void UpdateInBlocks(const Change& change) {
+  constexpr int kWidth = Lanes::Width(1);
+  constexpr size_t kBlockBytes = kWidth * Lanes::kBytes;
+  size_t at = 0;
+  for (; at + kBlockBytes <= change.size_bytes; at += kBlockBytes) {
+    UpdateBlock<Lanes, kWidth, false>(change, at, 0);
+  }
+  for (; at + Lanes::kBytes <= change.size_bytes; at += Lanes::kBytes) {
+    UpdateBlock<Lanes, 1, false>(change, at, 0);
+  }
+  if (at < change.size_bytes) UpdateBlock<Lanes, 1, true>(change, at, change.size_bytes - at);
+}
+
+template <typename Lanes>
+void UpdateWith(const Change& change) {
+  change.ones ? UpdateInBlocks<OnesOf<Lanes>>(change) : UpdateInBlocks<Lanes>(change);
 }
 
 }  // namespace strata::ec

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "strata/base/check.h"
@@ -111,7 +112,8 @@ void Run(Input input) {
     std::vector<Pieces> parity_pieces;
     for (const Bytes& shard : parity) parity_pieces.emplace_back(&shard, 1);
     STRATA_CHECK(code->EncodePieces(pieces, parity_pieces).ok(), "encoding pieces");
-    STRATA_CHECK(copy == shards, "this kernel gives other parity than the portable one");
+    STRATA_CHECK(copy == shards,
+                 std::string(KernelName(kernel)) + " gives other parity than the portable one");
     STRATA_CHECK(code->Update(changed, data[at], other, parity).ok(), "updating");
     STRATA_CHECK(copy == updated, "an update gives other parity than encoding does");
     STRATA_CHECK(code->Update(changed, other, data[at], parity).ok(), "updating");

@@ -60,7 +60,8 @@ absl::Status ReadTrailer(const ec::ShardHeader& header, ShardFileSet::Shard* sha
 }  // namespace
 
 absl::StatusOr<FileHandle> FileHandle::OpenToRead(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // A pipe must not keep us waiting for its writer.
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return SystemError(path, "cannot be opened");
   return FileHandle(fd, path);
 }
@@ -148,9 +149,11 @@ absl::StatusOr<std::vector<ShardFileSet>> ShardFileSet::Open(const std::vector<s
   for (const std::string& path : paths) {
     STRATA_ASSIGN_OR_RETURN(FileHandle file, FileHandle::OpenToRead(path));
     std::array<std::byte, ec::kShardHeaderBytes> bytes;
-    absl::Status read = file.ReadAt(0, bytes);
-    const absl::StatusOr<ec::ShardHeader> header =
-        read.ok() ? ec::DecodeShardHeader(bytes) : absl::StatusOr<ec::ShardHeader>(read);
+    if (const absl::Status read = file.ReadAt(0, bytes); !read.ok()) {
+      strays->push_back(std::string(read.message()));
+      continue;
+    }
+    const absl::StatusOr<ec::ShardHeader> header = ec::DecodeShardHeader(bytes);
     if (!header.ok()) {
       strays->push_back(absl::StrCat(path, ": ", std::string(header.status().message())));
       continue;
@@ -189,6 +192,11 @@ std::string ShardFileSet::FileName() const {
     }
   }
   return "";
+}
+
+bool ShardFileSet::HasWholeShard() const {
+  return std::ranges::any_of(
+      shards_, [](const Shard& shard) { return shard.is_there && shard.damage.empty(); });
 }
 
 absl::StatusOr<uint32_t> ShardFileSet::FileCrc() const {

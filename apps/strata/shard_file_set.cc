@@ -121,6 +121,10 @@ absl::StatusOr<std::unique_ptr<PartFile>> PartFile::Create(const std::string& pa
   }
   const std::string part = path + ".part";
   const int fd = open(part.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (fd < 0 && errno == EEXIST) {
+    return absl::AlreadyExistsError(absl::StrCat(
+        part, " exists already: a run is at work on it, or was killed and it can be removed"));
+  }
   if (fd < 0) return SystemError(part, "cannot be made");
   return std::unique_ptr<PartFile>(new PartFile(path, replace, FileHandle(fd, part)));
 }

@@ -212,6 +212,14 @@ class ErasureTest(unittest.TestCase):
         self.assertIn("exists already", self.ec("encode", self.file, expect=ERROR))
         self.ec("verify", *shards)
 
+    def test_what_a_killed_run_left_is_named(self):
+        left = self.folder / "archive.tar.ec.002.part"
+        left.write_bytes(b"left")
+        self.assertIn(f"{left} exists already: a run is at work on it, or was killed",
+                      self.ec("encode", "--force", self.file, expect=ERROR))
+        self.assertEqual(sorted(self.folder.glob("archive.tar.ec.*")), [left])
+        self.assertEqual(left.read_bytes(), b"left")
+
     def test_mistakes_are_named(self):
         self.assertIn("more than 255", self.ec("encode", "--data-shards", "300", self.file, expect=ERROR))
         self.assertIn("power of two", self.ec("encode", "--unit", "1000", self.file, expect=ERROR))

@@ -34,7 +34,7 @@ struct Strip {
   const uint8_t* const* addends;  // What the sum starts from, per row; null: from zero.
   uint8_t* const* targets;        // Where the sum goes, per row.
   bool far;                       // The sources are not in the cache: fetch ahead.
-  bool bypass_cache;              // The targets are aligned to kBytes then.
+  bool bypass_cache;              // Only when far. The targets are aligned to kBytes then.
   size_t size_bytes;
 };
 
@@ -73,21 +73,34 @@ STRATA_EC_INLINE void LoadSource(const uint8_t* from, size_t part_bytes,
   }
 }
 
+// What the sums start from. One test for all of them: the compiler would keep one for each.
+template <typename Lanes, int Rows, int Width, bool Part>
+STRATA_EC_INLINE void LoadSums(const Strip& strip, size_t at, size_t part_bytes,
+                               typename Lanes::Vector (&sum)[Rows][Width]) {
+  if (strip.addends == nullptr) {
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 8
+      for (int v = 0; v < Width; ++v) sum[r][v] = Lanes::Zero();
+    }
+    return;
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r) {
+    const uint8_t* const addend = strip.addends[r] + at;
+#pragma GCC unroll 8
+    for (int v = 0; v < Width; ++v) {
+      sum[r][v] =
+          LoadVector<Lanes, Part>(addend + static_cast<size_t>(v) * Lanes::kBytes, part_bytes);
+    }
+  }
+}
+
 // Writes Width vectors of each of Rows targets, at `at`; with Part, `part_bytes` of one vector.
 template <typename Lanes, int Rows, int Width, bool Part, bool Far>
 STRATA_EC_INLINE void Block(const Strip& strip, size_t at, size_t part_bytes) {
   typename Lanes::Vector sum[Rows][Width];
-#pragma GCC unroll 8
-  for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 8
-    for (int v = 0; v < Width; ++v) {
-      sum[r][v] =
-          strip.addends == nullptr
-              ? Lanes::Zero()
-              : LoadVector<Lanes, Part>(
-                    strip.addends[r] + at + static_cast<size_t>(v) * Lanes::kBytes, part_bytes);
-    }
-  }
+  LoadSums<Lanes, Rows, Width, Part>(strip, at, part_bytes, sum);
   const size_t source_at = strip.source_offset_bytes + at;
   const size_t stride = strip.column_stride_bytes;
   const uint8_t* tables = strip.tables;
@@ -128,7 +141,7 @@ STRATA_EC_INLINE void Block(const Strip& strip, size_t at, size_t part_bytes) {
       uint8_t* const to = strip.targets[r] + at + static_cast<size_t>(v) * Lanes::kBytes;
       if constexpr (Part) {
         Lanes::StorePart(to, sum[r][v], part_bytes);
-      } else if (strip.bypass_cache) {
+      } else if (Far && strip.bypass_cache) {
         Lanes::Stream(to, sum[r][v]);
       } else {
         Lanes::Store(to, sum[r][v]);

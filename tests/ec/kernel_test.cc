@@ -86,7 +86,8 @@ void CheckCase(Kernel kernel, const Case& c, Random& random) {
   for (int r = 0; r < c.rows; ++r) {
     expected.emplace_back(c.size);
     for (int s = 0; s < c.columns; ++s) {
-      const uint8_t coefficient = coefficients[static_cast<size_t>(r * c.columns + s)];
+      const uint8_t coefficient =
+          coefficients[static_cast<size_t>(r) * static_cast<size_t>(c.columns) + s];
       for (size_t i = 0; i < c.size; ++i) {
         expected.back()[i] ^= GaloisMultiply(coefficient, sources.pointers()[s][i]);
       }

@@ -263,7 +263,40 @@ void MultiplyWith(const Product& product) {
   }
 }
 
-// The change of Width vectors of the source, at `at`, added to each target; with Part, `part_bytes`
+// Adds `difference` to Rows targets. All are read before the first is written: a load waits for a
+// store at the same offset in another page, and that is how shards lie.
+template <typename Lanes, int Rows, int Width, bool Part>
+STRATA_EC_INLINE void UpdateRows(const Change& change, int row, size_t at, size_t part_bytes,
+                                 const typename Lanes::Source (&difference)[Width]) {
+  typename Lanes::Vector sum[Rows][Width];
+  uint8_t* target[Rows];
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r) {
+    target[r] = Opaque(change.targets[row + r] + at);
+#pragma GCC unroll 8
+    for (int v = 0; v < Width; ++v) {
+      sum[r][v] =
+          LoadVector<Lanes, Part>(target[r] + static_cast<size_t>(v) * Lanes::kBytes, part_bytes);
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r) {
+    const typename Lanes::Table by =
+        Lanes::LoadTable(change.tables + (row + r) * Lanes::kTableBytes);
+#pragma GCC unroll 8
+    for (int v = 0; v < Width; ++v) {
+      uint8_t* const to = target[r] + static_cast<size_t>(v) * Lanes::kBytes;
+      sum[r][v] = Lanes::AddOne(sum[r][v], difference[v], by);
+      if constexpr (Part) {
+        Lanes::StorePart(to, sum[r][v], part_bytes);
+      } else {
+        Lanes::Store(to, sum[r][v]);
+      }
+    }
+  }
+}
+
+// The change of Width vectors of the source, at `at`, added to all targets; with Part, `part_bytes`
 // of one vector.
 template <typename Lanes, int Width, bool Part>
 STRATA_EC_INLINE void UpdateBlock(const Change& change, size_t at, size_t part_bytes) {
@@ -275,20 +308,15 @@ STRATA_EC_INLINE void UpdateBlock(const Change& change, size_t at, size_t part_b
         Lanes::Xor(LoadVector<Lanes, Part>(change.old_source + vector_at, part_bytes),
                    LoadVector<Lanes, Part>(change.new_source + vector_at, part_bytes)));
   }
-  for (int r = 0; r < change.rows; ++r) {
-    const typename Lanes::Table by = Lanes::LoadTable(change.tables + r * Lanes::kTableBytes);
-    uint8_t* const target = Opaque(change.targets[r] + at);
-#pragma GCC unroll 8
-    for (int v = 0; v < Width; ++v) {
-      uint8_t* const to = target + static_cast<size_t>(v) * Lanes::kBytes;
-      const typename Lanes::Vector sum =
-          Lanes::AddOne(LoadVector<Lanes, Part>(to, part_bytes), difference[v], by);
-      if constexpr (Part) {
-        Lanes::StorePart(to, sum, part_bytes);
-      } else {
-        Lanes::Store(to, sum);
-      }
-    }
+  int row = 0;
+  for (; row + 4 <= change.rows; row += 4) {
+    UpdateRows<Lanes, 4, Width, Part>(change, row, at, part_bytes, difference);
+  }
+  for (; row + 2 <= change.rows; row += 2) {
+    UpdateRows<Lanes, 2, Width, Part>(change, row, at, part_bytes, difference);
+  }
+  for (; row < change.rows; ++row) {
+    UpdateRows<Lanes, 1, Width, Part>(change, row, at, part_bytes, difference);
   }
 }
 

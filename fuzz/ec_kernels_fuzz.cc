@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "strata/base/check.h"
@@ -88,6 +89,17 @@ void Run(Input input) {
   const uint64_t losses = input.Next() % (total + 1);
   for (uint64_t i = 0; i < losses; ++i) present.reset(random.Uniform(total));
 
+  // The parity that there would be were data shard `changed` other bytes.
+  const auto changed = static_cast<int>(random.Uniform(static_cast<uint64_t>(k)));
+  const auto at = static_cast<size_t>(changed);
+  std::vector<std::byte> other(size);
+  random.Fill(other);
+  std::vector<ConstBytes> other_data = data;
+  other_data[at] = other;
+  Shards updated = shards;
+  STRATA_CHECK(reference->Encode(other_data, Spans(updated, static_cast<size_t>(k), total)).ok(),
+               "encoding");
+
   std::vector<std::vector<ConstBytes>> cuts;
   std::vector<ConstPieces> pieces;
   for (const ConstBytes shard : data) cuts.push_back(Cut(shard, random));
@@ -100,7 +112,12 @@ void Run(Input input) {
     std::vector<Pieces> parity_pieces;
     for (const Bytes& shard : parity) parity_pieces.emplace_back(&shard, 1);
     STRATA_CHECK(code->EncodePieces(pieces, parity_pieces).ok(), "encoding pieces");
-    STRATA_CHECK(copy == shards, "this kernel gives other parity than the portable one");
+    STRATA_CHECK(copy == shards,
+                 std::string(KernelName(kernel)) + " gives other parity than the portable one");
+    STRATA_CHECK(code->Update(changed, data[at], other, parity).ok(), "updating");
+    STRATA_CHECK(copy == updated, "an update gives other parity than encoding does");
+    STRATA_CHECK(code->Update(changed, other, data[at], parity).ok(), "updating");
+    STRATA_CHECK(copy == shards, "an update and its reverse leave other parity");
     for (size_t i = 0; i < total; ++i) {
       if (!present[i]) std::fill(copy[i].begin(), copy[i].end(), std::byte{0x77});
     }

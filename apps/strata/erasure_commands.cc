@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -139,17 +140,10 @@ Json DamageOf(const ShardFileSet& set) {
   return damaged;
 }
 
-// Fills in the data units of a stripe; reads parity only where data is missing. Returns how many
-// had to be rebuilt.
-absl::StatusOr<uint64_t> ReadData(ShardFileSet& set, uint64_t stripe, StripeBuffer& buffer) {
-  const std::vector<ec::Bytes> units = buffer.All(stripe);
-  ec::ShardSet data;
-  for (int i = 0; i < set.layout().data_shards; ++i) data.set(static_cast<size_t>(i));
-  ec::ShardSet present = set.ReadUnits(stripe, data, units);
-  const ec::ShardSet lost = data & ~present;
-  if (lost.none()) return 0;
-  present |= set.ReadUnits(stripe, set.code().AllShards() & ~data, units);
-  const auto repair = set.code().PlanRepair(present, lost);
+// Rebuilds the units `lost` of a stripe from those present. DataLoss names the stripe.
+absl::Status Rebuild(const ec::Code& code, uint64_t stripe, const ec::ShardSet& present,
+                     const ec::ShardSet& lost, const std::vector<ec::Bytes>& units) {
+  const auto repair = code.PlanRepair(present, lost);
   if (!repair.ok()) {
     return absl::DataLossError(
         absl::StrCat("stripe ", stripe, ": ", std::string(repair.status().message())));
@@ -158,14 +152,37 @@ absl::StatusOr<uint64_t> ReadData(ShardFileSet& set, uint64_t stripe, StripeBuff
   std::vector<ec::Bytes> targets;
   for (const int i : (*repair)->sources()) sources.push_back(units[static_cast<size_t>(i)]);
   for (const int i : (*repair)->targets()) targets.push_back(units[static_cast<size_t>(i)]);
-  STRATA_RETURN_IF_ERROR((*repair)->Run(sources, targets));
+  return (*repair)->Run(sources, targets);
+}
+
+ec::ShardSet DataShards(const ec::ShardLayout& layout) {
+  ec::ShardSet data;
+  for (int i = 0; i < layout.data_shards; ++i) data.set(static_cast<size_t>(i));
+  return data;
+}
+
+// Fills in the data units of a stripe; reads parity only where data is missing. Returns how many
+// had to be rebuilt.
+absl::StatusOr<uint64_t> ReadData(ShardFileSet& set, uint64_t stripe, StripeBuffer& buffer) {
+  const std::vector<ec::Bytes> units = buffer.All(stripe);
+  const ec::ShardSet data = DataShards(set.layout());
+  ec::ShardSet present = set.ReadUnits(stripe, data, units);
+  const ec::ShardSet lost = data & ~present;
+  if (lost.none()) return 0;
+  present |= set.ReadUnits(stripe, set.code().AllShards() & ~data, units);
+  STRATA_RETURN_IF_ERROR(Rebuild(set.code(), stripe, present, lost, units));
   return lost.count();
+}
+
+absl::Status About(const std::string& name, const absl::Status& status) {
+  return {status.code(), absl::StrCat(name, ": ", std::string(status.message()))};
 }
 
 absl::StatusOr<Json> DecodeOne(ShardFileSet& set, const std::string& output, bool force,
                                const dedup::ProgressCallback& progress) {
   const ec::ShardLayout& layout = set.layout();
-  STRATA_ASSIGN_OR_RETURN(const uint32_t file_crc, set.FileCrc());
+  const absl::StatusOr<uint32_t> file_crc = set.FileCrc();
+  if (!file_crc.ok()) return About(output, file_crc.status());
   STRATA_ASSIGN_OR_RETURN(const std::unique_ptr<PartFile> file, PartFile::Create(output, force));
   StripeBuffer buffer(layout);
   uint32_t crc = 0;
@@ -173,13 +190,14 @@ absl::StatusOr<Json> DecodeOne(ShardFileSet& set, const std::string& output, boo
   for (uint64_t stripe = 0; stripe < layout.stripe_count(); ++stripe) {
     STRATA_RETURN_IF_ERROR(
         Report(progress, "decoding", layout.FileOffset(stripe), layout.file_bytes));
-    STRATA_ASSIGN_OR_RETURN(const uint64_t count, ReadData(set, stripe, buffer));
-    rebuilt += count;
+    const absl::StatusOr<uint64_t> count = ReadData(set, stripe, buffer);
+    if (!count.ok()) return About(output, count.status());
+    rebuilt += *count;
     const ec::Bytes part = buffer.FilePart(stripe);
     crc = ExtendCrc32c(crc, part);
     STRATA_RETURN_IF_ERROR(file->file().WriteAt(layout.FileOffset(stripe), part));
   }
-  if (crc != file_crc) {
+  if (crc != *file_crc) {
     return absl::DataLossError(absl::StrCat(output, ": the file does not fit its checksum"));
   }
   STRATA_RETURN_IF_ERROR(file->Commit());
@@ -189,41 +207,52 @@ absl::StatusOr<Json> DecodeOne(ShardFileSet& set, const std::string& output, boo
               {"damaged", DamageOf(set)}};
 }
 
+// Reads everything. The file can be had when decoding would give it: every stripe's data is there
+// or can be rebuilt, and together they fit the file's checksum.
 absl::StatusOr<Json> VerifyOne(ShardFileSet& set, const dedup::ProgressCallback& progress) {
   const ec::ShardLayout& layout = set.layout();
   const ec::Code& code = set.code();
-  StripeBuffer buffer(layout);
-  ec::ShardSet there;
   Json missing = Json::array();
   for (size_t i = 0; i < set.shards().size(); ++i) {
-    if (set.shards()[i].is_there) {
-      there.set(i);
-    } else {
-      missing.push_back(i);
-    }
+    if (!set.shards()[i].is_there) missing.push_back(i);
   }
-  bool recoverable = set.FileCrc().ok() && code.IsRecoverable(there);
+  const absl::StatusOr<uint32_t> file_crc = set.FileCrc();
+  absl::Status had = file_crc.status();
   Json wrong_parity = Json::array();
-  for (uint64_t stripe = 0; stripe < layout.stripe_count(); ++stripe) {
+  // Headers alone may claim any number of stripes.
+  const uint64_t stripes = set.HasWholeShard() ? layout.stripe_count() : 0;
+  std::optional<StripeBuffer> buffer;
+  if (stripes > 0) buffer.emplace(layout);
+  uint32_t crc = 0;
+  for (uint64_t stripe = 0; stripe < stripes; ++stripe) {
     STRATA_RETURN_IF_ERROR(
         Report(progress, "verifying", layout.FileOffset(stripe), layout.file_bytes));
-    const ec::ShardSet good = set.ReadUnits(stripe, code.AllShards(), buffer.All(stripe));
-    if (good != code.AllShards()) {
-      recoverable = recoverable && code.IsRecoverable(good);
-      continue;
+    const std::vector<ec::Bytes> units = buffer->All(stripe);
+    const ec::ShardSet good = set.ReadUnits(stripe, code.AllShards(), units);
+    if (good == code.AllShards()) {
+      const absl::Status status =
+          code.Verify(buffer->ConstUnits(stripe, 0, layout.data_shards),
+                      buffer->ConstUnits(stripe, layout.data_shards, code.total_shards()));
+      if (!status.ok()) {
+        wrong_parity.push_back(
+            absl::StrCat("stripe ", stripe, ": ", std::string(status.message())));
+      }
     }
-    const absl::Status status =
-        code.Verify(buffer.ConstUnits(stripe, 0, layout.data_shards),
-                    buffer.ConstUnits(stripe, layout.data_shards, code.total_shards()));
-    if (!status.ok()) {
-      wrong_parity.push_back(absl::StrCat("stripe ", stripe, ": ", std::string(status.message())));
-    }
+    if (!had.ok()) continue;
+    had = Rebuild(code, stripe, good, DataShards(layout) & ~good, units);
+    crc = ExtendCrc32c(crc, buffer->FilePart(stripe));
   }
-  return Json{{"name", set.FileName()},          {"code", code.name()},
-              {"file_bytes", layout.file_bytes}, {"shards", code.total_shards()},
-              {"found", there.count()},          {"missing", std::move(missing)},
-              {"damaged", DamageOf(set)},        {"wrong_parity", std::move(wrong_parity)},
-              {"recoverable", recoverable}};
+  if (had.ok() && crc != *file_crc) had = absl::DataLossError("it does not fit its checksum");
+  return Json{{"name", set.FileName()},
+              {"code", code.name()},
+              {"file_bytes", layout.file_bytes},
+              {"shards", code.total_shards()},
+              {"found", set.shards().size() - missing.size()},
+              {"missing", std::move(missing)},
+              {"damaged", DamageOf(set)},
+              {"wrong_parity", std::move(wrong_parity)},
+              {"recoverable", had.ok()},
+              {"detail", std::string(had.message())}};
 }
 
 absl::StatusOr<Json> Encode(const ErasureRequest& request,
@@ -246,13 +275,21 @@ absl::StatusOr<Json> Decode(const ErasureRequest& request,
     return absl::InvalidArgumentError(
         absl::StrCat("the shards are of ", sets.size(), " files, which one output cannot take"));
   }
-  Json files = Json::array();
-  for (ShardFileSet& set : sets) {
-    const std::string output = request.output.empty() ? set.FileName() : request.output;
+  std::vector<std::string> outputs;
+  for (const ShardFileSet& set : sets) {
+    std::string output = request.output.empty() ? set.FileName() : request.output;
     if (output.empty()) {
       return absl::InvalidArgumentError("the shards' names do not end in .ec.NNN: name an output");
     }
-    STRATA_ASSIGN_OR_RETURN(Json file, DecodeOne(set, output, request.force, progress));
+    if (std::ranges::find(outputs, output) != outputs.end()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "the shards named ", output, ".ec.NNN are of different encodings: decode each alone"));
+    }
+    outputs.push_back(std::move(output));
+  }
+  Json files = Json::array();
+  for (size_t i = 0; i < sets.size(); ++i) {
+    STRATA_ASSIGN_OR_RETURN(Json file, DecodeOne(sets[i], outputs[i], request.force, progress));
     files.push_back(std::move(file));
   }
   return Json{{"files", std::move(files)}, {"strays", strays}};
@@ -299,7 +336,9 @@ std::string FormatErasureAnswer(const std::string& command, const Json& answer) 
       absl::StrAppend(&text, set["name"].get<std::string>(), ": ", set["code"].get<std::string>(),
                       ", ", FormatSize(set["file_bytes"].get<uint64_t>()), ", ",
                       set["found"].get<int>(), " of ", set["shards"].get<int>(), " shards, ",
-                      set["recoverable"].get<bool>() ? "the file can be had" : "THE FILE IS LOST",
+                      set["recoverable"].get<bool>()
+                          ? "the file can be had"
+                          : absl::StrCat("THE FILE IS LOST: ", set["detail"].get<std::string>()),
                       "\n");
       for (const Json& shard : set["missing"]) {
         absl::StrAppend(&text, "  shard ", shard.get<int>(), " is missing\n");

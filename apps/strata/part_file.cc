@@ -34,7 +34,8 @@ absl::Status SystemError(const std::string& path, const char* what) {
 }  // namespace
 
 absl::StatusOr<FileHandle> FileHandle::OpenToRead(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // A pipe must not keep us waiting for its writer.
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return SystemError(path, "cannot be opened");
   return FileHandle(fd, path);
 }
@@ -100,6 +101,10 @@ absl::StatusOr<std::unique_ptr<PartFile>> PartFile::Create(const std::string& pa
   }
   const std::string part = path + ".part";
   const int fd = open(part.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (fd < 0 && errno == EEXIST) {
+    return absl::AlreadyExistsError(absl::StrCat(
+        part, " exists already: a run is at work on it, or was killed and it can be removed"));
+  }
   if (fd < 0) return SystemError(part, "cannot be made");
   return std::unique_ptr<PartFile>(new PartFile(path, replace, FileHandle(fd, part)));
 }

@@ -42,9 +42,11 @@ absl::StatusOr<std::vector<ShardFileSet>> ShardFileSet::Open(const std::vector<s
   for (const std::string& path : paths) {
     STRATA_ASSIGN_OR_RETURN(FileHandle file, FileHandle::OpenToRead(path));
     std::array<std::byte, ec::kShardHeaderBytes> bytes;
-    absl::Status read = file.ReadAt(0, bytes);
-    const absl::StatusOr<ec::ShardHeader> header =
-        read.ok() ? ec::DecodeShardHeader(bytes) : absl::StatusOr<ec::ShardHeader>(read);
+    if (const absl::Status read = file.ReadAt(0, bytes); !read.ok()) {
+      strays->push_back(std::string(read.message()));
+      continue;
+    }
+    const absl::StatusOr<ec::ShardHeader> header = ec::DecodeShardHeader(bytes);
     if (!header.ok()) {
       strays->push_back(absl::StrCat(path, ": ", std::string(header.status().message())));
       continue;
@@ -83,6 +85,11 @@ std::string ShardFileSet::FileName() const {
     }
   }
   return "";
+}
+
+bool ShardFileSet::HasWholeShard() const {
+  return std::ranges::any_of(
+      shards_, [](const Shard& shard) { return shard.is_there && shard.damage.empty(); });
 }
 
 absl::StatusOr<uint32_t> ShardFileSet::FileCrc() const {

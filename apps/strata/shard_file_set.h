@@ -41,6 +41,9 @@ class ShardFileSet final {
   // The file's name as the shards' names have it: without ".ec.NNN". Empty: they have none.
   std::string FileName() const;
 
+  // Whether a shard has its length and its checksums, so that the layout is more than a claim.
+  bool HasWholeShard() const;
+
   // CRC-32C of the file. DataLoss: no shard tells it, or they disagree.
   absl::StatusOr<uint32_t> FileCrc() const;
 

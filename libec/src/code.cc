@@ -80,10 +80,10 @@ absl::Status ForEachRun(std::span<const std::span<const First>> first,
   return absl::OkStatus();
 }
 
-absl::Status CheckPresent(const ShardSet& present, const ShardSet& all) {
-  if ((present & ~all).none()) return absl::OkStatus();
+absl::Status CheckKnown(const char* what, const ShardSet& shards, const ShardSet& all) {
+  if ((shards & ~all).none()) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat("a shard beyond the code's ", all.count(), " is called present"));
+      absl::StrCat("a shard beyond the code's ", all.count(), " is called ", what));
 }
 
 // The spans of `numbers`, read-only or not.
@@ -231,7 +231,8 @@ absl::Status Code::ReconstructPieces(std::span<const Pieces> shards,
 
 absl::StatusOr<std::unique_ptr<Repair>> Code::PlanRepair(const ShardSet& present,
                                                          const ShardSet& wanted) const {
-  STRATA_RETURN_IF_ERROR(CheckPresent(present | wanted, AllShards()));
+  STRATA_RETURN_IF_ERROR(CheckKnown("present", present, AllShards()));
+  STRATA_RETURN_IF_ERROR(CheckKnown("wanted", wanted, AllShards()));
   if ((present & wanted).any()) {
     return absl::InvalidArgumentError("a shard that is present cannot be wanted too");
   }

@@ -12,7 +12,7 @@ namespace {
 struct Lanes : Avx2Vector {
   static constexpr size_t kTableBytes = 32;
   static constexpr int kMaxRows = 4;
-  static constexpr int Width(int rows) { return rows <= 3 ? 2 : 1; }
+  static constexpr int Width(int) { return 2; }
   static constexpr bool kPairs = false;
   struct Halves {
     Vector low;
@@ -34,14 +34,12 @@ struct Lanes : Avx2Vector {
     return XorTwo(sum, _mm256_shuffle_epi8(by_a.low, a.low),
                   _mm256_shuffle_epi8(by_a.high, a.high));
   }
-  static STRATA_EC_INLINE Vector AddTwo(Vector sum, Source a, Table by_a, Source b, Table by_b) {
-    return AddOne(AddOne(sum, a, by_a), b, by_b);
-  }
 };
 
 }  // namespace
 
-constexpr KernelOps kAvx2Ops = {Lanes::kTableBytes, false, ExpandNibbles, MultiplyWith<Lanes>};
+constexpr KernelOps kAvx2Ops = {Lanes::kTableBytes, false, ExpandNibbles, MultiplyWith<Lanes>,
+                                UpdateWith<Lanes>};
 
 }  // namespace strata::ec
 

@@ -26,14 +26,12 @@ struct Lanes : Avx2Vector {
   static STRATA_EC_INLINE Vector AddOne(Vector sum, Source a, Table by_a) {
     return _mm256_xor_si256(sum, _mm256_gf2p8affine_epi64_epi8(a, by_a, 0));
   }
-  static STRATA_EC_INLINE Vector AddTwo(Vector sum, Source a, Table by_a, Source b, Table by_b) {
-    return AddOne(AddOne(sum, a, by_a), b, by_b);
-  }
 };
 
 }  // namespace
 
-constexpr KernelOps kGfniAvx2Ops = {Lanes::kTableBytes, false, ExpandAffine, MultiplyWith<Lanes>};
+constexpr KernelOps kGfniAvx2Ops = {Lanes::kTableBytes, false, ExpandAffine, MultiplyWith<Lanes>,
+                                    UpdateWith<Lanes>};
 
 }  // namespace strata::ec
 

@@ -22,7 +22,11 @@ struct Lanes : Avx512Vector {
   static STRATA_EC_INLINE Table LoadTable(const uint8_t* table) {
     long long matrix;
     __builtin_memcpy(&matrix, table, sizeof(matrix));
-    return _mm512_set1_epi64(matrix);
+    Table rows = _mm512_set1_epi64(matrix);
+    // Keeps the broadcast an instruction of its own. Clang before 20 would make it an operand of
+    // the affine one and encode its offset wrongly: other bytes would be the matrix (LLVM #120340).
+    asm("" : "+v"(rows));
+    return rows;
   }
   static STRATA_EC_INLINE Vector AddOne(Vector sum, Source a, Table by_a) {
     return _mm512_xor_si512(sum, _mm512_gf2p8affine_epi64_epi8(a, by_a, 0));
@@ -35,7 +39,8 @@ struct Lanes : Avx512Vector {
 
 }  // namespace
 
-constexpr KernelOps kGfniAvx512Ops = {Lanes::kTableBytes, false, ExpandAffine, MultiplyWith<Lanes>};
+constexpr KernelOps kGfniAvx512Ops = {Lanes::kTableBytes, false, ExpandAffine, MultiplyWith<Lanes>,
+                                      UpdateWith<Lanes>};
 
 }  // namespace strata::ec
 

@@ -13,6 +13,7 @@ namespace strata::ec {
 namespace {
 
 constexpr size_t kMaxCallBytes = size_t{1} << 30;
+constexpr size_t kDifferenceBytes = 4096;
 
 void Multiply(const Product& product) {
   std::array<uint8_t, kMaxShards * kMaxTableBytes> one_table;
@@ -31,19 +32,33 @@ void Multiply(const Product& product) {
     }
     for (int r = 0; r < (product.ones ? product.rows : 1); ++r) {
       const int rows = product.ones ? 1 : product.rows;
-      if (!product.accumulate) {
-        ec_encode_data(size, product.columns, rows, tables, sources.data(), &targets[r]);
-        continue;
-      }
-      for (int c = 0; c < product.columns; ++c) {
-        ec_encode_data_update(size, product.columns, rows, c, tables, sources[c], &targets[r]);
-      }
+      ec_encode_data(size, product.columns, rows, tables, sources.data(), &targets[r]);
     }
+  }
+}
+
+void Update(const Change& change) {
+  std::array<uint8_t, kMaxShards * kMaxTableBytes> one_table;
+  auto* tables = const_cast<unsigned char*>(change.tables);
+  if (change.ones) {
+    for (int r = 0; r < change.rows; ++r) ExpandNibbles(1, &one_table[r * kMaxTableBytes]);
+    tables = one_table.data();
+  }
+  std::array<unsigned char, kDifferenceBytes> difference;
+  std::array<unsigned char*, kMaxShards> targets{};
+  for (size_t offset = 0; offset < change.size_bytes; offset += kDifferenceBytes) {
+    const size_t size = std::min(kDifferenceBytes, change.size_bytes - offset);
+    for (size_t i = 0; i < size; ++i) {
+      difference[i] = change.old_source[offset + i] ^ change.new_source[offset + i];
+    }
+    for (int r = 0; r < change.rows; ++r) targets[r] = change.targets[r] + offset;
+    ec_encode_data_update(static_cast<int>(size), 1, change.rows, 0, tables, difference.data(),
+                          targets.data());
   }
 }
 
 }  // namespace
 
-constexpr KernelOps kIsaLOps = {32, true, ExpandNibbles, Multiply};
+constexpr KernelOps kIsaLOps = {32, true, ExpandNibbles, Multiply, Update};
 
 }  // namespace strata::ec

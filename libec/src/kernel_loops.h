@@ -3,12 +3,13 @@
 // What the vector kernels share. MultiplyInTiles() decides the order in which a product is walked:
 // shards in tiles that stay in the first-level cache, sources in groups of at most ten, because
 // more streams at strides that are multiples of 4 KiB evict each other. When the targets bypass the
-// cache, what the groups before the last one add up to waits in a scratch tile.
+// cache, what the groups before the last one add up to waits in a scratch tile. UpdateInBlocks()
+// adds the change of one source to all targets.
 //
 // Every function here is a template over Lanes, a class of the kernel's own file that gives:
 //   kBytes, kTableBytes     the vector, a coefficient's table
 //   kMaxRows, Width(rows)   the most targets at a time; vectors of each of them at a time
-//   kPairs                  whether AddTwo() beats two AddOne()
+//   kPairs                  whether there is an AddTwo(), which beats two AddOne()
 //   Vector, Source, Table   a vector, one made ready to be multiplied, a coefficient
 //   Zero Load LoadPart Store StorePart Stream Fence Xor XorTwo Prepare LoadTable AddOne AddTwo
 #pragma once
@@ -33,13 +34,15 @@ struct Strip {
   const uint8_t* const* addends;  // What the sum starts from, per row; null: from zero.
   uint8_t* const* targets;        // Where the sum goes, per row.
   bool far;                       // The sources are not in the cache: fetch ahead.
-  bool bypass_cache;              // The targets are aligned to kBytes then.
+  bool bypass_cache;              // Only when far. The targets are aligned to kBytes then.
   size_t size_bytes;
 };
 
 inline constexpr size_t kTileBytes = 2048;
 inline constexpr int kMaxColumnsAtOnce = 10;
-inline constexpr size_t kPrefetchBytes = 512;  // Ahead of what is being read.
+// Ahead of what is being read. Further ahead, sources at strides of 4 KiB fill the ways of the
+// first-level cache and evict each other before they are read.
+inline constexpr size_t kPrefetchBytes = 256;
 
 // Keeps the compiler from taking `pointer` apart: GCC would otherwise keep a register for each of
 // the offsets from it, and run out of them.
@@ -70,21 +73,34 @@ STRATA_EC_INLINE void LoadSource(const uint8_t* from, size_t part_bytes,
   }
 }
 
+// What the sums start from. One test for all of them: the compiler would keep one for each.
+template <typename Lanes, int Rows, int Width, bool Part>
+STRATA_EC_INLINE void LoadSums(const Strip& strip, size_t at, size_t part_bytes,
+                               typename Lanes::Vector (&sum)[Rows][Width]) {
+  if (strip.addends == nullptr) {
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 8
+      for (int v = 0; v < Width; ++v) sum[r][v] = Lanes::Zero();
+    }
+    return;
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r) {
+    const uint8_t* const addend = strip.addends[r] + at;
+#pragma GCC unroll 8
+    for (int v = 0; v < Width; ++v) {
+      sum[r][v] =
+          LoadVector<Lanes, Part>(addend + static_cast<size_t>(v) * Lanes::kBytes, part_bytes);
+    }
+  }
+}
+
 // Writes Width vectors of each of Rows targets, at `at`; with Part, `part_bytes` of one vector.
 template <typename Lanes, int Rows, int Width, bool Part, bool Far>
 STRATA_EC_INLINE void Block(const Strip& strip, size_t at, size_t part_bytes) {
   typename Lanes::Vector sum[Rows][Width];
-#pragma GCC unroll 8
-  for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 8
-    for (int v = 0; v < Width; ++v) {
-      sum[r][v] =
-          strip.addends == nullptr
-              ? Lanes::Zero()
-              : LoadVector<Lanes, Part>(
-                    strip.addends[r] + at + static_cast<size_t>(v) * Lanes::kBytes, part_bytes);
-    }
-  }
+  LoadSums<Lanes, Rows, Width, Part>(strip, at, part_bytes, sum);
   const size_t source_at = strip.source_offset_bytes + at;
   const size_t stride = strip.column_stride_bytes;
   const uint8_t* tables = strip.tables;
@@ -125,7 +141,7 @@ STRATA_EC_INLINE void Block(const Strip& strip, size_t at, size_t part_bytes) {
       uint8_t* const to = strip.targets[r] + at + static_cast<size_t>(v) * Lanes::kBytes;
       if constexpr (Part) {
         Lanes::StorePart(to, sum[r][v], part_bytes);
-      } else if (strip.bypass_cache) {
+      } else if (Far && strip.bypass_cache) {
         Lanes::Stream(to, sum[r][v]);
       } else {
         Lanes::Store(to, sum[r][v]);
@@ -180,7 +196,7 @@ void MultiplyInTiles(const Product& product) {
   const int group_rows = EvenShare(product.rows, Lanes::kMaxRows, 1);
   const bool one_step = product.columns <= group_columns && product.rows <= group_rows;
   const size_t tile_bytes = one_step ? product.size_bytes : kTileBytes;
-  const bool bypass_cache = product.far && !product.accumulate && AreTargetsAligned<Lanes>(product);
+  const bool bypass_cache = product.far && AreTargetsAligned<Lanes>(product);
   const bool use_scratch = bypass_cache && product.columns > group_columns;
   alignas(64) uint8_t scratch[Lanes::kMaxRows][kTileBytes];
   for (size_t offset = 0; offset < product.size_bytes; offset += tile_bytes) {
@@ -207,7 +223,7 @@ void MultiplyInTiles(const Product& product) {
         strip.tables = product.tables + static_cast<size_t>(column) * strip.column_stride_bytes +
                        static_cast<size_t>(row) * Lanes::kTableBytes;
         strip.sources = product.sources + column;
-        strip.addends = column > 0 ? partial : (product.accumulate ? targets : nullptr);
+        strip.addends = column > 0 ? partial : nullptr;
         strip.targets = last ? targets : partial;
         strip.bypass_cache = last && bypass_cache;
         RunStripOfRows<Lanes>(strip);
@@ -245,6 +261,82 @@ void MultiplyWith(const Product& product) {
     row.targets = product.targets + r;
     MultiplyInTiles<OnesOf<Lanes>>(row);
   }
+}
+
+// Adds `difference` to Rows targets. All are read before the first is written: a load waits for a
+// store at the same offset in another page, and that is how shards lie.
+template <typename Lanes, int Rows, int Width, bool Part>
+STRATA_EC_INLINE void UpdateRows(const Change& change, int row, size_t at, size_t part_bytes,
+                                 const typename Lanes::Source (&difference)[Width]) {
+  typename Lanes::Vector sum[Rows][Width];
+  uint8_t* target[Rows];
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r) {
+    target[r] = Opaque(change.targets[row + r] + at);
+#pragma GCC unroll 8
+    for (int v = 0; v < Width; ++v) {
+      sum[r][v] =
+          LoadVector<Lanes, Part>(target[r] + static_cast<size_t>(v) * Lanes::kBytes, part_bytes);
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r) {
+    const typename Lanes::Table by =
+        Lanes::LoadTable(change.tables + (row + r) * Lanes::kTableBytes);
+#pragma GCC unroll 8
+    for (int v = 0; v < Width; ++v) {
+      uint8_t* const to = target[r] + static_cast<size_t>(v) * Lanes::kBytes;
+      sum[r][v] = Lanes::AddOne(sum[r][v], difference[v], by);
+      if constexpr (Part) {
+        Lanes::StorePart(to, sum[r][v], part_bytes);
+      } else {
+        Lanes::Store(to, sum[r][v]);
+      }
+    }
+  }
+}
+
+// The change of Width vectors of the source, at `at`, added to all targets; with Part, `part_bytes`
+// of one vector.
+template <typename Lanes, int Width, bool Part>
+STRATA_EC_INLINE void UpdateBlock(const Change& change, size_t at, size_t part_bytes) {
+  typename Lanes::Source difference[Width];
+#pragma GCC unroll 8
+  for (int v = 0; v < Width; ++v) {
+    const size_t vector_at = at + static_cast<size_t>(v) * Lanes::kBytes;
+    difference[v] = Lanes::Prepare(
+        Lanes::Xor(LoadVector<Lanes, Part>(change.old_source + vector_at, part_bytes),
+                   LoadVector<Lanes, Part>(change.new_source + vector_at, part_bytes)));
+  }
+  int row = 0;
+  for (; row + 4 <= change.rows; row += 4) {
+    UpdateRows<Lanes, 4, Width, Part>(change, row, at, part_bytes, difference);
+  }
+  for (; row + 2 <= change.rows; row += 2) {
+    UpdateRows<Lanes, 2, Width, Part>(change, row, at, part_bytes, difference);
+  }
+  for (; row < change.rows; ++row) {
+    UpdateRows<Lanes, 1, Width, Part>(change, row, at, part_bytes, difference);
+  }
+}
+
+template <typename Lanes>
+void UpdateInBlocks(const Change& change) {
+  constexpr int kWidth = Lanes::Width(1);
+  constexpr size_t kBlockBytes = kWidth * Lanes::kBytes;
+  size_t at = 0;
+  for (; at + kBlockBytes <= change.size_bytes; at += kBlockBytes) {
+    UpdateBlock<Lanes, kWidth, false>(change, at, 0);
+  }
+  for (; at + Lanes::kBytes <= change.size_bytes; at += Lanes::kBytes) {
+    UpdateBlock<Lanes, 1, false>(change, at, 0);
+  }
+  if (at < change.size_bytes) UpdateBlock<Lanes, 1, true>(change, at, change.size_bytes - at);
+}
+
+template <typename Lanes>
+void UpdateWith(const Change& change) {
+  change.ones ? UpdateInBlocks<OnesOf<Lanes>>(change) : UpdateInBlocks<Lanes>(change);
 }
 
 }  // namespace strata::ec

@@ -78,16 +78,13 @@ struct Lanes {
     }
     return sum;
   }
-  static STRATA_EC_INLINE Vector AddTwo(const Vector& sum, const Source& a, Table by_a,
-                                        const Source& b, Table by_b) {
-    return AddOne(AddOne(sum, a, by_a), b, by_b);
-  }
 };
 
 void ExpandByte(uint8_t coefficient, uint8_t* table) { *table = coefficient; }
 
 }  // namespace
 
-constexpr KernelOps kPortableOps = {Lanes::kTableBytes, false, ExpandByte, MultiplyWith<Lanes>};
+constexpr KernelOps kPortableOps = {Lanes::kTableBytes, false, ExpandByte, MultiplyWith<Lanes>,
+                                    UpdateWith<Lanes>};
 
 }  // namespace strata::ec

@@ -10,7 +10,7 @@
 
 namespace strata::ec {
 
-// targets[r] = (accumulate ? targets[r] : 0) + sum over c of coefficient(r, c) * sources[c].
+// targets[r] = sum over c of coefficient(r, c) * sources[c].
 struct Product {
   int rows = 0;     // Targets; at least 1.
   int columns = 0;  // Sources; at least 1.
@@ -20,9 +20,19 @@ struct Product {
   const uint8_t* const* sources = nullptr;
   uint8_t* const* targets = nullptr;
   size_t size_bytes = 0;  // Of each shard.
-  bool accumulate = false;
   // A hint: the shards are larger than the cache. Sources are fetched ahead, targets bypass it.
   bool far = false;
+};
+
+// targets[r] += coefficient(r) * (old_source + new_source).
+struct Change {
+  int rows = 0;                     // Targets; at least 1.
+  const uint8_t* tables = nullptr;  // From KernelOps::expand: each row's.
+  bool ones = false;                // Every coefficient is 1: `tables` is not read.
+  const uint8_t* old_source = nullptr;
+  const uint8_t* new_source = nullptr;
+  uint8_t* const* targets = nullptr;
+  size_t size_bytes = 0;
 };
 
 struct KernelOps {
@@ -30,6 +40,7 @@ struct KernelOps {
   bool row_by_row;     // The order of Product::tables.
   void (*expand)(uint8_t coefficient, uint8_t* table);
   void (*multiply)(const Product& product);
+  void (*update)(const Change& change);
 };
 
 inline constexpr size_t kMaxTableBytes = 32;

@@ -86,38 +86,27 @@ class LinearCode final : public Code {
     Apply(encoding_, data, parity);
   }
 
-  // parity += coefficient * old + coefficient * new: no buffer for the difference is needed.
   void DoUpdate(int shard, ConstBytes old_data, ConstBytes new_data,
                 std::span<const Bytes> parity) const override {
     std::array<uint8_t*, kMaxShards> targets;
-    std::array<uint8_t, 2 * kMaxShards> coefficients;
-    int rows = 0;
-    bool ones = true;
+    std::array<uint8_t, kMaxShards * kMaxTableBytes> tables;
+    Change change;
+    change.ones = true;
     for (int r = 0; r < parity_shards_; ++r) {
       const uint8_t coefficient = matrix_[static_cast<size_t>(r) * data_shards_ + shard];
       if (coefficient == 0) continue;
-      targets[rows] = reinterpret_cast<uint8_t*>(parity[r].data());
-      coefficients[2 * rows] = coefficient;
-      coefficients[2 * rows + 1] = coefficient;
-      ones = ones && coefficient == 1;
-      ++rows;
+      targets[change.rows] = reinterpret_cast<uint8_t*>(parity[r].data());
+      ops_->expand(coefficient, &tables[change.rows * ops_->table_bytes]);
+      change.ones = change.ones && coefficient == 1;
+      ++change.rows;
     }
-    if (rows == 0) return;
-    const std::array<const uint8_t*, 2> sources = {
-        reinterpret_cast<const uint8_t*>(old_data.data()),
-        reinterpret_cast<const uint8_t*>(new_data.data())};
-    std::array<uint8_t, 2 * kMaxShards * kMaxTableBytes> tables;
-    if (!ones) ExpandTables(*ops_, rows, 2, coefficients, tables.data());
-    Product product;
-    product.rows = rows;
-    product.columns = 2;
-    product.tables = tables.data();
-    product.ones = ones;
-    product.sources = sources.data();
-    product.targets = targets.data();
-    product.size_bytes = old_data.size();
-    product.accumulate = true;
-    ops_->multiply(product);
+    if (change.rows == 0) return;
+    change.tables = tables.data();
+    change.old_source = reinterpret_cast<const uint8_t*>(old_data.data());
+    change.new_source = reinterpret_cast<const uint8_t*>(new_data.data());
+    change.targets = targets.data();
+    change.size_bytes = old_data.size();
+    ops_->update(change);
   }
 
   absl::StatusOr<std::unique_ptr<Repair>> DoPlanRepair(const ShardSet& present,

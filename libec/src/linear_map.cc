@@ -89,16 +89,6 @@ void LinearMap::AddPart(std::vector<int> rows, std::span<const uint8_t> coeffici
 
 void LinearMap::Apply(const uint8_t* const* sources, uint8_t* const* targets,
                       size_t size_bytes) const {
-  Run(sources, targets, size_bytes, /*accumulate=*/false);
-}
-
-void LinearMap::AddTo(const uint8_t* const* sources, uint8_t* const* targets,
-                      size_t size_bytes) const {
-  Run(sources, targets, size_bytes, /*accumulate=*/true);
-}
-
-void LinearMap::Run(const uint8_t* const* sources, uint8_t* const* targets, size_t size_bytes,
-                    bool accumulate) const {
   const bool far = size_bytes * static_cast<size_t>(rows_ + columns_) > FarBytes();
   const size_t run_bytes = parts_.size() == 1 ? size_bytes : kRunBytes;
   std::array<const uint8_t*, kMaxShards> part_sources;
@@ -119,7 +109,6 @@ void LinearMap::Run(const uint8_t* const* sources, uint8_t* const* targets, size
       product.sources = part_sources.data();
       product.targets = part_targets.data();
       product.size_bytes = std::min(run_bytes, size_bytes - offset);
-      product.accumulate = accumulate;
       product.far = far;
       ops_->multiply(product);
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A matrix over GF(2^8) made ready for one kernel: encoding, updating and repairing are all this.
+// A matrix over GF(2^8) made ready for one kernel: encoding and repairing are both this.
 // Never changes once made; any number of threads may use it.
 #pragma once
 
@@ -24,9 +24,6 @@ class LinearMap final {
   // targets[r] = sum over c of coefficient(r, c) * sources[c], each of size_bytes.
   void Apply(const uint8_t* const* sources, uint8_t* const* targets, size_t size_bytes) const;
 
-  // The same, added to what the targets hold.
-  void AddTo(const uint8_t* const* sources, uint8_t* const* targets, size_t size_bytes) const;
-
  private:
   // Rows that are computed together: the sum of a few sources, or a dense part of the matrix.
   struct Part {
@@ -37,8 +34,6 @@ class LinearMap final {
   };
 
   void AddPart(std::vector<int> rows, std::span<const uint8_t> coefficients);
-  void Run(const uint8_t* const* sources, uint8_t* const* targets, size_t size_bytes,
-           bool accumulate) const;
 
   const KernelOps* const ops_;
   const int rows_;

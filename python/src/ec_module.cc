@@ -33,7 +33,7 @@ class Shards {
       TakeRows(what, py::reinterpret_borrow<py::array>(object), writable);
       return;
     }
-    if (!py::isinstance<py::sequence>(object) || py::isinstance<py::bytes>(object)) {
+    if (!py::isinstance<py::sequence>(object) || PyObject_CheckBuffer(object.ptr()) != 0) {
       throw py::type_error(std::string(what) +
                            " is neither a two-dimensional array nor a sequence of buffers");
     }
@@ -52,7 +52,7 @@ class Shards {
     if (array.ndim() != 2 || array.itemsize() != 1) {
       throw py::value_error(std::string(what) + " is not a two-dimensional array of bytes");
     }
-    if (array.shape(1) > 1 && array.strides(1) != 1) {
+    if (array.size() > 0 && array.shape(1) > 1 && array.strides(1) != 1) {
       throw py::value_error(std::string(what) + ": its rows are not contiguous");
     }
     if (writable && !array.writeable()) {
@@ -117,10 +117,17 @@ class PyCode {
     std::copy(matrix.begin(), matrix.end(), array.mutable_data());
     return array;
   }
-  void Encode(const py::object& data, const py::object& parity) const {
+  // The parity: `out`, or a new array when that is None.
+  py::object Encode(const py::object& data, const py::object& out) const {
     const Shards from("data", data, /*writable=*/false);
+    py::object parity = out;
+    if (out.is_none()) {
+      const size_t size = from.spans().empty() ? 0 : from.spans()[0].size();
+      parity = py::array_t<uint8_t>({static_cast<size_t>(parity_shards()), size});
+    }
     const Shards to("parity", parity, /*writable=*/true);
     Check(Unlocked([&] { return code_->Encode(from.const_spans(), to.spans()); }));
+    return parity;
   }
   void Verify(const py::object& data, const py::object& parity) const {
     const Shards first("data", data, /*writable=*/false);
@@ -213,7 +220,7 @@ PYBIND11_MODULE(_ec, m) {
       .def_property_readonly("parity_shards", &PyCode::parity_shards)
       .def_property_readonly("name", &PyCode::name)
       .def_property_readonly("matrix", &PyCode::Matrix)
-      .def("encode", &PyCode::Encode, py::arg("data"), py::arg("parity"))
+      .def("encode", &PyCode::Encode, py::arg("data"), py::arg("out"))
       .def("verify", &PyCode::Verify, py::arg("data"), py::arg("parity"))
       .def("update", &PyCode::Update, py::arg("shard"), py::arg("old_data"), py::arg("new_data"),
            py::arg("parity"))

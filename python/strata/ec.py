@@ -12,8 +12,6 @@ Shards are given as the rows of a two-dimensional array of bytes (its rows conti
 writable buffers of one length. Nothing is copied. Calls release the GIL; codes and repairs never change and may be used from several threads.
 """
 
-import numpy as np
-
 from . import _ec
 from ._ec import combine_crc32c, crc32c, kernels
 
@@ -49,11 +47,7 @@ class Code:
 
     def encode(self, data, out=None):
         """The parity of `data`: an array of m rows, `out` if that is given."""
-        if out is None:
-            size = len(data[0]) if len(data) else 0
-            out = np.empty((self.parity_shards, size), np.uint8)
-        self._code.encode(data, out)
-        return out
+        return self._code.encode(data, out)
 
     def verify(self, data, parity):
         """Raises DataLossError, saying where, unless the parity is that of the data."""

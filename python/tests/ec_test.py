@@ -101,6 +101,12 @@ class CodeTest(unittest.TestCase):
         parity = np.zeros((2, 10), np.uint8)
         with self.assertRaisesRegex(strata.InvalidArgumentError, "3 data shards instead of 4"):
             code.encode(data[:3])
+        with self.assertRaisesRegex(strata.InvalidArgumentError, "0 data shards instead of 4"):
+            code.encode(np.zeros((0, 10), np.uint8))
+        for not_shards in (None, 4, b"abcd", bytearray(4)):
+            with self.assertRaisesRegex(TypeError, "data is neither a two-dimensional array nor a sequence"):
+                code.encode(not_shards)
+        self.assertEqual(code.encode(list(data.view(np.uint16))).shape, (2, 10))  # Buffers of any type: bytes count.
         with self.assertRaisesRegex(ValueError, "two-dimensional array of bytes"):
             code.encode(data[0], out=parity)
         with self.assertRaisesRegex(ValueError, "two-dimensional array of bytes"):

@@ -15,6 +15,15 @@ SEED = int(os.environ.get("STRATA_SEED", "20"))
 HEADER = 128
 
 
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return (crc ^ 0xFFFFFFFF).to_bytes(4, "little")
+
+
 def run(*arguments):
     """Returns (exit code, stdout, stderr) of strata."""
     result = subprocess.run([program.BIN / "strata", *map(str, arguments)], capture_output=True, text=True, timeout=120,
@@ -63,7 +72,8 @@ class ErasureTest(unittest.TestCase):
             for b in range(a):
                 self.assert_decodes([path for i, path in enumerate(shards) if i not in (a, b)])
         self.file.unlink()
-        self.assertIn("cannot be rebuilt", self.ec("decode", *shards[:3], expect=ERROR))
+        self.assertIn(f"{self.file}: stripe 0: rs(4,2): shard 3 cannot be rebuilt from the 3 shards that are present",
+                      self.ec("decode", *shards[:3], expect=ERROR))
         self.assertFalse(self.file.exists())
         self.assertEqual(list(self.folder.glob("*.part")), [])
 
@@ -95,11 +105,70 @@ class ErasureTest(unittest.TestCase):
         self.assertIn("shard 0 is missing", said)
         self.assertIn("the checksum of the checksums does not fit them", said)
         self.assert_decodes(shards)
+        os.truncate(shards[4], 100)
+        self.assertEqual(self.ec("verify", *shards, expect=DAMAGE).count(f"{shards[4]}: it ends too early"), 1)
         os.truncate(shards[1], 5000)
         self.file.unlink()
         self.assertIn("THE FILE IS LOST", self.ec("verify", *shards, expect=DAMAGE))
         self.ec("decode", *shards, expect=ERROR)
         self.assertFalse(self.file.exists())
+
+    def test_a_header_alone_may_claim_anything(self):
+        header = bytearray(HEADER - 4)
+        header[0:8] = b"STRATAEC"
+        header[8], header[12], header[16], header[17], header[18] = 1, HEADER, 1, 254, 1
+        header[24:32] = (1 << 61).to_bytes(8, "little")  # A thousand million stripes of 4 GiB.
+        header[35] = 1  # Units of 16 MiB.
+        claim = self.folder / "claim.ec.000"
+        claim.write_bytes(header + crc32c(header))
+        said = self.ec("verify", claim, expect=DAMAGE)
+        self.assertIn("THE FILE IS LOST: no shard is whole", said)
+        self.assertIn("it has 128 bytes instead of", said)
+        self.assertIn("no shard is whole", self.ec("decode", claim, expect=ERROR))
+
+    def test_a_file_that_does_not_fit_its_checksum_is_lost(self):
+        shards = self.encode()
+        for path in shards:
+            content = bytearray(path.read_bytes())
+            content[-8] ^= 1
+            content[-4:] = crc32c(content[-4 * (-(-len(self.content) // 16384) + 2):-4])
+            path.write_bytes(content)
+        self.assertIn("THE FILE IS LOST: it does not fit its checksum", self.ec("verify", *shards, expect=DAMAGE))
+        self.assertIn("does not fit its checksum", self.ec("decode", *shards, expect=ERROR))
+        self.assertFalse(self.file.exists())
+
+    def test_verification_says_of_missing_shards_what_decoding_does(self):
+        shards = self.encode()
+        self.assertIn("the file can be had", self.ec("verify", *shards[2:], expect=DAMAGE))
+        said = self.ec("verify", *shards[3:], expect=DAMAGE)
+        self.assertIn("THE FILE IS LOST: stripe 0: rs(4,2): shard 0 cannot be rebuilt from the 3 shards", said)
+        for path in shards:
+            path.unlink()
+        self.content = b""
+        self.file.write_bytes(b"")
+        shards = self.encode()
+        self.assertIn("the file can be had", self.ec("verify", shards[5], expect=DAMAGE))
+        self.assert_decodes(shards[5:])
+
+    def test_encodings_of_one_name_are_not_mixed(self):
+        copies = [self.folder / "a", self.folder / "b"]
+        for copy in copies:
+            copy.mkdir()
+            self.ec("encode", "--output", copy, self.file)
+        mixed = [copies[i % 2] / f"archive.tar.ec.00{i}" for i in range(6)]
+        for i in (1, 3, 5):  # All in one folder, as a careless copy leaves them.
+            shutil.copy(mixed[i], copies[0] / mixed[i].name)
+            mixed[i] = copies[0] / mixed[i].name
+        said = self.ec("decode", "--force", *mixed, expect=ERROR)
+        self.assertIn("archive.tar.ec.NNN are of different encodings", said)
+        self.assertFalse((copies[0] / "archive.tar").exists())
+        self.assertEqual(self.ec("verify", *mixed, expect=DAMAGE).count("3 of 6 shards, THE FILE IS LOST"), 2)
+
+    def test_a_pipe_is_not_waited_for(self):
+        pipe = self.folder / "pipe"
+        os.mkfifo(pipe)
+        self.assertIn("not a regular file", self.ec("encode", pipe, expect=ERROR))
+        self.assertIn("cannot be read", self.ec("decode", pipe, expect=ERROR))
 
     def test_a_locally_repairable_code(self):
         shards = self.encode("--data-shards", "6", "--parity-shards", "4", "--groups", "2")
@@ -142,6 +211,14 @@ class ErasureTest(unittest.TestCase):
         self.assertEqual(self.file.read_bytes(), b"mine")
         self.assertIn("exists already", self.ec("encode", self.file, expect=ERROR))
         self.ec("verify", *shards)
+
+    def test_what_a_killed_run_left_is_named(self):
+        left = self.folder / "archive.tar.ec.002.part"
+        left.write_bytes(b"left")
+        self.assertIn(f"{left} exists already: a run is at work on it, or was killed",
+                      self.ec("encode", "--force", self.file, expect=ERROR))
+        self.assertEqual(sorted(self.folder.glob("archive.tar.ec.*")), [left])
+        self.assertEqual(left.read_bytes(), b"left")
 
     def test_mistakes_are_named(self):
         self.assertIn("more than 255", self.ec("encode", "--data-shards", "300", self.file, expect=ERROR))

@@ -231,11 +231,11 @@ TEST_CASE("what a caller gets wrong is named") {
   refuses(code->Update(0, data[0], data[1].first(7), parity), "7 bytes");
   auto all = stripe.all();
   refuses(code->Reconstruct(std::span(all).first(5), code->AllShards()), "5 stripe shards");
-  refuses(code->Reconstruct(all, ShardSet().set(6)), "beyond the code's 6");
+  refuses(code->Reconstruct(all, ShardSet().set(6)), "beyond the code's 6 is called present");
   all[3] = all[3].first(1);
   refuses(code->Reconstruct(all, code->AllShards().reset(0)), "stripe shard 3 has 1 bytes");
   refuses(code->PlanRepair(code->AllShards(), ShardSet().set(1)).status(), "wanted too");
-  refuses(code->PlanRepair(ShardSet(), ShardSet().set(200)).status(), "beyond");
+  refuses(code->PlanRepair(ShardSet(), ShardSet().set(200)).status(), "is called wanted");
   CHECK(absl::IsDataLoss(code->PlanRepair(ShardSet(0b111), ShardSet(0b1000)).status()));
 }
 

@@ -86,10 +86,13 @@ std::string FormatStat(const Json& stat) {
 }
 
 std::string FormatGarbage(const Json& report) {
-  return absl::StrFormat("freed %s: %s of %s containers, %s copied, %s streams looked at\n",
-                         SizeOf(report, "freed_bytes"), CountOf(report, "containers_freed"),
-                         CountOf(report, "containers_examined"),
-                         SizeOf(report, "live_bytes_copied"), CountOf(report, "streams_marked"));
+  const uint64_t folded = report.value("duplicate_chunks", uint64_t{0});
+  return absl::StrFormat(
+      "freed %s: %s of %s containers, %s copied, %s%s streams looked at\n",
+      SizeOf(report, "freed_bytes"), CountOf(report, "containers_freed"),
+      CountOf(report, "containers_examined"), SizeOf(report, "live_bytes_copied"),
+      folded == 0 ? "" : absl::StrCat(CountOf(report, "duplicate_chunks"), " chunks folded, "),
+      CountOf(report, "streams_marked"));
 }
 
 std::string FormatVerify(const Json& report) {

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "appliance/key_file.h"
 #include "dedup_scan.h"
 #include "input_files.h"
 #include "restored_file.h"
@@ -37,6 +38,7 @@ class Catalogue {
   static absl::StatusOr<std::unique_ptr<Catalogue>> Open(const DedupRequest& request, bool create) {
     dedup::DirectoryOptions options = request.directory;
     options.create = create;
+    STRATA_ASSIGN_OR_RETURN(options.store.encryption_key, ReadKeyFile(request.key_file));
     STRATA_ASSIGN_OR_RETURN(auto directory, dedup::Directory::Open(options));
     STRATA_ASSIGN_OR_RETURN(const kv::SpaceId names, directory->kv().OpenSpace("dedup-names", {}));
     return std::unique_ptr<Catalogue>(new Catalogue(std::move(directory), names));
@@ -317,13 +319,21 @@ absl::StatusOr<Json> Delete(const DedupRequest& request, const dedup::ProgressCa
 
 absl::StatusOr<Json> Collect(const DedupRequest& request, const dedup::ProgressCallback& progress) {
   STRATA_ASSIGN_OR_RETURN(const auto catalogue, Catalogue::Open(request, /*create=*/false));
-  dedup::GarbageOptions options = request.garbage;
-  options.progress = progress;
+  const auto collect = [&](auto options, auto method) {
+    options.rewrite_below_live_ratio =
+        request.rewrite_below_live_ratio.value_or(options.rewrite_below_live_ratio);
+    options.max_bytes_per_second = request.max_bytes_per_second;
+    options.progress = progress;
+    return (catalogue->store().*method)(options);
+  };
   STRATA_ASSIGN_OR_RETURN(const dedup::GarbageReport report,
-                          catalogue->store().CollectGarbage(options));
+                          request.fold
+                              ? collect(dedup::DeduplicateOptions{}, &dedup::Store::Deduplicate)
+                              : collect(dedup::GarbageOptions{}, &dedup::Store::CollectGarbage));
   return Json{{"freed_bytes", report.freed_bytes},
               {"containers_examined", report.containers_examined},
               {"containers_freed", report.containers_freed},
+              {"duplicate_chunks", report.duplicate_chunks},
               {"live_bytes_copied", report.live_bytes_copied},
               {"streams_marked", report.streams_marked}};
 }

@@ -92,6 +92,41 @@ class DedupTest(unittest.TestCase):
         self.assertIn("leads out", error["message"])
         self.assertFalse((self.folder.parent / "escaped").exists())
 
+    def test_what_post_process_stored_twice_is_folded(self):
+        data = random.Random(SEED).randbytes(20_000_000)  # The container that is open, of 8 MiB, is left alone.
+        self.file.write_bytes(data)
+        for name in ("a", "b"):
+            self.dedup("ingest", "--mode", "post-process", "--workers", "1", self.file, "--name", name)
+        self.assertGreater(self.dedup("stat")["unique_bytes"], 1.9 * len(data))
+        self.assertEqual(self.dedup("gc")["duplicate_chunks"], 0)
+        self.assertGreater(self.dedup("gc", "--fold", "--max-rate", "1G")["duplicate_chunks"], 0)
+        self.assertLess(self.dedup("stat")["unique_bytes"], 1.1 * len(data))
+        for name in ("a", "b"):
+            self.dedup("restore", name, "--output", self.folder / name)
+            self.assertEqual((self.folder / name).read_bytes(), data)
+        self.run_strata("dedup", "ingest", "--store", self.store, "--mode", "later", self.file, expect=USAGE)
+
+    def test_an_encrypted_store_opens_with_its_key_alone(self):
+        key, other = self.folder / "key", self.folder / "other"
+        for path in (key, other):
+            path.write_text(os.urandom(32).hex())
+            path.chmod(0o600)
+        self.dedup("ingest", "--key-file", key, self.file, "--name", "a")
+        self.assertNotIn(self.data[5000:5100], (self.store / "containers").read_bytes())
+        self.dedup("restore", "--key-file", key, "a", "--output", self.folder / "back")
+        self.assertEqual((self.folder / "back").read_bytes(), self.data)
+        for arguments, words in (((), "encryption_key is missing"), (("--key-file", other), "is not the one"),
+                                 (("--key-file", self.folder / "absent"), str(self.folder / "absent"))):
+            for command in (("list",), ("stat",), ("verify",), ("gc",), ("delete", "a"), ("restore", "a"),
+                            ("ingest", self.file, "--name", "b")):
+                error = self.dedup(*command, *arguments, expect=ERROR)["error"]
+                self.assertIn(words, error["message"])
+                self.assertNotIn(key.read_text(), error["message"])
+        key.chmod(0o644)
+        self.assertIn("chmod 0600", self.dedup("list", "--key-file", key, expect=ERROR)["error"]["message"])
+        key.chmod(0o600)
+        self.assertEqual(len(self.dedup("list", "--key-file", key)["streams"]), 1)
+
     def test_damage_is_named(self):
         self.dedup("ingest", self.file, "--name", "precious")
         self.assertFalse(self.dedup("verify")["damaged"])
@@ -129,8 +164,11 @@ class DedupTest(unittest.TestCase):
         self.run_strata("dedup", expect=USAGE)
         self.run_strata("dedup", "ingest", "--algo", "guess", self.file, expect=USAGE)
         self.run_strata("dedup", "scan", "--avg", "many", self.file, expect=USAGE)
-        out, _ = self.run_strata("dedup", "--help")
-        self.assertIn(b"Examples:", out)
+
+    def test_help_has_examples(self):
+        for command in ((), ("scan",), ("ingest",), ("restore",), ("list",), ("delete",), ("gc",), ("verify",), ("stat",)):
+            out, _ = self.run_strata("dedup", *command, "--help")
+            self.assertIn(b"Examples:\n  strata dedup " + b" ".join(c.encode() for c in command), out)
 
 
 if __name__ == "__main__":

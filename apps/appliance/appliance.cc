@@ -97,7 +97,7 @@ absl::StatusOr<dedup::GarbageReport> Appliance::CollectGarbage(dedup::GarbageOpt
     history_.running = true;
   }
   options.progress = Stoppable(std::move(options.progress));
-  const absl::StatusOr<dedup::GarbageReport> report = ReapAndCollect(options, fold);
+  absl::StatusOr<dedup::GarbageReport> report = ReapAndCollect(options, fold);
 
   MutexLock lock(&mutex_);
   history_.running = false;

@@ -105,9 +105,11 @@ std::string FormatVerify(const Json& report) {
     absl::StrAppend(&text, "DAMAGED  ", place.get<std::string>(), "\n");
   }
   for (const Json& stream : report.at("streams")) {
-    absl::StrAppendFormat(&text, "LOST     stream %s, %s bytes at %s: %s\n",
-                          TextOf(stream, "stream"), CountOf(stream, "size_bytes"),
-                          CountOf(stream, "offset_bytes"), TextOf(stream, "detail"));
+    const std::string name = TextOf(stream, "name");  // Streams of strata dedup have one.
+    absl::StrAppendFormat(&text, "LOST     %s, %s bytes at %s: %s\n",
+                          name.empty() ? absl::StrCat("stream ", TextOf(stream, "stream")) : name,
+                          CountOf(stream, "size_bytes"), CountOf(stream, "offset_bytes"),
+                          TextOf(stream, "detail"));
   }
   for (const Json& object : report.at("objects")) {
     absl::StrAppendFormat(&text, "OBJECT   %s/%s, version %s, %s\n", TextOf(object, "bucket"),

@@ -7,11 +7,11 @@
 
 from .errors import (AbortedError, AlreadyExistsError, CancelledError, DataLossError, Error,
                      FailedPreconditionError, InvalidArgumentError, NotFoundError, OutOfRangeError,
-                     ResourceExhaustedError, UnavailableError)
+                     PermissionDeniedError, ResourceExhaustedError, UnavailableError, UnimplementedError)
 from .version import VERSION as __version__
 
 __all__ = [
     "AbortedError", "AlreadyExistsError", "CancelledError", "DataLossError", "Error",
-    "FailedPreconditionError", "InvalidArgumentError", "NotFoundError", "OutOfRangeError",
-    "ResourceExhaustedError", "UnavailableError", "__version__"
+    "FailedPreconditionError", "InvalidArgumentError", "NotFoundError", "OutOfRangeError", "PermissionDeniedError",
+    "ResourceExhaustedError", "UnavailableError", "UnimplementedError", "__version__"
 ]

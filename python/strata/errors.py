@@ -33,6 +33,14 @@ class FailedPreconditionError(Error):
     """The wrong state: in use by another process, not empty, a condition that does not hold."""
 
 
+class PermissionDeniedError(Error, PermissionError):
+    """The operating system does not let us."""
+
+
+class UnimplementedError(Error, NotImplementedError):
+    """Something newer than this program: a format version, a cipher."""
+
+
 class AbortedError(Error):
     """Another transaction won; try again."""
 
@@ -56,6 +64,8 @@ _CLASSES = {
     "DATA_LOSS": DataLossError,
     "RESOURCE_EXHAUSTED": ResourceExhaustedError,
     "FAILED_PRECONDITION": FailedPreconditionError,
+    "PERMISSION_DENIED": PermissionDeniedError,
+    "UNIMPLEMENTED": UnimplementedError,
     "ABORTED": AbortedError,
     "UNAVAILABLE": UnavailableError,
     "OUT_OF_RANGE": OutOfRangeError,

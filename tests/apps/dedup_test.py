@@ -140,6 +140,8 @@ class DedupTest(unittest.TestCase):
         report = self.dedup("verify", expect=DAMAGE)
         self.assertTrue(report["damaged"])
         self.assertEqual({s["name"] for s in report["streams"]}, {"precious"})
+        text, _ = self.run_strata("dedup", "verify", "--store", self.store, expect=DAMAGE)
+        self.assertIn(b"LOST     precious, ", text)
         error = self.dedup("restore", "precious", "--output", self.folder / "back", expect=ERROR)["error"]
         self.assertEqual(error["code"], "DATA_LOSS")
         self.assertFalse((self.folder / "back").exists())

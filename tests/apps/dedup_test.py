@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """`strata dedup`: files into a store and back, what was saved, damage, and what it refuses."""
+import fcntl
 import json
 import os
 import random
+import re
 import shutil
+import struct
 import subprocess
+import termios
 import unittest
 
 import program
@@ -166,6 +170,33 @@ class DedupTest(unittest.TestCase):
         self.run_strata("dedup", expect=USAGE)
         self.run_strata("dedup", "ingest", "--algo", "guess", self.file, expect=USAGE)
         self.run_strata("dedup", "scan", "--avg", "many", self.file, expect=USAGE)
+
+    def stderr_of_a_terminal(self, *arguments, columns=80):
+        """What a command draws there."""
+        ours, theirs = os.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 25, columns, 0, 0))
+        with subprocess.Popen([program.BIN / "strata", *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=theirs,
+                              cwd=self.folder, env=program.clean_environment()) as process:
+            os.close(theirs)
+            drawn = b""
+            try:
+                while piece := os.read(ours, 65536):
+                    drawn += piece
+            except OSError:  # The end of a terminal that nobody has open any more.
+                pass
+            os.close(ours)
+        self.assertEqual(process.returncode, OK, drawn)
+        return drawn.decode()
+
+    def test_a_terminal_shows_progress_and_keeps_none_of_it(self):
+        for command in (("ingest", self.file, "--name", "a"), ("verify",), ("restore", "a", "--output", "back")):
+            drawn = self.stderr_of_a_terminal("dedup", command[0], "--store", self.store, *command[1:])
+            self.assertRegex(drawn, r"\[#* *\] +\d+ %  \w+  .* of ", command)
+            self.assertTrue(drawn.endswith("\r\033[K"), repr(drawn[-40:]))
+        drawn = self.stderr_of_a_terminal("dedup", "scan", self.file, columns=30)
+        self.assertLess(max(len(line) for line in re.split(r"\r\033\[K", drawn)), 30)
+        self.assertEqual(self.stderr_of_a_terminal("--json", "dedup", "scan", self.file), "")
+        self.assertEqual(self.run_strata("dedup", "scan", self.file)[1], "", "nothing but on a terminal")
 
     def test_help_has_examples(self):
         for command in ((), ("scan",), ("ingest",), ("restore",), ("list",), ("delete",), ("gc",), ("verify",), ("stat",)):

@@ -13,7 +13,7 @@ class InvalidArgumentError(Error, ValueError):
 class NotFoundError(Error, KeyError):
     """No such stream, bucket, key, version, upload or user."""
 
-    def __str__(self):  # KeyError would show the message's repr.
+    def __str__(self) -> str:  # KeyError would show the message's repr.
         return Exception.__str__(self)
 
 
@@ -57,7 +57,7 @@ class CancelledError(Error):
     """A progress callback asked to stop."""
 
 
-_CLASSES = {
+_CLASSES: "dict[str, type[Error]]" = {
     "INVALID_ARGUMENT": InvalidArgumentError,
     "NOT_FOUND": NotFoundError,
     "ALREADY_EXISTS": AlreadyExistsError,
@@ -73,6 +73,6 @@ _CLASSES = {
 }
 
 
-def class_of(code):
+def class_of(code: str) -> "type[Error]":
     """The exception class of a status code's name."""
     return _CLASSES.get(code, Error)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 if TYPE_CHECKING:
     from .estimate import Estimate
@@ -23,7 +23,7 @@ def _figure(**options):
     return figure
 
 
-def plot(estimate: "Estimate", path: Optional[str] = None, title: Optional[str] = None):
+def plot(estimate: "Estimate", path: Optional[str] = None, title: Optional[str] = None) -> Any:
     """Four panels: reduction by algorithm, its price in speed, chunk lengths, and file types or, of several versions, what each
     of them adds. Returns the figure; writes it to `path` (its suffix names the format) when there is one."""
     figure = _figure(figsize=(13, 8.6), facecolor="white")

@@ -29,4 +29,4 @@ set(STRATA_USES_s3 base object)
 
 # What stands on the libraries.
 set(STRATA_USES_apps ${STRATA_LIBRARIES})
-set(STRATA_USES_python ${STRATA_LIBRARIES})
+set(STRATA_USES_python base ec kv block dedup object)

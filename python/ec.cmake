@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 strata_add_python_module(ec)
-foreach(file _ec.pyi ec.py)
-  configure_file(strata/${file} ${package}/${file} COPYONLY)
-endforeach()
+strata_add_python_files(_ec.pyi ec.py)
 
 if(STRATA_BUILD_TESTS)
   strata_add_script_test(NAME python_ec LIB ec LABELS e2e

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "appliance/key_file.h"
 #include "strata/base/clock.h"
 #include "strata/base/status_macros.h"
 #include "strata/block/registry.h"
@@ -38,6 +39,8 @@ absl::StatusOr<std::unique_ptr<Appliance>> Appliance::Open(const ApplianceOption
   std::unique_ptr<Appliance> appliance(new Appliance());
   appliance->config_ = options.config;
   const Config::Storage& storage = appliance->config_.storage;
+  dedup::StoreOptions store_options = storage.store;
+  STRATA_ASSIGN_OR_RETURN(store_options.encryption_key, ReadKeyFile(storage.encryption_key_file));
   STRATA_ASSIGN_OR_RETURN(appliance->directory_,
                           dedup::Directory::Open({.path = options.data,
                                                   .create = options.create,
@@ -45,7 +48,7 @@ absl::StatusOr<std::unique_ptr<Appliance>> Appliance::Open(const ApplianceOption
                                                   .max_size_bytes = storage.max_size_bytes,
                                                   .devices = nullptr,
                                                   .kv_cache_bytes = storage.kv_cache_bytes,
-                                                  .store = storage.store,
+                                                  .store = store_options,
                                                   .log = options.log}));
   object::StoreOptions object_options;
   object_options.dedup = &appliance->directory_->store();
@@ -84,7 +87,8 @@ absl::StatusOr<uint64_t> Appliance::Reap() {
   return absl::CancelledError("stopping");
 }
 
-absl::StatusOr<dedup::GarbageReport> Appliance::CollectGarbage(dedup::GarbageOptions options) {
+absl::StatusOr<dedup::GarbageReport> Appliance::CollectGarbage(dedup::GarbageOptions options,
+                                                               bool fold) {
   {
     MutexLock lock(&mutex_);
     if (history_.running) {
@@ -93,9 +97,7 @@ absl::StatusOr<dedup::GarbageReport> Appliance::CollectGarbage(dedup::GarbageOpt
     history_.running = true;
   }
   options.progress = Stoppable(std::move(options.progress));
-  const absl::StatusOr<uint64_t> reaped = Reap();
-  const absl::StatusOr<dedup::GarbageReport> report =
-      reaped.ok() ? directory_->store().CollectGarbage(options) : reaped.status();
+  absl::StatusOr<dedup::GarbageReport> report = ReapAndCollect(options, fold);
 
   MutexLock lock(&mutex_);
   history_.running = false;
@@ -109,10 +111,14 @@ absl::StatusOr<dedup::GarbageReport> Appliance::CollectGarbage(dedup::GarbageOpt
   return report;
 }
 
-absl::StatusOr<dedup::GarbageReport> Appliance::ReapAndCollect(
-    const dedup::GarbageOptions& options) {
+absl::StatusOr<dedup::GarbageReport> Appliance::ReapAndCollect(const dedup::GarbageOptions& options,
+                                                               bool fold) {
   STRATA_RETURN_IF_ERROR(Reap().status());
-  return directory_->store().CollectGarbage(options);
+  if (!fold) return directory_->store().CollectGarbage(options);
+  return directory_->store().Deduplicate(
+      {.rewrite_below_live_ratio = options.rewrite_below_live_ratio,
+       .max_bytes_per_second = options.max_bytes_per_second,
+       .progress = options.progress});
 }
 
 dedup::ProgressCallback Appliance::Stoppable(dedup::ProgressCallback progress) const {

@@ -45,7 +45,8 @@ struct GarbageHistory {
 class Appliance final {
  public:
   // Errors name the data directory: FailedPrecondition: another process, named, has it open;
-  // NotFound: absent and not to be made; PermissionDenied; and what the stores say.
+  // NotFound: absent and not to be made; PermissionDenied; and what ReadKeyFile() and the stores
+  // say.
   static absl::StatusOr<std::unique_ptr<Appliance>> Open(const ApplianceOptions& options);
 
   ~Appliance();  // REQUIRES: no call is in progress and nothing that uses the stores is left.
@@ -63,9 +64,13 @@ class Appliance final {
   // Deletes what aborted uploads left, until nothing is left or Stop(). Returns how many streams.
   absl::StatusOr<uint64_t> Reap();
 
-  // Reap(), then a collection. FailedPrecondition: one is running. Cancelled: by `progress` or
+  // True where the store's mode leaves equal chunks for later.
+  bool folds() const { return config_.storage.store.mode != dedup::Mode::kInline; }
+
+  // Reap(), then a collection; with `fold` one that keeps a single copy of each chunk
+  // (dedup::Store::Deduplicate). FailedPrecondition: one is running. Cancelled: by `progress` or
   // Stop().
-  absl::StatusOr<dedup::GarbageReport> CollectGarbage(dedup::GarbageOptions options);
+  absl::StatusOr<dedup::GarbageReport> CollectGarbage(dedup::GarbageOptions options, bool fold);
 
   // Ends long calls early, now and from now on: they return Cancelled.
   void Stop() { stopping_.store(true, std::memory_order_relaxed); }
@@ -79,7 +84,8 @@ class Appliance final {
  private:
   Appliance() = default;
 
-  absl::StatusOr<dedup::GarbageReport> ReapAndCollect(const dedup::GarbageOptions& options);
+  absl::StatusOr<dedup::GarbageReport> ReapAndCollect(const dedup::GarbageOptions& options,
+                                                      bool fold);
 
   Config config_;
   std::unique_ptr<dedup::Directory> directory_;

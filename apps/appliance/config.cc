@@ -230,14 +230,31 @@ std::vector<Setting> StorageSettings() {
       OneOf<dedup::Compression>("storage", "compression",
                                 {{"zstd", dedup::Compression::kZstd},
                                  {"lz4", dedup::Compression::kLz4},
+                                 {"gzip", dedup::Compression::kGzip},
                                  {"none", dedup::Compression::kNone}},
-                                "zstd, lz4 or none, for new data.",
+                                "zstd, lz4, gzip or none, for new data.",
                                 STRATA_FIELD(storage.store.compression)),
-      Number("storage", "compression_level", -7, 19, "For zstd; higher is smaller and slower.",
+      Number("storage", "compression_level", -7, 19,
+             "For zstd -7 to 19, for gzip 0 to 3; higher is smaller and slower.",
              STRATA_FIELD(storage.store.compression_level)),
-      Size("storage", "region_size", 16u << 10, 1u << 20,
+      Size("storage", "region_size", 16u << 10, 4u << 20,
            "Data compressed together: larger is smaller on disk, and slower for small reads.",
            STRATA_FIELD(storage.store.region_bytes)),
+      OneOf<dedup::Mode>(
+          "storage", "mode",
+          {{"inline", dedup::Mode::kInline},
+           {"hybrid", dedup::Mode::kHybrid},
+           {"post-process", dedup::Mode::kPostProcess}},
+          "inline finds equal data as it comes; hybrid does where memory answers and "
+          "post-process never, both leave the rest to garbage collection.",
+          STRATA_FIELD(storage.store.mode)),
+      Number("storage", "worker_threads", 0, 64,
+             "Threads that compress, decompress and fingerprint beside those of the requests.",
+             STRATA_FIELD(storage.store.worker_threads)),
+      Text("storage", "encryption_key_file",
+           "A file with the key, 32 bytes or 64 hexadecimal digits, that encrypts the containers; "
+           "empty: no encryption. Fixed when the store is made.",
+           STRATA_FIELD(storage.encryption_key_file)),
       Size("storage", "metadata_cache", 0, uint64_t{1} << 40,
            "Memory for fingerprints of recently seen containers.",
            STRATA_FIELD(storage.store.metadata_cache_bytes)),
@@ -279,6 +296,11 @@ std::vector<Setting> UpkeepSettings() {
       Ratio("maintenance", "gc_rewrite_below_live_ratio",
             "Containers with a smaller share in use are copied out and freed.",
             STRATA_FIELD(maintenance.gc_rewrite_below_live_ratio)),
+      Ratio(
+          "maintenance", "fold_rewrite_below_live_ratio",
+          "The same where storage.mode is hybrid or post-process: what is stored again later does "
+          "not count as in use.",
+          STRATA_FIELD(maintenance.fold_rewrite_below_live_ratio)),
       Size("maintenance", "gc_max_rate", 0, uint64_t{1} << 50,
            "Bytes per second that a collection of its own reads and writes; 0: no limit.",
            STRATA_FIELD(maintenance.gc_max_bytes_per_second)),
@@ -356,6 +378,11 @@ absl::Status CheckWhole(const Config& config) {
   const uint32_t container_bytes = config.storage.store.container_bytes;
   if ((container_bytes & (container_bytes - 1)) != 0) {
     return absl::InvalidArgumentError("storage.container_size: not a power of two");
+  }
+  const int level = config.storage.store.compression_level;
+  if (config.storage.store.compression == dedup::Compression::kGzip && (level < 0 || level > 3)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("storage.compression_level: ", level, " is not from 0 to 3, as gzip has it"));
   }
   const absl::Status chunker = dedup::CreateChunker(config.storage.store.chunker).status();
   if (!chunker.ok()) {

@@ -45,6 +45,7 @@ struct Config {
     std::string device;           // Empty: DATA/containers.
     uint64_t max_size_bytes = 0;  // Of DATA/containers; 0: its filesystem's.
     uint64_t kv_cache_bytes = 32u << 20;
+    std::string encryption_key_file;  // Read when the stores are opened: key_file.h.
     dedup::StoreOptions store;
   } storage;
 
@@ -53,7 +54,8 @@ struct Config {
     uint64_t gc_interval_s = 24 * 3600;  // 0: no collections of its own.
     double gc_garbage_ratio = 0.2;  // Collect sooner when this share was deleted since the last.
     double gc_rewrite_below_live_ratio = 0.7;
-    uint64_t gc_max_bytes_per_second = 0;  // 0: no limit.
+    double fold_rewrite_below_live_ratio = 0.95;  // In modes that store equal chunks twice.
+    uint64_t gc_max_bytes_per_second = 0;         // 0: no limit.
   } maintenance;
 
   struct LogSettings {

@@ -78,17 +78,21 @@ absl::StatusOr<Json> Stat(Appliance& appliance, Arguments& arguments,
 
 absl::StatusOr<Json> CollectGarbage(Appliance& appliance, Arguments& arguments,
                                     const dedup::ProgressCallback& progress) {
+  const Config::Maintenance& config = appliance.config().maintenance;
   dedup::GarbageOptions options;
+  const bool fold = arguments.Flag("fold", appliance.folds());
   options.rewrite_below_live_ratio =
-      arguments.Ratio("rewrite_below", appliance.config().maintenance.gc_rewrite_below_live_ratio);
+      arguments.Ratio("rewrite_below", fold ? config.fold_rewrite_below_live_ratio
+                                            : config.gc_rewrite_below_live_ratio);
   options.max_bytes_per_second = arguments.Bytes("max_rate", 0);
   options.progress = progress;
   STRATA_RETURN_IF_ERROR(arguments.Finish());
   STRATA_ASSIGN_OR_RETURN(const dedup::GarbageReport report,
-                          appliance.CollectGarbage(std::move(options)));
+                          appliance.CollectGarbage(std::move(options), fold));
   return Json{{"streams_marked", report.streams_marked},
               {"containers_examined", report.containers_examined},
               {"containers_freed", report.containers_freed},
+              {"duplicate_chunks", report.duplicate_chunks},
               {"live_bytes_copied", report.live_bytes_copied},
               {"freed_bytes", report.freed_bytes}};
 }

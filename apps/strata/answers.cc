@@ -86,10 +86,13 @@ std::string FormatStat(const Json& stat) {
 }
 
 std::string FormatGarbage(const Json& report) {
-  return absl::StrFormat("freed %s: %s of %s containers, %s copied, %s streams looked at\n",
-                         SizeOf(report, "freed_bytes"), CountOf(report, "containers_freed"),
-                         CountOf(report, "containers_examined"),
-                         SizeOf(report, "live_bytes_copied"), CountOf(report, "streams_marked"));
+  const uint64_t folded = report.value("duplicate_chunks", uint64_t{0});
+  return absl::StrFormat(
+      "freed %s: %s of %s containers, %s copied, %s%s streams looked at\n",
+      SizeOf(report, "freed_bytes"), CountOf(report, "containers_freed"),
+      CountOf(report, "containers_examined"), SizeOf(report, "live_bytes_copied"),
+      folded == 0 ? "" : absl::StrCat(CountOf(report, "duplicate_chunks"), " chunks folded, "),
+      CountOf(report, "streams_marked"));
 }
 
 std::string FormatVerify(const Json& report) {
@@ -102,9 +105,11 @@ std::string FormatVerify(const Json& report) {
     absl::StrAppend(&text, "DAMAGED  ", place.get<std::string>(), "\n");
   }
   for (const Json& stream : report.at("streams")) {
-    absl::StrAppendFormat(&text, "LOST     stream %s, %s bytes at %s: %s\n",
-                          TextOf(stream, "stream"), CountOf(stream, "size_bytes"),
-                          CountOf(stream, "offset_bytes"), TextOf(stream, "detail"));
+    const std::string name = TextOf(stream, "name");  // Streams of strata dedup have one.
+    absl::StrAppendFormat(&text, "LOST     %s, %s bytes at %s: %s\n",
+                          name.empty() ? absl::StrCat("stream ", TextOf(stream, "stream")) : name,
+                          CountOf(stream, "size_bytes"), CountOf(stream, "offset_bytes"),
+                          TextOf(stream, "detail"));
   }
   for (const Json& object : report.at("objects")) {
     absl::StrAppendFormat(&text, "OBJECT   %s/%s, version %s, %s\n", TextOf(object, "bucket"),

@@ -2,6 +2,7 @@
 //
 // The answers of strata dedup for people: tables, and bars of what was saved.
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -21,7 +22,7 @@ std::string TextOf(const Json& json, const char* key) { return json.value(key, s
 std::string Bar(const std::string& name, uint64_t part, uint64_t whole) {
   const double share =
       whole == 0 ? 0 : std::min(1.0, static_cast<double>(part) / static_cast<double>(whole));
-  const auto full = static_cast<size_t>(share * kBarWidth + 0.5);
+  const auto full = static_cast<size_t>(std::lround(share * kBarWidth));
   return absl::StrFormat("%-12s %s%s  %10s\n", name, std::string(full, '#'),
                          std::string(kBarWidth - full, '.'), FormatSize(part));
 }
@@ -90,13 +91,7 @@ std::string FormatDelete(const Json& answer) {
                          answer.at("deleted").size());
 }
 
-std::string FormatVerify(const Json& answer) {
-  std::string text = FormatAnswer("verify", answer);
-  for (const Json& stream : answer.at("streams")) {
-    absl::StrAppend(&text, "NAME     ", TextOf(stream, "name"), "\n");
-  }
-  return text;
-}
+std::string FormatVerify(const Json& answer) { return FormatAnswer("verify", answer); }
 
 std::string FormatStat(const Json& answer) {
   const uint64_t logical = NumberOf(answer, "logical_bytes");

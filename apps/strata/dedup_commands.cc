@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "appliance/key_file.h"
 #include "dedup_scan.h"
 #include "input_files.h"
 #include "restored_file.h"
@@ -38,6 +39,7 @@ class Catalogue {
     dedup::DirectoryOptions options = request.directory;
     options.create = create;
     options.store.expect_writes = create;
+    STRATA_ASSIGN_OR_RETURN(options.store.encryption_key, ReadKeyFile(request.key_file));
     STRATA_ASSIGN_OR_RETURN(auto directory, dedup::Directory::Open(options));
     STRATA_ASSIGN_OR_RETURN(const kv::SpaceId names, directory->kv().OpenSpace("dedup-names", {}));
     return std::unique_ptr<Catalogue>(new Catalogue(std::move(directory), names));
@@ -103,16 +105,24 @@ class Catalogue {
     return found;
   }
 
-  static absl::Status Taken(const std::string& name) {
-    return absl::AlreadyExistsError(absl::StrCat("there is a stream '", name, "' already"));
+  absl::Status Taken(const std::string& name) const {
+    return absl::AlreadyExistsError(
+        absl::StrCat(directory_->path(), ": there is a stream '", name, "' already"));
+  }
+
+  // `status`, saying of which store, and of which of its streams.
+  absl::Status Of(const std::string& name, const absl::Status& status) const {
+    const std::string what = name.empty() ? "" : absl::StrCat(" '", name, "':");
+    return absl::Status(status.code(),
+                        absl::StrCat(directory_->path(), ":", what, " ", status.message()));
   }
 
  private:
   Catalogue(std::unique_ptr<dedup::Directory> directory, kv::SpaceId names)
       : directory_(std::move(directory)), names_(names) {}
 
-  static absl::Status Unknown(const std::string& name) {
-    return absl::NotFoundError(absl::StrCat("no stream '", name, "'"));
+  absl::Status Unknown(const std::string& name) const {
+    return absl::NotFoundError(absl::StrCat(directory_->path(), ": no stream '", name, "'"));
   }
 
   // The body commits; a conflict begins it anew.
@@ -184,21 +194,25 @@ absl::StatusOr<Json> Ingest(const DedupRequest& request, const dedup::ProgressCa
   STRATA_ASSIGN_OR_RETURN(const auto catalogue, Catalogue::Open(request, /*create=*/true));
   Json streams = Json::array();
   StreamInfo sum;
-  for (const auto& [name, file] : wanted) {
+  for (const auto& entry : wanted) {
+    const std::string& name = entry.first;
+    const InputFile& file = entry.second;
     STRATA_ASSIGN_OR_RETURN(const bool taken, catalogue->Has(name));
-    if (taken && !request.force) return Catalogue::Taken(name);
+    if (taken && !request.force) return catalogue->Taken(name);
     const std::unique_ptr<dedup::Writer> writer = catalogue->store().NewWriter();
     STRATA_RETURN_IF_ERROR(ReadPieces(file.path, [&](std::span<const std::byte> piece) {
-      STRATA_RETURN_IF_ERROR(writer->Write(piece));
+      const absl::Status written = writer->Write(piece);
+      if (!written.ok()) return catalogue->Of(name, written);
       state.done += piece.size();
       return Report(progress, state);
     }));
-    STRATA_ASSIGN_OR_RETURN(const StreamInfo info, writer->Prepare());
-    STRATA_RETURN_IF_ERROR(catalogue->Add(*writer, info, name, request.force));
-    sum.size_bytes += info.size_bytes;
-    sum.new_chunk_bytes += info.new_chunk_bytes;
-    sum.new_stored_bytes += info.new_stored_bytes;
-    streams.push_back(StreamJson(name, info));
+    const absl::StatusOr<StreamInfo> info = writer->Prepare();
+    if (!info.ok()) return catalogue->Of(name, info.status());
+    STRATA_RETURN_IF_ERROR(catalogue->Add(*writer, *info, name, request.force));
+    sum.size_bytes += info->size_bytes;
+    sum.new_chunk_bytes += info->new_chunk_bytes;
+    sum.new_stored_bytes += info->new_stored_bytes;
+    streams.push_back(StreamJson(name, *info));
   }
   return Json{{"streams", std::move(streams)},
               {"logical_bytes", sum.size_bytes},
@@ -206,10 +220,38 @@ absl::StatusOr<Json> Ingest(const DedupRequest& request, const dedup::ProgressCa
               {"stored_bytes", sum.new_stored_bytes}};
 }
 
-absl::Status CopyToStdout(dedup::Reader& reader, const dedup::ProgressCallback& progress,
+// A stream of the catalogue, whose errors say its name.
+class NamedReader {
+ public:
+  static absl::StatusOr<NamedReader> Open(Catalogue& catalogue, const std::string& name,
+                                          const StreamId& id) {
+    absl::StatusOr<std::unique_ptr<dedup::Reader>> reader = catalogue.store().OpenReader(id);
+    if (!reader.ok()) return catalogue.Of(name, reader.status());
+    return NamedReader(catalogue, name, *std::move(reader));
+  }
+
+  uint64_t size_bytes() const { return reader_->info().size_bytes; }
+
+  absl::StatusOr<size_t> Read(uint64_t offset, std::span<std::byte> out) {
+    absl::StatusOr<size_t> count = reader_->Read(offset, out);
+    if (!count.ok()) return catalogue_->Of(name_, count.status());
+    return count;
+  }
+
+ private:
+  NamedReader(const Catalogue& catalogue, const std::string& name,
+              std::unique_ptr<dedup::Reader> reader)
+      : catalogue_(&catalogue), name_(name), reader_(std::move(reader)) {}
+
+  const Catalogue* catalogue_;
+  std::string name_;
+  std::unique_ptr<dedup::Reader> reader_;
+};
+
+absl::Status CopyToStdout(NamedReader& reader, const dedup::ProgressCallback& progress,
                           dedup::Progress* state) {
   std::vector<std::byte> piece(kPieceBytes);
-  for (uint64_t offset = 0; offset < reader.info().size_bytes;) {
+  for (uint64_t offset = 0; offset < reader.size_bytes();) {
     STRATA_ASSIGN_OR_RETURN(const size_t count, reader.Read(offset, piece));
     if (std::fwrite(piece.data(), 1, count, stdout) != count) {
       return absl::UnavailableError(absl::StrCat("standard output: ", std::strerror(errno)));
@@ -221,9 +263,9 @@ absl::Status CopyToStdout(dedup::Reader& reader, const dedup::ProgressCallback& 
   return absl::OkStatus();
 }
 
-absl::Status CopyToFile(dedup::Reader& reader, const std::string& path, bool force,
+absl::Status CopyToFile(NamedReader& reader, const std::string& path, bool force,
                         const dedup::ProgressCallback& progress, dedup::Progress* state) {
-  const uint64_t size_bytes = reader.info().size_bytes;
+  const uint64_t size_bytes = reader.size_bytes();
   STRATA_ASSIGN_OR_RETURN(const auto file, RestoredFile::Create(path, size_bytes, force));
   for (uint64_t offset = 0; offset < size_bytes;) {
     STRATA_ASSIGN_OR_RETURN(const std::span<std::byte> piece, file->NextPiece());
@@ -249,17 +291,17 @@ absl::StatusOr<std::string> PathBelow(const std::string& output, const std::stri
 absl::StatusOr<Json> RestoreOne(Catalogue& catalogue, const std::string& name, const StreamId& id,
                                 const std::string& path, bool force,
                                 const dedup::ProgressCallback& progress, dedup::Progress* state) {
-  STRATA_ASSIGN_OR_RETURN(const auto reader, catalogue.store().OpenReader(id));
+  STRATA_ASSIGN_OR_RETURN(NamedReader reader, NamedReader::Open(catalogue, name, id));
   if (path == "-") {
-    STRATA_RETURN_IF_ERROR(CopyToStdout(*reader, progress, state));
+    STRATA_RETURN_IF_ERROR(CopyToStdout(reader, progress, state));
   } else {
     std::error_code error;
     const std::filesystem::path folder = std::filesystem::path(path).parent_path();
     if (!folder.empty()) std::filesystem::create_directories(folder, error);
     if (error) return absl::UnavailableError(absl::StrCat(folder.string(), ": ", error.message()));
-    STRATA_RETURN_IF_ERROR(CopyToFile(*reader, path, force, progress, state));
+    STRATA_RETURN_IF_ERROR(CopyToFile(reader, path, force, progress, state));
   }
-  return Json{{"name", name}, {"path", path}, {"size_bytes", reader->info().size_bytes}};
+  return Json{{"name", name}, {"path", path}, {"size_bytes", reader.size_bytes()}};
 }
 
 absl::StatusOr<Json> Restore(const DedupRequest& request, const dedup::ProgressCallback& progress) {
@@ -318,15 +360,23 @@ absl::StatusOr<Json> Delete(const DedupRequest& request, const dedup::ProgressCa
 
 absl::StatusOr<Json> Collect(const DedupRequest& request, const dedup::ProgressCallback& progress) {
   STRATA_ASSIGN_OR_RETURN(const auto catalogue, Catalogue::Open(request, /*create=*/false));
-  dedup::GarbageOptions options = request.garbage;
-  options.progress = progress;
-  STRATA_ASSIGN_OR_RETURN(const dedup::GarbageReport report,
-                          catalogue->store().CollectGarbage(options));
-  return Json{{"freed_bytes", report.freed_bytes},
-              {"containers_examined", report.containers_examined},
-              {"containers_freed", report.containers_freed},
-              {"live_bytes_copied", report.live_bytes_copied},
-              {"streams_marked", report.streams_marked}};
+  const auto collect = [&](auto options, auto method) {
+    options.rewrite_below_live_ratio =
+        request.rewrite_below_live_ratio.value_or(options.rewrite_below_live_ratio);
+    options.max_bytes_per_second = request.max_bytes_per_second;
+    options.progress = progress;
+    return (catalogue->store().*method)(options);
+  };
+  const absl::StatusOr<dedup::GarbageReport> report =
+      request.fold ? collect(dedup::DeduplicateOptions{}, &dedup::Store::Deduplicate)
+                   : collect(dedup::GarbageOptions{}, &dedup::Store::CollectGarbage);
+  if (!report.ok()) return catalogue->Of("", report.status());
+  return Json{{"freed_bytes", report->freed_bytes},
+              {"containers_examined", report->containers_examined},
+              {"containers_freed", report->containers_freed},
+              {"duplicate_chunks", report->duplicate_chunks},
+              {"live_bytes_copied", report->live_bytes_copied},
+              {"streams_marked", report->streams_marked}};
 }
 
 absl::StatusOr<Json> Verify(const DedupRequest& request, const dedup::ProgressCallback& progress) {

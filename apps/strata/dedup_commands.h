@@ -17,6 +17,8 @@
 //   dedup.stat     sizes, counts, ratios
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,18 +31,21 @@ namespace strata::appliance {
 
 struct DedupRequest {
   dedup::DirectoryOptions directory;
+  std::string key_file;               // Of an encrypted store; empty: none.
   std::vector<std::string> operands;  // scan, ingest: paths; restore, delete: names.
   std::string name;                   // ingest: instead of the path.
   std::string output;  // restore: a file or, of several, a folder [the name]; "-": stdout.
   bool force = false;  // ingest: replace streams of that name; restore: replace files.
-  std::vector<std::string> algorithms;  // scan [all].
-  dedup::ChunkerOptions sizes;          // scan: all but the algorithm.
-  dedup::GarbageOptions garbage;
-  bool quick = false;  // verify: structures only.
+  std::vector<std::string> algorithms;             // scan [all].
+  dedup::ChunkerOptions sizes;                     // scan: all but the algorithm.
+  std::optional<double> rewrite_below_live_ratio;  // gc [what dedup::Store takes].
+  uint64_t max_bytes_per_second = 0;               // gc.
+  bool fold = false;                               // gc: equal chunks that were stored apart, too.
+  bool quick = false;                              // verify: structures only.
 };
 
 // NotFound, AlreadyExists: a name or a file; Unavailable: the system's words; Cancelled: by
-// `progress`; otherwise what dedup::Directory and dedup::Store say.
+// `progress`; otherwise what ReadKeyFile(), dedup::Directory and dedup::Store say.
 absl::StatusOr<Json> RunDedupCommand(const std::string& command, const DedupRequest& request,
                                      const dedup::ProgressCallback& progress);
 

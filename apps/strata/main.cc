@@ -4,17 +4,15 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstdio>
-#include <map>
 #include <string>
-#include <thread>
 
 #include "answers.h"
 #include "appliance/commands.h"
 #include "appliance/config.h"
+#include "dedup_arguments.h"
 #include "dedup_commands.h"
 #include "erasure_commands.h"
 #include "progress_line.h"
@@ -25,18 +23,6 @@ namespace strata::appliance {
 namespace {
 
 enum ExitCode { kExitOk = 0, kExitError = 1, kExitUsage = 2, kExitDamage = 3 };
-
-constexpr char kDedupFooter[] =
-    "Examples:\n"
-    "  strata dedup scan release-1 release-2           # what would be saved, by each algorithm\n"
-    "  strata dedup ingest --store s monday.tar tuesday.tar\n"
-    "  pg_dumpall | strata dedup ingest --store s --name db/monday -\n"
-    "  strata dedup restore --store s db/monday --output - | psql\n"
-    "  strata dedup delete --store s monday.tar && strata dedup gc --store s\n"
-    "  strata --json dedup stat --store s | jq .reduction_ratio\n"
-    "\n"
-    "A folder's files become streams named after it. STRATA_STORE names the store, too.\n"
-    "Exit codes: 0 done, 1 error, 2 usage, 3 damage found.";
 
 constexpr char kFooter[] =
     "Commands go to the stratad that holds DIR, through DIR/admin.sock; when there is none they "
@@ -87,7 +73,8 @@ class CommandLine {
     AddUsers();
     AddBuckets();
     AddErasureCoding();
-    AddDedup();
+    AddDedupCommands(&app_, &request_.dedup,
+                     [this](const std::string& command) { request_.command = command; });
   }
 
   CLI::App& app() { return app_; }
@@ -121,6 +108,9 @@ class CommandLine {
           "--rewrite-below", [this](double value) { request_.arguments["rewrite_below"] = value; },
           "Copy containers with a smaller live share out and free them (0 to 1).")
         ->check(CLI::Range(0.0, 1.0));
+    Flag(gc, "--fold", "fold",
+         "Also keep one copy only of what was stored twice; so it is anyway where storage.mode is "
+         "hybrid or post-process.");
     gc->add_option_function<std::string>(
         "--max-rate",
         [this](const std::string& value) {
@@ -209,111 +199,6 @@ class CommandLine {
     Add(ec, "verify", "ec.verify", "Check shard files; 3 when anything is missing or damaged.")
         ->add_option("files", erasure.files, "The shard files that there are.")
         ->required();
-  }
-
-  CLI::App* AddOnStore(CLI::App* parent, const char* name, const char* command,
-                       const char* meaning) {
-    CLI::App* const sub = Add(parent, name, command, meaning);
-    sub->add_option("--store", request_.dedup.directory.path, "The store's directory [./store].")
-        ->envname("STRATA_STORE");
-    sub->add_option("--workers", request_.dedup.directory.store.worker_threads,
-                    "Threads that help, 0 to 64 [one less than the processors].")
-        ->check(CLI::Range(0, 64));
-    return sub;
-  }
-
-  static void Size(CLI::App* sub, const char* option, uint32_t* bytes, const char* meaning) {
-    sub->add_option_function<std::string>(
-        option,
-        [option, bytes](const std::string& value) {
-          const absl::StatusOr<uint64_t> size = block::ParseSizeBytes(value);
-          if (!size.ok() || *size > (1u << 30)) {
-            throw CLI::ValidationError(option, "not a size up to 1G: " + value);
-          }
-          *bytes = static_cast<uint32_t>(*size);
-        },
-        meaning);
-  }
-
-  static void ChunkSizes(CLI::App* sub, dedup::ChunkerOptions* chunker) {
-    Size(sub, "--min", &chunker->min_bytes, "Shortest chunk, as 4K, which is the default.");
-    Size(sub, "--avg", &chunker->avg_bytes, "Average chunk [8K].");
-    Size(sub, "--max", &chunker->max_bytes, "Longest chunk [16K].");
-  }
-
-  void AddDedup() {
-    CLI::App* const dedup = app_.add_subcommand(
-        "dedup", "Files in a deduplicating store of your own; what would be saved.");
-    dedup->require_subcommand(1);
-    dedup->fallthrough();
-    dedup->footer(kDedupFooter);
-    DedupRequest& request = request_.dedup;
-    request.directory.path = "store";
-    // Streams here are read and written whole, and the command has the machine's cores to itself.
-    request.directory.store.region_bytes = 512u << 10;
-    request.directory.store.data_cache_bytes = 64u << 20;
-    request.directory.store.worker_threads =
-        std::clamp(std::thread::hardware_concurrency(), 1u, 65u) - 1;
-    AddScan(dedup);
-    AddIngest(dedup);
-    CLI::App* const restore =
-        AddOnStore(dedup, "restore", "dedup.restore", "Write a stream, or a folder of them.");
-    restore->add_option("name", request.operands, "Its name.")->required()->expected(1);
-    restore->add_option("--output", request.output,
-                        "The file or folder [the name's last part]; - is standard output.");
-    restore->add_flag("--force", request.force, "Replace files that exist.");
-    AddOnStore(dedup, "list", "dedup.list", "Names and sizes.")
-        ->add_option("name", request.operands, "Only this one, or this folder.")
-        ->expected(0, 1);
-    AddOnStore(dedup, "delete", "dedup.delete", "Forget streams, or folders of them.")
-        ->add_option("names", request.operands, "Their names.")
-        ->required();
-    AddOnStore(dedup, "gc", "dedup.gc", "Free what no stream needs.")
-        ->add_option("--rewrite-below", request.garbage.rewrite_below_live_ratio,
-                     "Copy containers with a smaller live share out and free them (0 to 1).")
-        ->check(CLI::Range(0.0, 1.0));
-    AddOnStore(dedup, "verify", "dedup.verify", "Read everything and check it.")
-        ->add_flag("--quick", request.quick, "Check structures only; do not read the data.");
-    AddOnStore(dedup, "stat", "dedup.stat", "Sizes, and what is saved.");
-  }
-
-  void AddScan(CLI::App* parent) {
-    CLI::App* const scan =
-        Add(parent, "scan", "dedup.scan", "What would be saved; nothing is stored.");
-    scan->add_option("paths", request_.dedup.operands, "Files or folders, oldest version first.")
-        ->required();
-    scan->add_option("--algo", request_.dedup.algorithms, "One or more algorithms [all].");
-    ChunkSizes(scan, &request_.dedup.sizes);
-  }
-
-  void AddIngest(CLI::App* parent) {
-    DedupRequest& request = request_.dedup;
-    dedup::StoreOptions& store = request.directory.store;
-    CLI::App* const ingest =
-        AddOnStore(parent, "ingest", "dedup.ingest", "Store files; make the store when absent.");
-    ingest->add_option("paths", request.operands, "Files, folders, or - for standard input.")
-        ->required();
-    ingest->add_option("--name", request.name, "The name of the stream or folder [the path].");
-    ingest->add_flag("--force", request.force, "Replace streams of the same name.");
-    const std::map<std::string, dedup::Compression> kinds = {{"none", dedup::Compression::kNone},
-                                                             {"lz4", dedup::Compression::kLz4},
-                                                             {"zstd", dedup::Compression::kZstd},
-                                                             {"gzip", dedup::Compression::kGzip}};
-    ingest->add_option("--compression", store.compression, "none, lz4, zstd or gzip [zstd].")
-        ->transform(CLI::CheckedTransformer(kinds));
-    ingest->add_option("--level", store.compression_level, "Of zstd: -7 to 19; of gzip: 0 to 3.");
-    Size(ingest, "--region", &store.region_bytes, "Compressed together [512K].");
-    ingest->add_option_function<std::string>(
-        "--algo",
-        [&store](const std::string& name) {
-          const auto algorithm = dedup::ParseChunkAlgorithm(name);
-          if (!algorithm.ok()) {
-            throw CLI::ValidationError("--algo", std::string(algorithm.status().message()));
-          }
-          store.chunker.algorithm = *algorithm;
-        },
-        "How a new store cuts.");
-    ChunkSizes(ingest, &store.chunker);
   }
 
   Request& request_;

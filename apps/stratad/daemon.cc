@@ -17,6 +17,7 @@
 #include "appliance/admin_server.h"
 #include "appliance/appliance.h"
 #include "appliance/http_server.h"
+#include "appliance/key_file.h"
 #include "appliance/local_socket.h"
 #include "appliance/root_keys.h"
 #include "strata/s3/server.h"
@@ -95,6 +96,8 @@ class Daemon {
     // The health is there before the stores are. Should the address be taken, a data directory in
     // use is the better thing to hear of.
     const absl::Status status_started = StartStatusServer();
+    const absl::Status key = ReadKeyFile(options_.config.storage.encryption_key_file).status();
+    if (!key.ok()) return Fail(kExitConfig, key);
     absl::StatusOr<std::unique_ptr<Appliance>> appliance = Appliance::Open(
         {.data = options_.data, .create = true, .config = options_.config, .log = log_});
     if (!appliance.ok()) return Fail(kExitData, appliance.status());

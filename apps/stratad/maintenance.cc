@@ -44,7 +44,7 @@ class MaintenanceThread final : public Maintenance {
  private:
   void Run() {
     const Config::Maintenance& config = appliance_.config().maintenance;
-    const CollectionPlan plan{config.gc_interval_s, config.gc_garbage_ratio};
+    const CollectionPlan plan{config.gc_interval_s, config.gc_garbage_ratio, appliance_.folds()};
     StorageFigures last = FiguresOf(appliance_);
     uint64_t runs_seen = 0;
     while (Sleep(config.reap_interval_s * kSecond)) {
@@ -65,15 +65,17 @@ class MaintenanceThread final : public Maintenance {
 
   void Collect(const Config::Maintenance& config, const std::string& why) {
     Log(log_, LogLevel::kInfo, absl::StrCat("garbage collection begins: ", why));
+    const bool fold = appliance_.folds();
     dedup::GarbageOptions options;
-    options.rewrite_below_live_ratio = config.gc_rewrite_below_live_ratio;
+    options.rewrite_below_live_ratio =
+        fold ? config.fold_rewrite_below_live_ratio : config.gc_rewrite_below_live_ratio;
     options.max_bytes_per_second = config.gc_max_bytes_per_second;
-    const absl::StatusOr<dedup::GarbageReport> report = appliance_.CollectGarbage(options);
+    const absl::StatusOr<dedup::GarbageReport> report = appliance_.CollectGarbage(options, fold);
     if (report.ok()) {
       Log(log_, LogLevel::kInfo,
           absl::StrCat("garbage collection freed ", report->freed_bytes, " bytes in ",
-                       report->containers_freed, " of ", report->containers_examined,
-                       " containers"));
+                       report->containers_freed, " of ", report->containers_examined, " containers",
+                       fold ? absl::StrCat(", folded ", report->duplicate_chunks, " chunks") : ""));
     } else if (!absl::IsCancelled(report.status()) &&
                !absl::IsFailedPrecondition(report.status())) {
       Log(log_, LogLevel::kError, absl::StrCat("garbage collection: ", report.status().message()));
@@ -111,13 +113,19 @@ std::string CollectionDue(const CollectionPlan& plan, const StorageFigures& last
   const uint64_t expected = last.logical_bytes + came;
   const uint64_t gone = expected > now.logical_bytes ? expected - now.logical_bytes : 0;
   const uint64_t elapsed_ns = now.now_ns - last.now_ns;
-  if (elapsed_ns >= plan.interval_s * kSecond && (gone > 0 || !last_known)) {
+  const uint64_t unfolded = plan.fold ? came : 0;
+  if (elapsed_ns >= plan.interval_s * kSecond && (gone > 0 || unfolded > 0 || !last_known)) {
     return absl::StrCat(plan.interval_s, " s since the last");
   }
-  const double share =
-      static_cast<double>(gone) / static_cast<double>(std::max<uint64_t>(1, expected));
-  if (gone >= kLeastGarbageBytes && share >= plan.garbage_ratio && elapsed_ns >= kLeastPause) {
-    return absl::StrFormat("%.0f %% of what was stored has been deleted", share * 100);
+  if (elapsed_ns < kLeastPause) return "";
+  const auto share = [&](uint64_t bytes) {
+    return static_cast<double>(bytes) / static_cast<double>(std::max<uint64_t>(1, expected));
+  };
+  if (gone >= kLeastGarbageBytes && share(gone) >= plan.garbage_ratio) {
+    return absl::StrFormat("%.0f %% of what was stored has been deleted", share(gone) * 100);
+  }
+  if (unfolded >= kLeastGarbageBytes && share(unfolded) >= plan.garbage_ratio) {
+    return absl::StrFormat("%.0f %% of what is stored came since the last", share(unfolded) * 100);
   }
   return "";
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The upkeep that a running appliance does by itself, in one thread: it reaps what aborted uploads
-// left, and collects garbage at intervals or when enough has been deleted.
+// left, and collects garbage at intervals or when enough has been deleted; in the modes that leave
+// equal chunks for later it folds them on the way, also when enough has come in.
 //
 // When to collect is a pure decision over figures (CollectionDue), so that it can be tested.
 #pragma once
@@ -25,6 +26,8 @@ struct StorageFigures {
 struct CollectionPlan {
   uint64_t interval_s = 0;  // 0: never.
   double garbage_ratio = 0.2;
+  // What came in may be stored already: it is a reason as good as what was deleted.
+  bool fold = false;
 };
 
 // Why a collection is due, given the figures at the end of the last one (or at the start); empty:

@@ -176,20 +176,23 @@ class PyStore {
     for (const StreamInfo& info : streams) list.append(InfoDict(info));
     return list;
   }
-  py::dict CollectGarbage(double rewrite_below_live_ratio, uint64_t max_bytes_per_second,
-                          py::object progress) {
+  // Collects by `method` of the store, which takes `Options`.
+  template <typename Options, auto method>
+  py::dict Collect(double rewrite_below_live_ratio, uint64_t max_bytes_per_second,
+                   py::object progress) {
     ProgressBridge bridge(std::move(progress));
-    dedup::GarbageOptions options;
+    Options options;
     options.rewrite_below_live_ratio = rewrite_below_live_ratio;
     options.max_bytes_per_second = max_bytes_per_second;
     options.progress = bridge.callback();
-    auto report = Unlocked([&] { return Open()->store().CollectGarbage(options); });
+    auto report = Unlocked([&] { return (Open()->store().*method)(options); });
     bridge.Finish();
     const dedup::GarbageReport value = Value(std::move(report));
     py::dict dict;
     dict["streams_marked"] = value.streams_marked;
     dict["containers_examined"] = value.containers_examined;
     dict["containers_freed"] = value.containers_freed;
+    dict["duplicate_chunks"] = value.duplicate_chunks;
     dict["live_bytes_copied"] = value.live_bytes_copied;
     dict["freed_bytes"] = value.freed_bytes;
     return dict;
@@ -244,16 +247,24 @@ dedup::Compression ParseCompression(const std::string& name) {
   throw py::value_error("compression is 'none', 'lz4', 'zstd' or 'gzip', not '" + name + "'");
 }
 
+dedup::Mode ParseMode(const std::string& name) {
+  if (name == "inline") return dedup::Mode::kInline;
+  if (name == "hybrid") return dedup::Mode::kHybrid;
+  if (name == "post-process") return dedup::Mode::kPostProcess;
+  throw py::value_error("mode is 'inline', 'hybrid' or 'post-process', not '" + name + "'");
+}
+
 std::unique_ptr<PyStore> OpenStore(const std::string& path, bool create, uint64_t max_size_bytes,
-                                   const std::string& compression, int level, uint32_t region_bytes,
-                                   uint32_t workers, const std::string& algorithm,
-                                   uint32_t min_bytes, uint32_t avg_bytes, uint32_t max_bytes,
-                                   uint32_t normalization, const py::object& key,
-                                   const py::object& encryption_key) {
+                                   const std::string& mode, const std::string& compression,
+                                   int level, uint32_t region_bytes, uint32_t workers,
+                                   const std::string& algorithm, uint32_t min_bytes,
+                                   uint32_t avg_bytes, uint32_t max_bytes, uint32_t normalization,
+                                   const py::object& key, const py::object& encryption_key) {
   dedup::DirectoryOptions options;
   options.path = path;
   options.create = create;
   options.max_size_bytes = max_size_bytes;
+  options.store.mode = ParseMode(mode);
   options.store.compression = ParseCompression(compression);
   options.store.compression_level = level;
   options.store.region_bytes = region_bytes;
@@ -300,7 +311,8 @@ PYBIND11_MODULE(_dedup, m) {
   PyReader::Bind(m);
   py::class_<PyStore>(m, "Store")
       .def(py::init(&OpenStore), py::arg("path"), py::kw_only(), py::arg("create") = true,
-           py::arg("max_size_bytes") = 0, py::arg("compression") = "zstd", py::arg("level") = 1,
+           py::arg("max_size_bytes") = 0, py::arg("mode") = "inline",
+           py::arg("compression") = "zstd", py::arg("level") = 1,
            py::arg("region_bytes") = store.region_bytes, py::arg("workers") = store.worker_threads,
            py::arg("algo") = algo, py::arg("min") = chunker.min_bytes,
            py::arg("avg") = chunker.avg_bytes, py::arg("max") = chunker.max_bytes,
@@ -311,7 +323,13 @@ PYBIND11_MODULE(_dedup, m) {
       .def("delete", &PyStore::Delete, py::arg("id"))
       .def("stat", &PyStore::Stat, py::arg("id"))
       .def("list", &PyStore::List, py::arg("after") = "", py::arg("max_count") = 1000)
-      .def("collect_garbage", &PyStore::CollectGarbage, py::arg("rewrite_below_live_ratio") = 0.7,
+      .def("collect_garbage",
+           &PyStore::Collect<dedup::GarbageOptions, &dedup::Store::CollectGarbage>,
+           py::arg("rewrite_below_live_ratio") = dedup::GarbageOptions{}.rewrite_below_live_ratio,
+           py::arg("max_bytes_per_second") = 0, py::arg("progress") = py::none())
+      .def("deduplicate", &PyStore::Collect<dedup::DeduplicateOptions, &dedup::Store::Deduplicate>,
+           py::arg("rewrite_below_live_ratio") =
+               dedup::DeduplicateOptions{}.rewrite_below_live_ratio,
            py::arg("max_bytes_per_second") = 0, py::arg("progress") = py::none())
       .def("verify", &PyStore::Verify, py::arg("read_data") = true,
            py::arg("progress") = py::none())

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from typing import Any, BinaryIO, Iterator, Optional, Tuple, Union
+from typing import Any, BinaryIO, Iterable, Iterator, List, Optional, Tuple, Union
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import _dedup
 
-Source = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, np.ndarray, BinaryIO, Any]
+Table = NDArray[np.void]  # Rows of offset (u64), length (u32), digest (S32).
+Source = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, NDArray[Any], BinaryIO, Any]
 
 PIECE_BYTES = 4 << 20
 
@@ -51,7 +53,7 @@ def pieces(src: Source) -> Iterator[Any]:
         while piece := src.read(PIECE_BYTES):
             yield piece
     else:
-        view = memoryview(src)
+        view = memoryview(src)  # type: ignore[arg-type]
         if not view.c_contiguous:
             raise BufferError("the buffer is not contiguous; numpy.ascontiguousarray() makes a copy that is")
         if view.nbytes:
@@ -62,7 +64,7 @@ def pieces(src: Source) -> Iterator[Any]:
 
 def chunks(src: Source, algo: str = "lincdc", *, min: Optional[int] = None, avg: Optional[int] = None,
            max: Optional[int] = None, normalization: int = 2, key: Optional[bytes] = None,
-           digest: bool = False) -> Iterator[Tuple[int, ...]]:
+           digest: bool = False) -> Iterator[Tuple[Any, ...]]:
     """Yields (offset, length) of each chunk in order, or with `digest` (offset, length, SHA-256 of 32 bytes).
 
     Reads as it goes: a file object may be longer than memory.
@@ -71,10 +73,10 @@ def chunks(src: Source, algo: str = "lincdc", *, min: Optional[int] = None, avg:
     return _rows(src, scanner, digest)
 
 
-def _rows(src, scanner, digest):
-    def complete():
+def _rows(src: Source, scanner: "_dedup.Scanner", digest: bool) -> Iterator[Tuple[Any, ...]]:
+    def complete() -> Iterator[Tuple[Any, ...]]:
         table = scanner.take()
-        columns = [table["offset"].tolist(), table["length"].tolist()]
+        columns: List[Iterable[Any]] = [table["offset"].tolist(), table["length"].tolist()]
         if digest:
             columns.append(map(bytes, digests(table)))
         return zip(*columns)
@@ -88,7 +90,7 @@ def _rows(src, scanner, digest):
 
 def chunk_table(src: Source, algo: str = "lincdc", *, min: Optional[int] = None, avg: Optional[int] = None,
                 max: Optional[int] = None, normalization: int = 2, key: Optional[bytes] = None,
-                digest: bool = True) -> np.ndarray:
+                digest: bool = True) -> Table:
     """All chunks as a structured array: offset (u64), length (u32), digest (S32: SHA-256, zeros without `digest`).
 
     Made in C++ without a Python object for each chunk. NumPy takes zero bytes off the end of an S32 that it hands out as `bytes`:
@@ -104,6 +106,6 @@ def chunk_table(src: Source, algo: str = "lincdc", *, min: Optional[int] = None,
     return np.concatenate(tables)
 
 
-def digests(table: np.ndarray) -> np.ndarray:
+def digests(table: Table) -> NDArray[np.uint8]:
     """A table's digests as rows of 32 unsigned bytes, nothing taken off."""
     return np.ascontiguousarray(table["digest"]).view(np.uint8).reshape(len(table), 32)

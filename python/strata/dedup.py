@@ -33,7 +33,8 @@ Progress = Callable[[str, int, int], Optional[bool]]
 class Store:
     """The store in directory `path`, made when absent.
 
-    Options: create (True), max_size_bytes (0: the filesystem's size), compression ("none", "lz4", "zstd", "gzip"), level, region_bytes (compressed
+    Options: create (True), max_size_bytes (0: the filesystem's size), mode ("inline", or "hybrid" and "post-process", which leave equal
+    data to deduplicate()), compression ("none", "lz4", "zstd", "gzip"), level, region_bytes (compressed
     together), workers (threads that help), and, when the store is made, the chunker: algo, min, avg, max (bytes), normalization, key (32 secret bytes).
     encryption_key: 32 secret bytes, given when the store is made and at each opening from then on. One process at a time: a second gets FailedPreconditionError.
     Calls release the GIL; a Store may be used from several threads, a file object from one at a time.
@@ -74,6 +75,11 @@ class Store:
                         progress: Optional[Progress] = None) -> Dict[str, Any]:
         """Frees what no stream needs; returns a dict of counts. progress(phase, done, total) may return False to cancel."""
         return self._store.collect_garbage(rewrite_below_live_ratio, max_bytes_per_second, progress)
+
+    def deduplicate(self, rewrite_below_live_ratio: float = 0.95, max_bytes_per_second: int = 0,
+                    progress: Optional[Progress] = None) -> Dict[str, Any]:
+        """collect_garbage() that also keeps only the last copy of each chunk: for what the modes "hybrid" and "post-process" left."""
+        return self._store.deduplicate(rewrite_below_live_ratio, max_bytes_per_second, progress)
 
     def verify(self, read_data: bool = True, progress: Optional[Progress] = None) -> Dict[str, Any]:
         """Reads and checks everything; returns a dict, whose "streams" lists damaged byte ranges."""

@@ -13,7 +13,7 @@ class InvalidArgumentError(Error, ValueError):
 class NotFoundError(Error, KeyError):
     """No such stream, bucket, key, version, upload or user."""
 
-    def __str__(self):  # KeyError would show the message's repr.
+    def __str__(self) -> str:  # KeyError would show the message's repr.
         return Exception.__str__(self)
 
 
@@ -33,6 +33,14 @@ class FailedPreconditionError(Error):
     """The wrong state: in use by another process, not empty, a condition that does not hold."""
 
 
+class PermissionDeniedError(Error, PermissionError):
+    """The operating system does not let us."""
+
+
+class UnimplementedError(Error, NotImplementedError):
+    """Something newer than this program: a format version, a cipher."""
+
+
 class AbortedError(Error):
     """Another transaction won; try again."""
 
@@ -49,13 +57,15 @@ class CancelledError(Error):
     """A progress callback asked to stop."""
 
 
-_CLASSES = {
+_CLASSES: "dict[str, type[Error]]" = {
     "INVALID_ARGUMENT": InvalidArgumentError,
     "NOT_FOUND": NotFoundError,
     "ALREADY_EXISTS": AlreadyExistsError,
     "DATA_LOSS": DataLossError,
     "RESOURCE_EXHAUSTED": ResourceExhaustedError,
     "FAILED_PRECONDITION": FailedPreconditionError,
+    "PERMISSION_DENIED": PermissionDeniedError,
+    "UNIMPLEMENTED": UnimplementedError,
     "ABORTED": AbortedError,
     "UNAVAILABLE": UnavailableError,
     "OUT_OF_RANGE": OutOfRangeError,
@@ -63,6 +73,6 @@ _CLASSES = {
 }
 
 
-def class_of(code):
+def class_of(code: str) -> "type[Error]":
     """The exception class of a status code's name."""
     return _CLASSES.get(code, Error)

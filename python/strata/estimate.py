@@ -13,7 +13,7 @@ import json
 import os
 import pathlib
 import stat
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -106,7 +106,7 @@ class Estimate:
     def to_json(self, **options: Any) -> str:
         return json.dumps(self.to_dict(), **options)
 
-    def plot(self, path: Optional[str] = None, title: Optional[str] = None):
+    def plot(self, path: Optional[str] = None, title: Optional[str] = None) -> Any:
         """A matplotlib figure of it all, written to `path` when there is one. ImportError without matplotlib."""
         from .plots import plot
         return plot(self, path, title)
@@ -134,7 +134,8 @@ def files_under(path: str) -> Iterable[Tuple[str, int]]:
                 yield file, status.st_size
 
 
-def estimate(paths, algos: Sequence[str] = ("lincdc",), *, min: Optional[int] = None, avg: Optional[int] = None,
+def estimate(paths: Union[str, "os.PathLike[str]", Iterable[Union[str, "os.PathLike[str]"]]],
+             algos: Union[str, Sequence[str]] = ("lincdc",), *, min: Optional[int] = None, avg: Optional[int] = None,
              max: Optional[int] = None, normalization: int = 2, workers: Optional[int] = None,
              progress: Optional[Callable[[str, int, int], Optional[bool]]] = None,
              cancel: Any = None) -> Estimate:
@@ -144,14 +145,14 @@ def estimate(paths, algos: Sequence[str] = ("lincdc",), *, min: Optional[int] = 
     a threading.Event, or anything callable that says True. Both end it with CancelledError. A path that does not exist
     is FileNotFoundError; a file that cannot be read is in `skipped`.
     """
-    paths = [os.fspath(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
+    names = [os.fspath(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
     algos = _dedup.algorithms() if algos == "all" else [algos] if isinstance(algos, str) else list(algos)
     parameters = Parameters(min, avg, max, normalization)
     for algo in algos:
         parameters.scanner(algo, False)  # A bad parameter is told before anything is read.
-    scan = _Scan(paths, algos, parameters, progress, _question(cancel))
+    scan = _Scan(names, algos, parameters, progress, _question(cancel))
     scan.run(workers or os.cpu_count() or 1)
-    return Estimate(paths, len(scan.files), {algo: scan.result(algo) for algo in algos}, scan.skipped)
+    return Estimate(names, len(scan.files), {algo: scan.result(algo) for algo in algos}, scan.skipped)
 
 
 def _question(cancel):

@@ -1,36 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
 """File objects over the libraries' readers and writers."""
 
+from __future__ import annotations
+
 import io
+from typing import Any, Dict
 
 
 class ReaderFile(io.RawIOBase):
     """A read-only, seekable file over anything with `read_into(offset, buffer)`. `info` describes what is read."""
 
-    def __init__(self, reader, size_bytes, info):
+    def __init__(self, reader: Any, size_bytes: int, info: Dict[str, Any]):
         super().__init__()
         self._reader = reader
         self._size = size_bytes
         self._offset = 0
         self.info = info
 
-    def readable(self):
+    def readable(self) -> bool:
         return True
 
-    def seekable(self):
+    def seekable(self) -> bool:
         return True
 
-    def readinto(self, buffer):
+    def read(self, size: int = -1) -> bytes:
+        """The next `size` bytes, fewer at the end; without a size all that are left."""
+        return super().read(size) or b""
+
+    def readall(self) -> bytes:
+        return super().readall() or b""
+
+    def readinto(self, buffer: Any) -> int:
         """Fills `buffer` from the current position; returns how many bytes, 0 at the end."""
         self._check_open()
         view = memoryview(buffer).cast("B")
         if self._offset >= self._size or not view.nbytes:
             return 0
-        count = self._reader.read_into(self._offset, view)
+        count: int = self._reader.read_into(self._offset, view)
         self._offset += count
         return count
 
-    def seek(self, offset, whence=io.SEEK_SET):
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         self._check_open()
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._offset, io.SEEK_END: self._size}[whence]
         if base + offset < 0:
@@ -38,16 +48,16 @@ class ReaderFile(io.RawIOBase):
         self._offset = base + offset
         return self._offset
 
-    def tell(self):
+    def tell(self) -> int:
         self._check_open()
         return self._offset
 
-    def close(self):
+    def close(self) -> None:
         if not self.closed:
             self._reader.close()
         super().close()
 
-    def _check_open(self):
+    def _check_open(self) -> None:
         if self.closed:
             raise ValueError("the file is closed")
 
@@ -56,21 +66,22 @@ class WriterFile(io.RawIOBase):
     """A write-only file. `close()` makes what was written durable and sets `info`; leaving a `with` block by an
     exception abandons it instead, as does garbage collection of an unclosed file."""
 
-    def __init__(self, writer):
+    def __init__(self, writer: Any):
         super().__init__()
         self._writer = writer
-        self.info = None
+        self.info: Dict[str, Any] = {}  # After close().
 
-    def writable(self):
+    def writable(self) -> bool:
         return True
 
-    def write(self, data):
+    def write(self, data: Any) -> int:
         """Takes all of `data` (any contiguous buffer); returns its size in bytes."""
         if self.closed:
             raise ValueError("the file is closed")
-        return self._writer.write(data)
+        count: int = self._writer.write(data)
+        return count
 
-    def close(self):
+    def close(self) -> None:
         if self.closed:
             return
         try:
@@ -79,24 +90,24 @@ class WriterFile(io.RawIOBase):
             self._writer.abandon()
             super().close()
 
-    def abandon(self):
+    def abandon(self) -> None:
         """Closes without keeping anything."""
         self._writer.abandon()
         super().close()
 
-    def __exit__(self, kind, value, traceback):
+    def __exit__(self, kind: Any, value: Any, traceback: Any) -> None:
         if kind is not None:
             if not self.closed:
                 self.abandon()
         else:
             self.close()
 
-    def __del__(self):
+    def __del__(self) -> None:
         if not self.closed:
             self.abandon()
 
 
-def fill(stream, data):
+def fill(stream: WriterFile, data: Any) -> Dict[str, Any]:
     """Writes a buffer, or all of a file object, into `stream` and closes it; abandons it when that fails. Returns its info."""
     with stream:
         if hasattr(data, "read"):

@@ -9,6 +9,11 @@
 b'some bytes'
 """
 
+from __future__ import annotations
+
+import os
+from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
+
 from . import _object
 from .files import ReaderFile, WriterFile, fill
 
@@ -22,59 +27,63 @@ class Store:
     etag, modified_ns (since the Unix epoch), content_type and metadata (empty in listings).
     """
 
-    def __init__(self, path, create=True, max_size_bytes=0):
+    def __init__(self, path: Union[str, "os.PathLike[str]"], create: bool = True, max_size_bytes: int = 0):
         self._store = _object.Store(str(path), create=create, max_size_bytes=max_size_bytes)
 
-    def create_bucket(self, bucket, owner):
+    def create_bucket(self, bucket: str, owner: str) -> None:
         """`owner` is the id of the user it belongs to."""
         self._store.create_bucket(bucket, owner)
 
-    def delete_bucket(self, bucket):
+    def delete_bucket(self, bucket: str) -> None:
         """FailedPreconditionError unless it is empty."""
         self._store.delete_bucket(bucket)
 
-    def buckets(self):
+    def buckets(self) -> List[str]:
         """Names, in order."""
         return self._store.list_buckets()
 
-    def set_versioning(self, bucket, enabled):
+    def set_versioning(self, bucket: str, enabled: bool) -> None:
         self._store.set_versioning(bucket, enabled)
 
-    def writer(self, bucket, key, content_type="binary/octet-stream", metadata=None):
+    def writer(self, bucket: str, key: str, content_type: str = "binary/octet-stream",
+               metadata: Optional[Dict[str, str]] = None) -> WriterFile:
         """A file object for a new object, visible and durable when close() returns."""
         return WriterFile(self._store.new_writer(bucket, key, content_type, metadata or {}))
 
-    def put(self, bucket, key, data, **options):
+    def put(self, bucket: str, key: str, data: Any, **options: Any) -> Dict[str, Any]:
         """Stores a buffer, or all of a file object; returns the object's info. Options as writer()."""
         return fill(self.writer(bucket, key, **options), data)
 
-    def open(self, bucket, key, version_id=""):
+    def open(self, bucket: str, key: str, version_id: str = "") -> ReaderFile:
         """A seekable file object over an object; it stays readable whatever happens to the object."""
         reader = self._store.open_reader(bucket, key, version_id)
         info = reader.info()
         return ReaderFile(reader, info["size_bytes"], info)
 
-    def head(self, bucket, key, version_id=""):
+    def head(self, bucket: str, key: str, version_id: str = "") -> Dict[str, Any]:
         return self._store.head(bucket, key, version_id)
 
-    def delete(self, bucket, key, version_id=""):
+    def delete(self, bucket: str, key: str, version_id: str = "") -> None:
         """Removes an object, or hides it behind a delete marker where versioning says so."""
         self._store.delete(bucket, key, version_id)
 
-    def copy(self, from_bucket, from_key, bucket, key):
+    def copy(self, from_bucket: str, from_key: str, bucket: str, key: str) -> Dict[str, Any]:
         """Copies within the store; no data moves."""
         return self._store.copy(from_bucket, from_key, bucket, key)
 
-    def list(self, bucket, prefix=""):
+    def list(self, bucket: str, prefix: str = "") -> Iterator[Dict[str, Any]]:
         """Infos of all objects whose key starts with `prefix`, in order."""
-        start_after = ""
+        start_after: Optional[str] = ""
         while start_after is not None:
             objects, _, start_after = self._store.list(bucket, prefix=prefix, start_after=start_after)
             yield from objects
 
-    def folders(self, bucket, prefix="", delimiter="/"):
+    def folders(self, bucket: str, prefix: str = "",
+                delimiter: str = "/") -> Tuple[List[Dict[str, Any]], List[str]]:
         """One level of the key space: (infos of objects, common prefixes)."""
-        objects, prefixes, start_after = [], [], ""
+        objects: List[Dict[str, Any]] = []
+        prefixes: List[str] = []
+        start_after: Optional[str] = ""
         while start_after is not None:
             page, more, start_after = self._store.list(bucket, prefix=prefix, delimiter=delimiter,
                                                        start_after=start_after)
@@ -82,12 +91,12 @@ class Store:
             prefixes += more
         return objects, prefixes
 
-    def close(self):
+    def close(self) -> None:
         """Open readers and writers keep the store open until they are closed too."""
         self._store.close()
 
-    def __enter__(self):
+    def __enter__(self) -> "Store":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: Any) -> None:
         self.close()

@@ -131,6 +131,26 @@ class StoreTest(unittest.TestCase):
         with self.open(encryption_key=key) as store, store.open(info["id"]) as stream:
             self.assertEqual(stream.read(), self.data)
 
+    def test_what_post_process_stored_twice_is_folded(self):
+        data = random.Random(SEED).randbytes(20_000_000)  # The container that is open, of 8 MiB, is left alone.
+        for mode in ("hybrid", "post-process"):
+            with self.subTest(mode), strata.dedup.Store(os.path.join(self.path, mode), mode=mode,
+                                                        max_size_bytes=1 << 30) as store:
+                infos = [store.put(data) for _ in range(2)]
+                if mode == "post-process":
+                    self.assertEqual(infos[1]["new_chunk_bytes"], len(data))
+                seen = []
+                report = store.deduplicate(progress=lambda phase, done, total: seen.append(phase))
+                self.assertTrue(seen)
+                if mode == "post-process":
+                    self.assertGreater(report["duplicate_chunks"], 0)
+                self.assertLess(store.stats()["unique_bytes"], 1.1 * len(data))
+                for info in infos:
+                    with store.open(info["id"]) as stream:
+                        self.assertEqual(stream.read(), data)
+        with self.assertRaisesRegex(ValueError, "post-process"):
+            self.open(mode="later")
+
     def test_every_compression_reads_back(self):
         data = b"well compressible " * 100_000
         for name in ("none", "lz4", "zstd", "gzip"):

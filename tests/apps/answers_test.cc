@@ -43,6 +43,12 @@ TEST_CASE("progress") {
   CHECK(FormatProgress({"reading", 1, 2}) ==
         "[###############               ]  50 %  reading  1 of 2");
   CHECK_THAT(FormatProgress({"reading", 3, 2}), Catch::Contains("100 %"));
+  CHECK_THAT(FormatProgress({"ingesting", 1u << 30, uint64_t{3} << 30}, 2),
+             Catch::EndsWith("ingesting  1.0 GiB of 3.0 GiB  512.0 MiB/s  4 s left"));
+  CHECK_THAT(FormatProgress({"sweep", 10, 1010}, 60),
+             Catch::EndsWith("10 of 1010  1 h 40 min left"));
+  CHECK_THAT(FormatProgress({"sweep", 1010, 1010}, 60), Catch::EndsWith("1010 of 1010"));
+  CHECK(FormatProgress({"ingesting", 4u << 20, 0}, 4) == "ingesting  4.0 MiB  1.0 MiB/s");
 }
 
 }  // namespace

@@ -62,6 +62,9 @@ max_body_memory = "8M"
 [storage]
 compression = "lz4"
 compression_level = -3
+mode = "post-process"
+worker_threads = 2
+encryption_key_file = "/etc/strata/key"
 data_cache = 1048576
 [maintenance]
 gc_garbage_ratio = 0.5
@@ -76,6 +79,10 @@ json = true
   CHECK(config->s3.max_body_memory_bytes == 8u << 20);
   CHECK(config->storage.store.compression == dedup::Compression::kLz4);
   CHECK(config->storage.store.compression_level == -3);
+  CHECK(config->storage.store.mode == dedup::Mode::kPostProcess);
+  CHECK(config->storage.store.worker_threads == 2);
+  CHECK(config->storage.encryption_key_file == "/etc/strata/key");
+  CHECK(!config->storage.store.encryption_key.has_value());
   CHECK(config->storage.store.data_cache_bytes == 1u << 20);
   CHECK(config->maintenance.gc_garbage_ratio == 0.5);
   CHECK(config->log.level == LogLevel::kError);
@@ -113,8 +120,14 @@ TEST_CASE("errors name the place, the key and what is wrong") {
   CHECK_THAT(ErrorOf("[s3]\nlisten = \"nowhere:1\"\n"), Catch::Contains("s3.listen: 'nowhere:1'"));
   CHECK_THAT(ErrorOf("[s3]\nlisten = \"\"\n"), Catch::Contains("s3.listen"));
   CHECK_THAT(ErrorOf("[s3]\ndomains = [1]\n"), Catch::Contains(":2: s3.domains"));
-  CHECK_THAT(ErrorOf("[storage]\ncompression = \"gzip\"\n"),
-             Catch::Contains("'gzip' is none of zstd, lz4, none"));
+  CHECK_THAT(ErrorOf("[storage]\ncompression = \"rar\"\n"),
+             Catch::Contains("'rar' is none of zstd, lz4, gzip, none"));
+  CHECK_THAT(ErrorOf("[storage]\ncompression = \"gzip\"\ncompression_level = 9\n"),
+             Catch::Contains("storage.compression_level: 9 is not from 0 to 3"));
+  CHECK_THAT(ErrorOf("[storage]\nmode = \"later\"\n"),
+             Catch::Contains("'later' is none of inline, hybrid, post-process"));
+  CHECK_THAT(ErrorOf("[storage]\nworker_threads = 65\n"),
+             Catch::Contains("storage.worker_threads: '65' is not a whole number from 0 to 64"));
   CHECK_THAT(ErrorOf("[storage]\ndata_cache = \"lots\"\n"), Catch::Contains("storage.data_cache"));
   CHECK_THAT(ErrorOf("[storage]\nregion_size = \"1G\"\n"), Catch::Contains("storage.region_size"));
   CHECK_THAT(ErrorOf("[storage]\ncontainer_size = \"3M\"\n"),

@@ -60,7 +60,8 @@ class ConfigurationTest(unittest.TestCase):
             text = value.strip('"').strip("[]")
             with self.subTest(variable=variable):
                 self.assertEqual(value, self.check(**{variable: text})[key])
-                if key not in ("s3.region", "s3.domains", "s3.tls_certificate", "s3.tls_key", "storage.device"):
+                if key not in ("s3.region", "s3.domains", "s3.tls_certificate", "s3.tls_key", "storage.device",
+                               "storage.encryption_key_file"):
                     line = self.assert_refused(CONFIG, "--check-config", **{variable: "no such value"})
                     self.assertIn(variable, line)
                     self.assertIn(key, line)

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """`strata dedup`: files into a store and back, what was saved, damage, and what it refuses."""
+import fcntl
 import json
 import os
 import random
+import re
 import shutil
+import struct
 import subprocess
+import termios
 import unittest
 
 import program
@@ -92,6 +96,41 @@ class DedupTest(unittest.TestCase):
         self.assertIn("leads out", error["message"])
         self.assertFalse((self.folder.parent / "escaped").exists())
 
+    def test_what_post_process_stored_twice_is_folded(self):
+        data = random.Random(SEED).randbytes(20_000_000)  # The container that is open, of 8 MiB, is left alone.
+        self.file.write_bytes(data)
+        for name in ("a", "b"):
+            self.dedup("ingest", "--mode", "post-process", "--workers", "1", self.file, "--name", name)
+        self.assertGreater(self.dedup("stat")["unique_bytes"], 1.9 * len(data))
+        self.assertEqual(self.dedup("gc")["duplicate_chunks"], 0)
+        self.assertGreater(self.dedup("gc", "--fold", "--max-rate", "1G")["duplicate_chunks"], 0)
+        self.assertLess(self.dedup("stat")["unique_bytes"], 1.1 * len(data))
+        for name in ("a", "b"):
+            self.dedup("restore", name, "--output", self.folder / name)
+            self.assertEqual((self.folder / name).read_bytes(), data)
+        self.run_strata("dedup", "ingest", "--store", self.store, "--mode", "later", self.file, expect=USAGE)
+
+    def test_an_encrypted_store_opens_with_its_key_alone(self):
+        key, other = self.folder / "key", self.folder / "other"
+        for path in (key, other):
+            path.write_text(os.urandom(32).hex())
+            path.chmod(0o600)
+        self.dedup("ingest", "--key-file", key, self.file, "--name", "a")
+        self.assertNotIn(self.data[5000:5100], (self.store / "containers").read_bytes())
+        self.dedup("restore", "--key-file", key, "a", "--output", self.folder / "back")
+        self.assertEqual((self.folder / "back").read_bytes(), self.data)
+        for arguments, words in (((), "encryption_key is missing"), (("--key-file", other), "is not the one"),
+                                 (("--key-file", self.folder / "absent"), str(self.folder / "absent"))):
+            for command in (("list",), ("stat",), ("verify",), ("gc",), ("delete", "a"), ("restore", "a"),
+                            ("ingest", self.file, "--name", "b")):
+                error = self.dedup(*command, *arguments, expect=ERROR)["error"]
+                self.assertIn(words, error["message"])
+                self.assertNotIn(key.read_text(), error["message"])
+        key.chmod(0o644)
+        self.assertIn("chmod 0600", self.dedup("list", "--key-file", key, expect=ERROR)["error"]["message"])
+        key.chmod(0o600)
+        self.assertEqual(len(self.dedup("list", "--key-file", key)["streams"]), 1)
+
     def test_damage_is_named(self):
         self.dedup("ingest", self.file, "--name", "precious")
         self.assertFalse(self.dedup("verify")["damaged"])
@@ -105,6 +144,8 @@ class DedupTest(unittest.TestCase):
         report = self.dedup("verify", expect=DAMAGE)
         self.assertTrue(report["damaged"])
         self.assertEqual({s["name"] for s in report["streams"]}, {"precious"})
+        text, _ = self.run_strata("dedup", "verify", "--store", self.store, expect=DAMAGE)
+        self.assertIn(b"LOST     precious, ", text)
         error = self.dedup("restore", "precious", "--output", self.folder / "back", expect=ERROR)["error"]
         self.assertEqual(error["code"], "DATA_LOSS")
         self.assertFalse((self.folder / "back").exists())
@@ -129,8 +170,38 @@ class DedupTest(unittest.TestCase):
         self.run_strata("dedup", expect=USAGE)
         self.run_strata("dedup", "ingest", "--algo", "guess", self.file, expect=USAGE)
         self.run_strata("dedup", "scan", "--avg", "many", self.file, expect=USAGE)
-        out, _ = self.run_strata("dedup", "--help")
-        self.assertIn(b"Examples:", out)
+
+    def stderr_of_a_terminal(self, *arguments, columns=80):
+        """What a command draws there."""
+        ours, theirs = os.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 25, columns, 0, 0))
+        with subprocess.Popen([program.BIN / "strata", *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=theirs,
+                              cwd=self.folder, env=program.clean_environment()) as process:
+            os.close(theirs)
+            drawn = b""
+            try:
+                while piece := os.read(ours, 65536):
+                    drawn += piece
+            except OSError:  # The end of a terminal that nobody has open any more.
+                pass
+            os.close(ours)
+        self.assertEqual(process.returncode, OK, drawn)
+        return drawn.decode()
+
+    def test_a_terminal_shows_progress_and_keeps_none_of_it(self):
+        for command in (("ingest", self.file, "--name", "a"), ("verify",), ("restore", "a", "--output", "back")):
+            drawn = self.stderr_of_a_terminal("dedup", command[0], "--store", self.store, *command[1:])
+            self.assertRegex(drawn, r"\[#* *\] +\d+ %  \w+  .* of ", command)
+            self.assertTrue(drawn.endswith("\r\033[K"), repr(drawn[-40:]))
+        drawn = self.stderr_of_a_terminal("dedup", "scan", self.file, columns=30)
+        self.assertLess(max(len(line) for line in re.split(r"\r\033\[K", drawn)), 30)
+        self.assertEqual(self.stderr_of_a_terminal("--json", "dedup", "scan", self.file), "")
+        self.assertEqual(self.run_strata("dedup", "scan", self.file)[1], "", "nothing but on a terminal")
+
+    def test_help_has_examples(self):
+        for command in ((), ("scan",), ("ingest",), ("restore",), ("list",), ("delete",), ("gc",), ("verify",), ("stat",)):
+            out, _ = self.run_strata("dedup", *command, "--help")
+            self.assertIn(b"Examples:\n  strata dedup " + b" ".join(c.encode() for c in command), out)
 
 
 if __name__ == "__main__":

@@ -265,6 +265,7 @@ class Bench {
     options.compression_level = flags_.level;
     options.region_bytes = flags_.region_bytes;
     options.worker_threads = flags_.workers;
+    options.read_ahead_bytes = 16u << 20;  // As a backup product has it.
     if (flags_.encrypted) options.encryption_key = EncryptionKey{std::byte{1}};
     store_ = Must(Store::Open(options));
   }

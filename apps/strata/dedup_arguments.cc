@@ -105,6 +105,7 @@ class DedupArguments final {
     // Streams here are read and written whole, and the command has the machine's cores to itself.
     request_.directory.store.region_bytes = 512u << 10;
     request_.directory.store.data_cache_bytes = 64u << 20;
+    request_.directory.store.read_ahead_bytes = 16u << 20;
     request_.directory.store.worker_threads =
         std::clamp(std::thread::hardware_concurrency(), 1u, 65u) - 1;
     AddScan(dedup);

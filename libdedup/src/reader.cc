@@ -16,11 +16,9 @@
 namespace strata::dedup {
 namespace {
 
-// How far a reader looks ahead of its caller: this much of the stream at first, twice as much with
-// every time that reading goes on in order, and never more than so much, nor more on the device.
+// How far a reader looks ahead of its caller at first; twice as far with every time that reading
+// goes on in order, up to StoreOptions::read_ahead_bytes.
 constexpr uint64_t kLeastSpanBytes = 512u << 10;
-constexpr uint64_t kMostSpanBytes = 16u << 20;
-constexpr size_t kMostExpectedBytes = 8u << 20;
 
 class RecipeReader final : public Reader {
  public:
@@ -30,6 +28,7 @@ class RecipeReader final : public Reader {
         info_(InfoOf(id, *record_)),
         walk_(core->reader.get(), record_.get()),
         scout_(core->reader.get(), record_.get()),
+        most_expected_bytes_(core->options.read_ahead_bytes / 2),
         ahead_(core->reader.get(), core->workers.get()) {}
 
   ~RecipeReader() override {
@@ -88,12 +87,12 @@ class RecipeReader final : public Reader {
       return;
     }
     if (scouted_ - position.begin_bytes > span_bytes_ / 4 * 3 ||
-        ahead_.expected_bytes() > kMostExpectedBytes / 4 * 3) {
+        ahead_.expected_bytes() > most_expected_bytes_ / 4 * 3) {
       return;
     }
-    span_bytes_ = std::min(2 * span_bytes_, kMostSpanBytes);
+    span_bytes_ = std::min<uint64_t>(2 * span_bytes_, core_->options.read_ahead_bytes);
     const uint64_t end = std::min(position.begin_bytes + span_bytes_, record_->size_bytes);
-    while (scouted_ < end && ahead_.expected_bytes() < kMostExpectedBytes) {
+    while (scouted_ < end && ahead_.expected_bytes() < most_expected_bytes_) {
       const absl::StatusOr<StreamWalk::Position> next = scout_.Find(scouted_);
       if (!next.ok()) break;  // Met again when its turn comes.
       ahead_.Expect(next->chunk.fingerprint, scouted_);
@@ -114,6 +113,7 @@ class RecipeReader final : public Reader {
   StreamWalk scout_;      // Of what is read ahead.
   uint64_t scouted_ = 0;  // It has been there.
   uint64_t span_bytes_ = kLeastSpanBytes;
+  const size_t most_expected_bytes_;  // On the device.
   ReadAhead ahead_;
   ChunkBytes chunk_;  // The last one; begins at chunk_begin_ of the stream.
   uint64_t chunk_begin_ = 0;

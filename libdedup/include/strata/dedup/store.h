@@ -95,6 +95,9 @@ struct StoreOptions {
   uint32_t region_bytes = 128u << 10;
   size_t metadata_cache_bytes = 16u << 20;  // Fingerprints of recently seen containers.
   size_t data_cache_bytes = 16u << 20;      // Decompressed regions for readers.
+  // How much of the stream is on its way from the device for each reader that reads in order, at
+  // most. A backup product that restores one stream at a time wants 16 MiB.
+  size_t read_ahead_bytes = 1u << 20;
   // A long stream that needs less than this share of a region's chunks takes them along into
   // regions of its own, as far as rewrite_budget, a share of the stream's bytes, allows: so newest
   // streams stay fast to read however many versions went before. 0: never.

@@ -6,6 +6,7 @@ Usage: bench/peers/dedup.py [--strata PROGRAM] [--megabytes N] [--rounds N] [--w
 
 Corpora, each a series of files of which every next one is a version of the one before:
   packages   tars of the releases of Debian packages that the configured mirrors offer (apt-get download; package=version)
+  sources    tars of the oldest, a middle and the newest release of the Linux sources that the mirrors offer, all file times alike
   image      filesystem images (mkfs.ext4 -d) of a tree under /usr: all of it, and with some files gone and others moved in
 A corpus that cannot be had here is left out, and said so. Each peer takes the versions in, one by one, then
 restores the newest, which must come back byte for byte. MB/s are logical bytes over time on the clock (median of the rounds); size is what the
@@ -166,6 +167,43 @@ def package_corpus(folder, limit_bytes):
     return tars
 
 
+SOURCES = "linux-source-6.1"
+
+
+def repack(source, target, limit_bytes):
+    """A tar of what `source` holds, with all times alike: these would differ in every header of every version."""
+    size = 0
+    with tarfile.open(fileobj=source, mode="r|xz") as old, tarfile.open(target, "w") as new:
+        for member in old:
+            size += member.size
+            if size > limit_bytes:
+                return
+            member.mtime = 0
+            member.pax_headers = {}
+            new.addfile(member, old.extractfile(member) if member.isreg() else None)
+
+
+def source_corpus(folder, limit_bytes):
+    """Three releases, oldest first, a third of the limit each at most."""
+    if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
+        raise RuntimeError("apt-get and dpkg-deb are not there")
+    releases = offered_versions(SOURCES)
+    if len(releases) < 3:
+        raise RuntimeError(f"the configured mirrors offer fewer than three releases of {SOURCES}")
+    tars = []
+    for release in (releases[0], releases[len(releases) // 2], releases[-1]):
+        subprocess.run(["apt-get", "download", "-qq", f"{SOURCES}={release}"], cwd=folder, check=True, capture_output=True)
+        package = next(folder.glob(f"{SOURCES}_*.deb"))
+        with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE) as files, \
+                tarfile.open(fileobj=files.stdout, mode="r|") as content:
+            for member in content:
+                if member.name.endswith(".tar.xz"):
+                    tars.append(folder / f"{SOURCES}-{release}.tar")
+                    repack(content.extractfile(member), tars[-1], limit_bytes // 3)
+        package.unlink()
+    return tars
+
+
 def image_corpus(folder, limit_bytes):
     """Three images of one tree: as it is, without every 20th file, and with every 30th at another place."""
     if not shutil.which("mkfs.ext4"):
@@ -196,7 +234,7 @@ def image_corpus(folder, limit_bytes):
     return images
 
 
-CORPORA = {"packages": package_corpus, "image": image_corpus}
+CORPORA = {"packages": package_corpus, "sources": source_corpus, "image": image_corpus}
 
 
 def one_turn(peer_class, versions, folder):

@@ -47,11 +47,11 @@ absl::Status RestoredFile::OpenDevice() {
 }
 
 RestoredFile::~RestoredFile() {
-  if (channel_ != nullptr) (void)WaitUntil(0);
+  if (channel_ != nullptr) (void)WaitForAll();
 }
 
-absl::Status RestoredFile::WaitUntil(size_t most) {
-  while (channel_->in_flight() > most) block::PollOrSleep(*channel_);
+absl::Status RestoredFile::WaitForAll() {
+  while (channel_->in_flight() > 0) block::PollOrSleep(*channel_);
   return failure_;
 }
 
@@ -93,7 +93,7 @@ absl::Status RestoredFile::Write(size_t count) {
 absl::Status RestoredFile::Commit() {
   STRATA_CHECK(end_bytes_ == size_bytes_, "all of it was written");
   if (channel_ != nullptr) {
-    STRATA_RETURN_IF_ERROR(WaitUntil(0));
+    STRATA_RETURN_IF_ERROR(WaitForAll());
     channel_ = nullptr;
     device_ = nullptr;
     STRATA_RETURN_IF_ERROR(file_->file().SetSize(size_bytes_));

@@ -57,8 +57,7 @@ class RestoredFile final {
       : file_(std::move(file)), size_bytes_(size_bytes) {}
 
   absl::Status OpenDevice();
-  // Until no more than `most` pieces are on their way.
-  absl::Status WaitUntil(size_t most);
+  absl::Status WaitForAll();  // That are on their way.
 
   const std::unique_ptr<PartFile> file_;
   const uint64_t size_bytes_;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clients that mean harm or know no better: stratad stays up, answers the others, keeps its memory, tells no secret."""
+import errno
 import random
 import resource
 import socket
@@ -61,6 +62,9 @@ class HostileTest(unittest.TestCase):
                 answer += piece
         except (ConnectionResetError, BrokenPipeError):
             pass
+        except OSError as error:
+            if error.errno != errno.ENOTCONN:  # What shutdown() says of a connection that was reset before it.
+                raise
         finally:
             connection.close()
         return answer

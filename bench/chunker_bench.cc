@@ -111,13 +111,18 @@ void MeasureInCache(std::vector<Contestant>* contestants) {
   std::vector<std::byte> data(kInCache);
   Random(1).Fill(data);
   std::vector<uint32_t> lengths;
-  for (Contestant& contestant : *contestants) {
-    const double seconds = BestSeconds(200, [&] {
-      lengths.clear();
-      contestant.chunker->Split(data, /*last=*/true, &lengths);
-    });
-    std::printf("%-16s %10.2f\n", contestant.name.c_str(),
-                static_cast<double>(data.size()) / seconds / 1e9);
+  std::vector<double> best(contestants->size(), 1e9);
+  for (int round = 0; round < 50; ++round) {  // In turns: what disturbs meets all.
+    for (size_t i = 0; i < best.size(); ++i) {
+      best[i] = std::min(best[i], BestSeconds(4, [&] {
+                           lengths.clear();
+                           (*contestants)[i].chunker->Split(data, /*last=*/true, &lengths);
+                         }));
+    }
+  }
+  for (size_t i = 0; i < best.size(); ++i) {
+    std::printf("%-16s %10.2f\n", (*contestants)[i].name.c_str(),
+                static_cast<double>(data.size()) / best[i] / 1e9);
   }
 }
 

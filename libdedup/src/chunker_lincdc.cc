@@ -3,17 +3,16 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 
 #include "chunker_first_cut.h"
 #include "chunker_key.h"
 #include "strata/base/check.h"
-#include "strata/base/endian.h"
 
 namespace strata::dedup {
 namespace {
 
 constexpr int kMostBits = 24;
-constexpr size_t kWindow = 16;
 constexpr uint8_t kSubstitutionOffset = 0x63;
 
 // Multiplication in GF(2^8) modulo x^8 + x^4 + x^3 + x + 1, the field of AES.
@@ -85,49 +84,55 @@ uint64_t AffineOperand(const ByteMatrix& matrix) {
   return operand;
 }
 
-constexpr uint64_t InEachByte(uint8_t byte) { return byte * uint64_t{0x0101010101010101}; }
+// A vector of the compiler's, for whatever the CPU has.
+using Bytes16 = uint8_t __attribute__((vector_size(16)));
 
-// Walks over positions eight at a time; in each word the lowest byte is the first position.
-class EightPositions {
+Bytes16 LoadBytes16(const std::byte* from) {
+  Bytes16 bytes;
+  std::memcpy(&bytes, from, sizeof(bytes));
+  return bytes;
+}
+
+bool AnyZero(Bytes16 bytes) {
+  uint64_t halves[2];
+  const auto zeros = bytes == Bytes16{};
+  std::memcpy(halves, &zeros, sizeof(halves));
+  return (halves[0] | halves[1]) != 0;
+}
+
+// Walks over positions sixteen at a time.
+class SixteenPositions {
  public:
-  EightPositions(const LinCdcHash& hash, LinCdcCriterion criterion)
-      : hash_(hash), first_(InEachByte(criterion.first)), second_(InEachByte(criterion.second)) {}
+  static constexpr size_t kStep = 16;
 
-  // Takes the next eight bytes. Zero bytes in the result are positions that fit, but for
+  SixteenPositions(const LinCdcHash& hash, LinCdcCriterion criterion)
+      : hash_(hash), first_(Bytes16{} + criterion.first), second_(Bytes16{} + criterion.second) {}
+
+  // Takes the next sixteen bytes. Zeros in the result are positions that fit, but for
   // criterion.third.
-  uint64_t Step(const std::byte* bytes) {
-    uint64_t here = next_;
-    uint64_t next = after_;
-    uint64_t after = 0;
-#pragma GCC unroll 8
-    for (size_t j = 0; j < 8; ++j) {
+  Bytes16 Step(const std::byte* bytes) {
+    Bytes16 here{};
+    Bytes16 next{};
+#pragma GCC unroll 16
+    for (size_t j = 0; j < kStep; ++j) {
       const std::byte* spread = hash_.spread(bytes[j]);
-      here ^= LoadLe64(spread + 8 - j);
-      next ^= LoadLe64(spread + 16 - j);
-      after ^= LoadLe64(spread + 24 - j);
+      here ^= LoadBytes16(spread + LinCdcHash::kSpreadZeros - j);
+      next ^= LoadBytes16(spread + LinCdcHash::kSpreadZeros + kStep - j);
     }
+    here ^= next_;  // Last, so that no step waits for the one before.
+    const Bytes16 misses = (here & first_) | (~before_ & second_);
     next_ = next;
-    after_ = after;
-    const uint64_t misses = (here & first_) | (~before16_ & second_);
-    before16_ = before8_;
-    before8_ = here;
+    before_ = here;
     return misses;
   }
 
  private:
   const LinCdcHash& hash_;
-  const uint64_t first_;
-  const uint64_t second_;
-  uint64_t next_ = 0;   // Of the hashes of the coming eight positions, what is known already.
-  uint64_t after_ = 0;  // Of the eight behind those.
-  uint64_t before8_ = 0;
-  uint64_t before16_ = 0;
+  const Bytes16 first_;
+  const Bytes16 second_;
+  Bytes16 next_{};  // Of the hashes of the coming positions, what is known already.
+  Bytes16 before_{};
 };
-
-// Sees every word with a zero byte, and few others.
-constexpr bool MayHaveZeroByte(uint64_t word) {
-  return ((word - InEachByte(1)) & ~word & InEachByte(0x80)) != 0;
-}
 
 class LinCdcChunker final : public FirstCutChunker {
  public:
@@ -187,8 +192,8 @@ LinCdcHash::LinCdcHash(const std::optional<ChunkerKey>& key) {
   }
   for (size_t byte = 0; byte < spread_.size(); ++byte) {
     uint8_t value = AesSubstitute(static_cast<uint8_t>(byte) ^ whitening_);
-    for (size_t k = 0; k < kWindow; ++k) {
-      spread_[byte][8 + k] = static_cast<std::byte>(value);
+    for (size_t k = 0; k < LinCdcHash::kWindow; ++k) {
+      spread_[byte][kSpreadZeros + k] = static_cast<std::byte>(value);
       value = matrix * value;
     }
   }
@@ -217,7 +222,7 @@ void LinCdcHash::PrepareVectors(const ByteMatrix& matrix) {
 
 uint8_t LinCdcHash::At(const std::byte* data, size_t i) const {
   std::byte hash{0};
-  for (size_t k = 0; k < kWindow; ++k) hash ^= spread(data[i - k])[8 + k];
+  for (size_t k = 0; k < LinCdcHash::kWindow; ++k) hash ^= spread(data[i - k])[kSpreadZeros + k];
   return static_cast<uint8_t>(hash);
 }
 
@@ -230,25 +235,26 @@ LinCdcCriterion LinCdcCriterion::OfBits(int bits) {
 
 size_t FindLinCdcPortable(const LinCdcHash& hash, LinCdcCriterion criterion,
                           std::span<const std::byte> data, size_t begin, size_t end) {
-  const auto first_that_fits = [&](size_t at, uint64_t misses) {
-    for (size_t i = at; i < std::min(at + 8, end); ++i, misses >>= 8) {
-      if ((misses & 0xff) != 0) continue;
+  constexpr size_t kStep = SixteenPositions::kStep;
+  const auto first_that_fits = [&](size_t at, Bytes16 misses) {
+    for (size_t i = at; i < std::min(at + kStep, end); ++i) {
+      if (misses[i - at] != 0) continue;
       if (criterion.third == 0 || (hash.At(data.data(), i - 32) & criterion.third) == 0) return i;
     }
     return end;
   };
-  EightPositions positions(hash, criterion);
+  SixteenPositions positions(hash, criterion);
   // Hashes are whole 15 bytes after the start, and judging needs that of 16 bytes before.
-  for (size_t back = 32; back > 0; back -= 8) positions.Step(data.data() + begin - back);
-  const size_t last = begin + (end - begin) / 8 * 8;
-  for (size_t at = begin; at < last; at += 8) {
-    const uint64_t misses = positions.Step(data.data() + at);
-    if (!MayHaveZeroByte(misses)) [[likely]]
+  for (size_t back = 2 * kStep; back > 0; back -= kStep) positions.Step(data.data() + begin - back);
+  const size_t last = begin + (end - begin) / kStep * kStep;
+  for (size_t at = begin; at < last; at += kStep) {
+    const Bytes16 misses = positions.Step(data.data() + at);
+    if (!AnyZero(misses)) [[likely]]
       continue;
     const size_t found = first_that_fits(at, misses);
     if (found < end) return found;
   }
-  std::array<std::byte, 8> rest{};
+  std::array<std::byte, kStep> rest{};
   std::copy(data.begin() + last, data.begin() + end, rest.begin());
   return first_that_fits(last, positions.Step(rest.data()));
 }

@@ -41,7 +41,9 @@ class LinCdcHash {
   uint8_t whitening() const { return whitening_; }
   const std::array<HalfTables, 4>& half_tables() const { return half_tables_; }
   const AffineOperands& affine_operands() const { return affine_operands_; }
-  // 32 bytes per value of a byte: eight zeros, M^k * S(byte ^ whitening) for k = 0..15, eight
+  static constexpr size_t kWindow = 16;
+  static constexpr size_t kSpreadZeros = 16;
+  // Per value of a byte: `kSpreadZeros` zeros, M^k * S(byte ^ whitening) for k = 0..15, as many
   // zeros.
   const std::byte* spread(std::byte byte) const {
     return spread_[static_cast<uint8_t>(byte)].data();
@@ -56,7 +58,7 @@ class LinCdcHash {
   uint8_t whitening_ = 0;
   std::array<HalfTables, 4> half_tables_{};
   AffineOperands affine_operands_{};
-  alignas(64) std::array<std::array<std::byte, 32>, 256> spread_{};
+  alignas(64) std::array<std::array<std::byte, 64>, 256> spread_{};
 };
 
 // A position i fits when (H[i] & first), (~H[i-16] & second) and (H[i-32] & third) are all zero.

@@ -30,6 +30,12 @@ size_t FirstThatFits(const LinCdcHash& hash, LinCdcCriterion criterion,
   return end;
 }
 
+// The positions of two steps that fit, but for criterion.third.
+struct Marks {
+  uint64_t low = 0;
+  uint64_t high = 0;
+};
+
 // 64 positions at a time.
 #define STRATA_LINCDC_AVX512 __attribute__((target("avx512f,avx512bw,gfni"), always_inline)) inline
 
@@ -44,6 +50,13 @@ class Avx512 {
   static constexpr size_t kStep = 64;
   static constexpr int kXor3 = 0x96;      // a ^ b ^ c
   static constexpr int kOrAndNot = 0xF2;  // a | (~b & c)
+
+  // Moves *at to the next 2 * kStep positions of which some are marked, or to where fewer than
+  // these are left. Who looks closer at a mark begins anew behind it: a call inside this loop would
+  // keep its constants out of the registers.
+  __attribute__((target("avx512f,avx512bw,gfni"), noinline)) static Marks Scan(
+      const LinCdcHash& hash, LinCdcCriterion criterion, std::span<const std::byte> data,
+      size_t end, size_t* at);
 
   STRATA_LINCDC_AVX512 explicit Avx512(const LinCdcHash& hash, LinCdcCriterion criterion);
 
@@ -123,24 +136,35 @@ size_t Avx512<Whitened>::Find(const LinCdcHash& hash, LinCdcCriterion criterion,
     if (found < head || head == end) return found;
     begin = head;
   }
-  Avx512 state(hash, criterion);
-  state.Step(data.data() + begin - kStep);
-  size_t at = begin;
-  for (; at < end && data.size() - at >= 2 * kStep; at += 2 * kStep) {
-    const __mmask64 low = state.Step(data.data() + at);
-    const __mmask64 high = state.Step(data.data() + at + kStep);
-    if ((low | high) == 0) [[likely]]
-      continue;
-    size_t found = FirstThatFits(hash, criterion, data, at, low, end);
-    if (found == end) found = FirstThatFits(hash, criterion, data, at + kStep, high, end);
+  for (size_t at = begin;; at += 2 * kStep) {
+    const Marks marks = Scan(hash, criterion, data, end, &at);
+    if ((marks.low | marks.high) == 0) {
+      return at < end ? FindLinCdcPortable(hash, criterion, data, at, end) : end;
+    }
+    size_t found = FirstThatFits(hash, criterion, data, at, marks.low, end);
+    if (found == end) found = FirstThatFits(hash, criterion, data, at + kStep, marks.high, end);
     if (found < end) return found;
   }
-  return at < end ? FindLinCdcPortable(hash, criterion, data, at, end) : end;
+}
+
+template <bool Whitened>
+Marks Avx512<Whitened>::Scan(const LinCdcHash& hash, LinCdcCriterion criterion,
+                             std::span<const std::byte> data, size_t end, size_t* at) {
+  Avx512 state(hash, criterion);
+  state.Step(data.data() + *at - kStep);
+  for (; *at < end && data.size() - *at >= 2 * kStep; *at += 2 * kStep) {
+    const __mmask64 low = state.Step(data.data() + *at);
+    const __mmask64 high = state.Step(data.data() + *at + kStep);
+    if ((low | high) != 0) [[unlikely]]
+      return {.low = low, .high = high};
+  }
+  return {};
 }
 
 #undef STRATA_LINCDC_AVX512
 
-// 32 positions at a time.
+// 32 positions at a time, each step of the doubling for a whole block before the next step begins:
+// so nothing waits for what was just computed, and bytes further back come from one unaligned load.
 #define STRATA_LINCDC_AVX2 __attribute__((target("avx2,aes"), always_inline)) inline
 
 template <bool Whitened>
@@ -153,16 +177,24 @@ class Avx2 {
 
  private:
   static constexpr size_t kStep = 32;
+  static constexpr size_t kBlock = 16 * kStep;
 
-  // A matrix as two tables: the images of the low and of the high half of a byte.
-  struct Tables {
-    __m256i low;
-    __m256i high;
+  // One stage of the doubling: the values of a block, and before them those of the last positions
+  // of the block before.
+  struct alignas(kStep) Stage {
+    std::array<std::byte, kStep + kBlock> bytes;
+
+    std::byte* at(size_t position) { return bytes.data() + kStep + position; }
   };
 
   STRATA_LINCDC_AVX2 explicit Avx2(const LinCdcHash& hash, LinCdcCriterion criterion);
-  // Zero bytes where a position fits, but for criterion.third, of the 32 at `at`.
-  STRATA_LINCDC_AVX2 __m256i Step(const std::byte* at);
+
+  // Hashes the `size` positions at `at`, which follow those hashed before.
+  STRATA_LINCDC_AVX2 void Hash(const std::byte* at, size_t size);
+
+  // The first of the block's 64 positions (`*at` tells which) that are marked, from *at on.
+  STRATA_LINCDC_AVX2 uint64_t NextMarks(size_t* at);
+
   STRATA_LINCDC_AVX2 static uint32_t ZeroBytes(__m256i bytes) {
     return static_cast<uint32_t>(
         _mm256_movemask_epi8(_mm256_cmpeq_epi8(bytes, _mm256_setzero_si256())));
@@ -170,6 +202,12 @@ class Avx2 {
   STRATA_LINCDC_AVX2 static __m256i InBothHalves(const std::array<uint8_t, 16>& table) {
     return _mm256_broadcastsi128_si256(
         _mm_load_si128(reinterpret_cast<const __m128i*>(table.data())));
+  }
+  STRATA_LINCDC_AVX2 static __m256i Load(const std::byte* from) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+  }
+  STRATA_LINCDC_AVX2 static void Store(std::byte* to, __m256i value) {
+    _mm256_store_si256(reinterpret_cast<__m256i*>(to), value);
   }
 
   STRATA_LINCDC_AVX2 __m128i LastRound(const std::byte* at) const {
@@ -183,74 +221,82 @@ class Avx2 {
     return _mm256_shuffle_epi8(_mm256_set_m128i(LastRound(at + 16), LastRound(at)), unturn_);
   }
 
-  // now[i] ^ matrix * (now, or `before` it)[i - Back].
-  template <int Back>
-  STRATA_LINCDC_AVX2 static __m256i Doubled(__m256i now, __m256i before, const Tables& matrix) {
-    const __m256i straddling = _mm256_permute2x128_si256(before, now, 0x21);
-    const __m256i back = _mm256_alignr_epi8(now, straddling, 16 - Back);
+  // to[i] = from[i] ^ matrix * from[i - 2^Step].
+  template <int Step>
+  STRATA_LINCDC_AVX2 void Double(Stage* from, Stage* to, size_t size) {
+    const LinCdcHash::HalfTables& tables = hash_.half_tables()[Step];
+    const __m256i low_images = InBothHalves(tables.low);
+    const __m256i high_images = InBothHalves(tables.high);
     const __m256i low_half = _mm256_set1_epi8(0x0f);
-    const __m256i low = _mm256_and_si256(back, low_half);
-    const __m256i high = _mm256_and_si256(_mm256_srli_epi16(back, 4), low_half);
-    return _mm256_xor_si256(now, _mm256_xor_si256(_mm256_shuffle_epi8(matrix.low, low),
-                                                  _mm256_shuffle_epi8(matrix.high, high)));
+    for (size_t i = 0; i < size; i += kStep) {
+      const __m256i back = Load(from->at(i) - (1 << Step));
+      const __m256i low = _mm256_and_si256(back, low_half);
+      const __m256i high = _mm256_and_si256(_mm256_srli_epi16(back, 4), low_half);
+      const __m256i images = _mm256_xor_si256(_mm256_shuffle_epi8(low_images, low),
+                                              _mm256_shuffle_epi8(high_images, high));
+      Store(to->at(i), _mm256_xor_si256(Load(from->at(i)), images));
+    }
   }
 
-  Tables powers_[4];
-  __m256i unturn_;
-  __m128i whitening_;
-  __m256i first_;
-  __m256i second_;
-  __m256i a1_;  // Of the 32 positions before.
-  __m256i a2_;
-  __m256i a4_;
-  __m256i a8_;
-  __m256i hash_;
+  const LinCdcHash& hash_;
+  const __m256i unturn_;
+  const __m128i whitening_;
+  const __m256i first_;
+  const __m256i second_;
+  Stage stages_[5];  // The substituted bytes, and what each doubling makes of them.
 };
 
 template <bool Whitened>
-Avx2<Whitened>::Avx2(const LinCdcHash& hash, LinCdcCriterion criterion) {
-  for (size_t step = 0; step < 4; ++step) {
-    const LinCdcHash::HalfTables& tables = hash.half_tables()[step];
-    powers_[step] = {InBothHalves(tables.low), InBothHalves(tables.high)};
-  }
-  unturn_ = _mm256_broadcastsi128_si256(
-      _mm_setr_epi8(0, 13, 10, 7, 4, 1, 14, 11, 8, 5, 2, 15, 12, 9, 6, 3));
-  whitening_ = _mm_set1_epi8(static_cast<char>(hash.whitening()));
-  first_ = _mm256_set1_epi8(static_cast<char>(criterion.first));
-  second_ = _mm256_set1_epi8(static_cast<char>(criterion.second));
-  a1_ = a2_ = a4_ = a8_ = hash_ = _mm256_setzero_si256();
+Avx2<Whitened>::Avx2(const LinCdcHash& hash, LinCdcCriterion criterion)
+    : hash_(hash),
+      unturn_(_mm256_broadcastsi128_si256(
+          _mm_setr_epi8(0, 13, 10, 7, 4, 1, 14, 11, 8, 5, 2, 15, 12, 9, 6, 3))),
+      whitening_(_mm_set1_epi8(static_cast<char>(hash.whitening()))),
+      first_(_mm256_set1_epi8(static_cast<char>(criterion.first))),
+      second_(_mm256_set1_epi8(static_cast<char>(criterion.second))) {
+  for (Stage& stage : stages_) Store(stage.at(0) - kStep, _mm256_setzero_si256());
 }
 
 template <bool Whitened>
-__m256i Avx2<Whitened>::Step(const std::byte* at) {
-  const __m256i a1 = Substituted(at);
-  const __m256i a2 = Doubled<1>(a1, a1_, powers_[0]);
-  const __m256i a4 = Doubled<2>(a2, a2_, powers_[1]);
-  const __m256i a8 = Doubled<4>(a4, a4_, powers_[2]);
-  const __m256i h = Doubled<8>(a8, a8_, powers_[3]);
-  const __m256i h_back16 = _mm256_permute2x128_si256(hash_, h, 0x21);
-  a1_ = a1;
-  a2_ = a2;
-  a4_ = a4;
-  a8_ = a8;
-  hash_ = h;
-  return _mm256_or_si256(_mm256_and_si256(h, first_), _mm256_andnot_si256(h_back16, second_));
+void Avx2<Whitened>::Hash(const std::byte* at, size_t size) {
+  for (size_t i = 0; i < size; i += kStep) Store(stages_[0].at(i), Substituted(at + i));
+  Double<0>(&stages_[0], &stages_[1], size);
+  Double<1>(&stages_[1], &stages_[2], size);
+  Double<2>(&stages_[2], &stages_[3], size);
+  Double<3>(&stages_[3], &stages_[4], size);
+}
+
+template <bool Whitened>
+uint64_t Avx2<Whitened>::NextMarks(size_t* at) {
+  const auto misses = [this](size_t i) __attribute__((target("avx2,aes"), always_inline)) {
+    const std::byte* h = stages_[4].at(i);
+    return _mm256_or_si256(_mm256_and_si256(Load(h), first_),
+                           _mm256_andnot_si256(Load(h - 16), second_));
+  };
+  for (; *at < kBlock; *at += 2 * kStep) {
+    const __m256i low = misses(*at);
+    const __m256i high = misses(*at + kStep);
+    if (ZeroBytes(_mm256_min_epu8(low, high)) != 0) [[unlikely]]
+      return ZeroBytes(low) | uint64_t{ZeroBytes(high)} << kStep;
+  }
+  return 0;
 }
 
 template <bool Whitened>
 size_t Avx2<Whitened>::Find(const LinCdcHash& hash, LinCdcCriterion criterion,
                             std::span<const std::byte> data, size_t begin, size_t end) {
   Avx2 state(hash, criterion);
-  state.Step(data.data() + begin - kStep);
+  state.Hash(data.data() + begin - kStep, kStep);
+  size_t done = kStep;
   size_t at = begin;
-  for (; at < end && data.size() - at >= 2 * kStep; at += 2 * kStep) {
-    const __m256i low = state.Step(data.data() + at);
-    const __m256i high = state.Step(data.data() + at + kStep);
-    if (ZeroBytes(_mm256_min_epu8(low, high)) == 0) [[likely]]
-      continue;
-    const uint64_t marks = ZeroBytes(low) | uint64_t{ZeroBytes(high)} << kStep;
-    const size_t found = FirstThatFits(hash, criterion, data, at, marks, end);
-    if (found < end) return found;
+  for (; at < end && data.size() - at >= kBlock; at += kBlock) {
+    for (Stage& stage : state.stages_) Store(stage.at(0) - kStep, Load(stage.at(done) - kStep));
+    state.Hash(data.data() + at, kBlock);
+    done = kBlock;
+    for (size_t i = 0; const uint64_t marks = state.NextMarks(&i); i += 2 * kStep) {
+      const size_t found = FirstThatFits(hash, criterion, data, at + i, marks, end);
+      if (found < end) return found;
+    }
   }
   return at < end ? FindLinCdcPortable(hash, criterion, data, at, end) : end;
 }

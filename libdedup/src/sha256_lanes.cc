@@ -22,8 +22,14 @@ namespace strata::dedup {
 namespace {
 
 constexpr size_t kBlockBytes = 64;
-constexpr size_t kLanes = 4;
-// With fewer of the sixteen at work, four with the SHA instructions are faster.
+// As many as hide the latency of a round; more spill out of the sixteen registers. LLVM, which
+// takes the lanes of a group one after another as they are written, already does so with three.
+#if defined(__clang__)
+constexpr size_t kLanes = 2;
+#else
+constexpr size_t kLanes = 3;
+#endif
+// With fewer of the sixteen at work, those with the SHA instructions are faster.
 constexpr size_t kLeastWideLanes = 9;
 
 alignas(16) constexpr std::array<uint32_t, 64> kRoundConstants = {
@@ -52,6 +58,7 @@ __attribute__((target("sha,sse4.1"))) void Compress(LaneState* states, const std
   const __m128i swap = _mm_set_epi64x(0x0c0d0e0f08090a0bLL, 0x0405060700010203LL);
   __m128i abef[Lanes];
   __m128i cdgh[Lanes];
+#pragma GCC unroll 3
   for (size_t lane = 0; lane < Lanes; ++lane) {
     abef[lane] = states[lane].abef;
     cdgh[lane] = states[lane].cdgh;
@@ -60,6 +67,7 @@ __attribute__((target("sha,sse4.1"))) void Compress(LaneState* states, const std
     __m128i abef_before[Lanes];
     __m128i cdgh_before[Lanes];
     __m128i words[Lanes][4];  // The last sixteen words of the message schedule.
+#pragma GCC unroll 3
     for (size_t lane = 0; lane < Lanes; ++lane) {
       abef_before[lane] = abef[lane];
       cdgh_before[lane] = cdgh[lane];
@@ -68,7 +76,7 @@ __attribute__((target("sha,sse4.1"))) void Compress(LaneState* states, const std
     for (size_t group = 0; group < 16; ++group) {
       const __m128i constants =
           _mm_load_si128(reinterpret_cast<const __m128i*>(kRoundConstants.data() + 4 * group));
-#pragma GCC unroll 4
+#pragma GCC unroll 3
       for (size_t lane = 0; lane < Lanes; ++lane) {
         __m128i* w = words[lane];
         __m128i next;
@@ -86,12 +94,14 @@ __attribute__((target("sha,sse4.1"))) void Compress(LaneState* states, const std
         abef[lane] = _mm_sha256rnds2_epu32(abef[lane], cdgh[lane], _mm_shuffle_epi32(sum, 0x0E));
       }
     }
+#pragma GCC unroll 3
     for (size_t lane = 0; lane < Lanes; ++lane) {
       abef[lane] = _mm_add_epi32(abef[lane], abef_before[lane]);
       cdgh[lane] = _mm_add_epi32(cdgh[lane], cdgh_before[lane]);
       data[lane] += kBlockBytes;
     }
   }
+#pragma GCC unroll 3
   for (size_t lane = 0; lane < Lanes; ++lane) {
     states[lane].abef = abef[lane];
     states[lane].cdgh = cdgh[lane];
@@ -163,10 +173,8 @@ void CompressLanes(size_t lanes, LaneState* states, const std::byte** data, size
       return Compress<1>(states, data, count);
     case 2:
       return Compress<2>(states, data, count);
-    case 3:
-      return Compress<3>(states, data, count);
     default:
-      return Compress<4>(states, data, count);
+      return Compress<kLanes>(states, data, count);
   }
 }
 
@@ -188,7 +196,7 @@ class Batch {
 
   // Sixteen lanes, until fewer than `least` have work.
   void RunWide(size_t least);
-  // Four lanes, until all is done.
+  // `kLanes` lanes, until all is done.
   void RunShaInstructions();
 
  private:
@@ -199,7 +207,7 @@ class Batch {
     ++next_;
     return true;
   }
-  size_t TakeFour(Lane** taken);
+  size_t TakeSome(Lane** taken);
 
   const std::span<const std::span<const std::byte>> messages_;
   const std::span<Fingerprint> digests_;
@@ -245,8 +253,8 @@ void Batch::RunWide(size_t least) {
   }
 }
 
-// Up to four lanes with work: those that are on their way already, then new ones.
-size_t Batch::TakeFour(Lane** taken) {
+// Up to `kLanes` lanes with work: those that are on their way already, then new ones.
+size_t Batch::TakeSome(Lane** taken) {
   size_t count = 0;
   for (Lane& lane : lanes_) {
     if (count < kLanes && lane.blocks > 0) taken[count++] = &lane;
@@ -261,7 +269,7 @@ void Batch::RunShaInstructions() {
   Lane* taken[kLanes];
   LaneState states[kLanes];
   const std::byte* data[kLanes];
-  while (const size_t active = TakeFour(taken)) {
+  while (const size_t active = TakeSome(taken)) {
     size_t count = taken[0]->blocks;
     for (size_t i = 0; i < active; ++i) {
       count = std::min(count, taken[i]->blocks);

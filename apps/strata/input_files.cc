@@ -2,26 +2,40 @@
 #include "input_files.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <memory>
 #include <system_error>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "source_file.h"
 #include "strata/base/status_macros.h"
 
 namespace strata::appliance {
 namespace {
 
 constexpr size_t kPieceBytes = 1u << 20;
+constexpr off_t kLeastLargeBytes = 4 << 20;
 
 absl::Status SystemError(const std::string& path, int error) {
   const std::string text = absl::StrCat(path, ": ", std::strerror(error));
   return error == ENOENT ? absl::NotFoundError(text) : absl::UnavailableError(text);
+}
+
+absl::Status ReadLarge(const std::string& path,
+                       const std::function<absl::Status(std::span<const std::byte>)>& take) {
+  STRATA_ASSIGN_OR_RETURN(const std::unique_ptr<SourceFile> file, SourceFile::Open(path));
+  for (;;) {
+    STRATA_ASSIGN_OR_RETURN(const std::span<const std::byte> piece, file->NextPiece());
+    if (piece.empty()) return absl::OkStatus();
+    STRATA_RETURN_IF_ERROR(take(piece));
+  }
 }
 
 }  // namespace
@@ -55,7 +69,12 @@ absl::StatusOr<std::vector<InputFile>> FilesUnder(const std::string& path) {
 
 absl::Status ReadPieces(const std::string& path,
                         const std::function<absl::Status(std::span<const std::byte>)>& take) {
+  struct stat info;
   const bool standard_input = path == "-";
+  if (!standard_input && stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) &&
+      info.st_size >= kLeastLargeBytes) {
+    return ReadLarge(path, take);
+  }
   const int fd = standard_input ? STDIN_FILENO : open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return SystemError(path, errno);
   const absl::Cleanup closer = [&] {

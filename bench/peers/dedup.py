@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Backups of versioned real software by restic, borg and Strata, in turns, in one table.
 
-Usage: bench/peers/dedup.py [--strata PROGRAM] [--megabytes N] [--rounds N] [--work FOLDER] [--keep] [--json]
+Usage: bench/peers/dedup.py [--strata PROGRAM] [--megabytes N] [--rounds N] [--work FOLDER] [--cold] [--json]
 
 Corpora, each a series of files of which every next one is a version of the one before:
   packages   tars of the releases of Debian packages that the configured mirrors offer (apt-get download; package=version)
@@ -10,7 +10,8 @@ Corpora, each a series of files of which every next one is a version of the one 
   image      filesystem images (mkfs.ext4 -d) of a tree under /usr: all of it, and with some files gone and others moved in
 A corpus that cannot be had here is left out, and said so. Each peer takes the versions in, one by one, then
 restores the newest, which must come back byte for byte. MB/s are logical bytes over time on the clock (median of the rounds); size is what the
-repository takes on the disk; memory is the most that any of its processes had resident. Only the standard library is needed.
+repository takes on the disk; memory is the most that any of its processes had resident. Each file is in the page cache when its ingest
+begins (borg drops from there what it has read), with --cold none of it is. Only the standard library is needed.
 """
 import argparse
 import filecmp
@@ -237,11 +238,24 @@ def image_corpus(folder, limit_bytes):
 CORPORA = {"packages": package_corpus, "sources": source_corpus, "image": image_corpus}
 
 
-def one_turn(peer_class, versions, folder):
+def prepare_page_cache(path, cold):
+    with path.open("rb", buffering=0) as file:
+        if cold:
+            os.fdatasync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        else:
+            while file.read(1 << 20):
+                pass
+
+
+def one_turn(peer_class, versions, folder, cold=False):
     """What one peer needed for one corpus."""
     folder.mkdir()
     peer = peer_class(folder)
-    taken = [peer.ingest(path) for path in versions]
+    taken = []
+    for path in versions:
+        prepare_page_cache(path, cold)
+        taken.append(peer.ingest(path))
     size = on_disk(peer.folder)
     (seconds, memory), back = peer.restore(versions[-1], folder / "restored")
     if not filecmp.cmp(back, versions[-1], shallow=False):
@@ -254,12 +268,12 @@ def one_turn(peer_class, versions, folder):
             "memory": max(memory, *(m for _, m in taken)) * 1024 / 1e6}
 
 
-def measure(name, versions, peers, rounds, work):
+def measure(name, versions, peers, rounds, work, cold):
     """Rows by peer: medians over the rounds, each of which gives every peer a turn."""
     samples = {peer: [] for peer in peers}
     for _ in range(rounds):
         for peer in peers:
-            samples[peer].append(one_turn(peer, versions, work / "turn"))
+            samples[peer].append(one_turn(peer, versions, work / "turn", cold))
     return [{"corpus": name, "peer": peer.name,
              **{column: statistics.median(s[column] for s in found) for column in found[0]}}
             for peer, found in samples.items()]
@@ -280,6 +294,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--work", type=pathlib.Path, help="an existing folder for corpora and repositories [a temporary one]")
     parser.add_argument("--corpora", nargs="*", choices=CORPORA, default=list(CORPORA))
+    parser.add_argument("--cold", action="store_true", help="files are not in the page cache when they are ingested")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     Strata.program = options.strata.resolve()
@@ -302,7 +317,7 @@ def main():
                 continue
             total = sum(path.stat().st_size for path in versions)
             print(f"corpus {name}: {len(versions)} versions, {total / 1e6:.0f} MB", file=sys.stderr)
-            rows += measure(name, versions, peers, options.rounds, work)
+            rows += measure(name, versions, peers, options.rounds, work, options.cold)
             shutil.rmtree(folder)
     print(json.dumps(rows, indent=2)) if options.json else print_table(rows)
     return 0 if rows else 1

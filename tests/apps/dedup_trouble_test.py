@@ -12,6 +12,7 @@ import unittest
 import program
 from support import read_only
 from support.appliance import temporary_folder
+from support.crc32c import crc32c
 
 OK, ERROR, _, DAMAGE = range(4)
 SEED = int(os.environ.get("STRATA_SEED", "29"))
@@ -21,15 +22,6 @@ SUPERBLOCK_BYTES = 4096
 
 # Every command that opens the store, with operands that are right for the one of setUp().
 COMMANDS = (("list",), ("stat",), ("verify",), ("gc",), ("delete", "old"), ("restore", "old"), ("ingest", "monday"))
-
-
-def crc32c(data):
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
-    return crc ^ 0xFFFFFFFF
 
 
 class DedupTroubleTest(unittest.TestCase):

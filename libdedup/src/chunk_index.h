@@ -78,7 +78,8 @@ class ChunkIndex final {
   // Takes a container out whose live chunks were copied elsewhere: one durable batch.
   absl::Status RemoveContainer(uint64_t container_id, const ContainerContents& contents);
 
-  // For each chunk of a sealed container, whether the index leads here and not to another copy.
+  // For each chunk of a sealed container, whether the index leads here and not to another copy, in
+  // this container or elsewhere.
   absl::StatusOr<std::vector<bool>> LeadsHere(uint64_t container_id,
                                               const ContainerContents& contents);
 
@@ -96,9 +97,8 @@ class ChunkIndex final {
   // The same for readers.
   std::optional<FoundChunk> FindDurable(const Fingerprint& fingerprint)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // For each chunk, whether its entry in the kv store points into the container.
-  absl::StatusOr<std::vector<bool>> EntriesOf(uint64_t container_id,
-                                              const ContainerContents& contents);
+  // The kv store's entry of each chunk; one of container 0 where there is none.
+  absl::StatusOr<std::vector<ChunkPlace>> EntriesOf(const ContainerContents& contents);
   using VisitEntry =
       std::function<absl::Status(const Fingerprint& fingerprint, const ChunkPlace& place)>;
   absl::Status ForEachEntry(const VisitEntry& visit);

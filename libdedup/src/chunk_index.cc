@@ -183,10 +183,18 @@ absl::StatusOr<FoundChunk> ChunkIndex::Find(const Fingerprint& fingerprint) {
     }
     // A container that was emptied meanwhile: the chunk is in another one by now.
     if (removals == removals_.load()) {
+      MutexLock lock(&mutex_);
       return absl::NotFoundError(
-          absl::StrFormat("dedup: no chunk %s is stored", fingerprint.ToHex()));
+          absl::StrFormat("dedup: no chunk %s is stored%s", fingerprint.ToHex(), unfinished_));
     }
   }
+}
+
+void ChunkIndex::NoteUnfinished(uint64_t container_id, uint64_t end_bytes) {
+  MutexLock lock(&mutex_);
+  unfinished_ += absl::StrFormat(
+      "; container %d was not full when the store was opened and ended at byte %d of the device",
+      container_id, end_bytes);
 }
 
 void ChunkIndex::AddUnsealed(uint64_t container_id, const RegionExtent& region,

@@ -59,6 +59,10 @@ class ChunkIndex final {
   // For readers: a durable copy, in whatever container. NotFound: nowhere.
   absl::StatusOr<FoundChunk> Find(const Fingerprint& fingerprint);
 
+  // The container was not full when the store was opened, and ended at this byte of the device:
+  // what a chunk that cannot be found may come from, for its error to say.
+  void NoteUnfinished(uint64_t container_id, uint64_t end_bytes);
+
   // What was appended up to `log_position` is durable.
   void SetDurable(uint64_t log_position) { durable_position_.store(log_position); }
 
@@ -122,6 +126,7 @@ class ChunkIndex final {
   SummaryFilter filter_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<Fingerprint, FoundChunk, FingerprintHash> unsealed_ ABSL_GUARDED_BY(mutex_);
   MetadataCache cache_ ABSL_GUARDED_BY(mutex_);
+  std::string unfinished_ ABSL_GUARDED_BY(mutex_);  // What NoteUnfinished() was told, in words.
 
   Mutex kv_writes_;  // Keeps "does the entry still point here?" and what follows from it together.
 };

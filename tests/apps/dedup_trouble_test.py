@@ -128,6 +128,34 @@ class DedupTroubleTest(unittest.TestCase):
                 if 9 << 20 <= length < size - (5 << 20):
                     report = self.answer("verify", expect=DAMAGE)
                     self.assertIn("old", {stream["name"] for stream in report["streams"]})
+                    for stream in report["streams"]:
+                        self.assertRegex(stream["detail"], "container [0-9]+ was not full when the store was opened")
+
+    def test_a_lost_end_of_the_containers_file(self):
+        """What lacks a full container is refused and left alone. Lengthened, it is read as far as it goes."""
+        containers = self.store / "containers"
+        self.bodies["last"] = random.Random(SEED + 1).randbytes(10_000_000)
+        (self.folder / "last").write_bytes(self.bodies["last"])
+        self.answer("ingest", self.folder / "last", "--name", "last")
+        whole = containers.read_bytes()
+        os.truncate(containers, 15 << 20)
+        self.assert_refused("DATA_LOSS", f"was cut short: it has {15 << 20} bytes of at least {17 << 20}", containers)
+        self.assertEqual(containers.stat().st_size, 15 << 20)
+
+        os.truncate(containers, 17 << 20)
+        report = self.answer("verify", expect=DAMAGE)
+        self.assertEqual({stream["name"] for stream in report["streams"]}, {"last"})
+        self.assertTrue(report["container_damage"])
+        for stream in report["streams"]:
+            self.assertRegex(stream["detail"], "container [0-9]+ (is damaged|was not full)")
+        for name in ("old", "new"):
+            self.answer("restore", name, "--output", self.folder / "back", "--force")
+            self.assertEqual((self.folder / "back").read_bytes(), self.bodies[name])
+        self.assertIn("'last'", self.error("restore", "last", "--output", self.folder / "absent")["message"])
+
+        with containers.open("r+b") as file:
+            file.write(whole)
+        self.assert_whole()
 
     def test_a_foreign_file(self):
         target = self.folder / "letter"

@@ -230,6 +230,28 @@ class DedupTroubleTest(unittest.TestCase):
         self.bodies["piped"] = body
         self.assert_whole()
 
+    def test_half_a_store(self):
+        for name in ("meta",):
+            part = self.store / name
+            part.rename(self.folder / "own")
+            left = sorted(self.store.iterdir())
+            self.assert_refused("FAILED_PRECONDITION", "is missing", part)
+            self.assertEqual(sorted(self.store.iterdir()), left, "nothing was made in its place")
+            (self.folder / "own").rename(part)
+        self.assert_whole()
+
+    def test_a_foreign_directory(self):
+        foreign = self.folder / "letters"
+        foreign.mkdir()
+        (foreign / "letter").write_text("Dear Ada,")
+        self.assert_refused("NOT_FOUND", "holds no store", foreign, COMMANDS[:-1], store=foreign)
+        self.assertEqual([path.name for path in foreign.iterdir()], ["letter"])
+        for name, code in (("containers", "FAILED_PRECONDITION"), ("meta", "INVALID_ARGUMENT")):
+            (foreign / "letter").replace(foreign / name)
+            self.assert_refused(code, "meta is", foreign / "meta", store=foreign)
+            self.assertEqual([path.name for path in foreign.iterdir()], [name])
+            (foreign / name).replace(foreign / "letter")
+
     def test_an_absent_store(self):
         absent = self.folder / "absent"
         self.assert_refused("NOT_FOUND", "does not exist", absent, COMMANDS[:-1], store=absent)

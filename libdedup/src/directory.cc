@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "index_records.h"
 #include "strata/base/status_macros.h"
 #include "strata/kv/engines.h"
 
@@ -95,6 +96,23 @@ absl::Status CheckOwn(const DirectoryOptions& options) {
   return absl::NotFoundError(absl::StrCat(options.path, " holds no store: there is no ", meta));
 }
 
+// Where the containers were lost, new ones would only hide it. A crash while the store was made
+// leaves `kv` without containers too, but then it knows of no store yet.
+absl::Status CheckContainers(const DirectoryOptions& options, kv::Store& kv) {
+  if (!options.device_uri.empty()) return absl::OkStatus();
+  const std::string containers = options.path + "/containers";
+  STRATA_ASSIGN_OR_RETURN(const std::optional<struct stat> found, Look(containers));
+  if (found.has_value()) return absl::OkStatus();
+  STRATA_ASSIGN_OR_RETURN(const kv::SpaceId space,
+                          kv.OpenSpace(options.store.name + ".containers",
+                                       {.access = kv::SpaceOptions::Access::kOrdered}));
+  STRATA_ASSIGN_OR_RETURN(const std::optional<std::string> record,
+                          kv.NewSnapshot()->Get(space, kStoreKey));
+  if (!record.has_value()) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      containers, " is missing: it held the data of the store that ", options.path, "/meta knows"));
+}
+
 absl::StatusOr<std::string> DeviceUri(const DirectoryOptions& options) {
   if (!options.device_uri.empty()) return options.device_uri;
   uint64_t size_bytes = options.max_size_bytes;
@@ -142,6 +160,7 @@ class DirectoryStore final : public Directory {
     kv_options.log = options.log;
     STRATA_ASSIGN_OR_RETURN(kv_, kv::OpenRocksDbStore(kv_options));
 
+    STRATA_RETURN_IF_ERROR(CheckContainers(options, *kv_));
     STRATA_ASSIGN_OR_RETURN(const std::string uri, DeviceUri(options));
     if (options.devices != nullptr) {
       STRATA_ASSIGN_OR_RETURN(device_, options.devices->Open(uri));

@@ -231,7 +231,7 @@ class DedupTroubleTest(unittest.TestCase):
         self.assert_whole()
 
     def test_half_a_store(self):
-        for name in ("meta",):
+        for name in ("containers", "meta"):
             part = self.store / name
             part.rename(self.folder / "own")
             left = sorted(self.store.iterdir())

@@ -43,7 +43,7 @@ struct DirectoryOptions {
 class STRATA_EXPORT Directory {
  public:
   // NotFound: absent and not to be made. FailedPrecondition: another process (or this one) has it
-  // open; names path and process id; or meta is missing beside containers.
+  // open; names path and process id; or one of meta and containers is missing beside the other.
   // PermissionDenied; otherwise what kv, block and Store::Open() say, with the path. Nothing is put
   // into a directory that holds no store and is to get none.
   static absl::StatusOr<std::unique_ptr<Directory>> Open(const DirectoryOptions& options);

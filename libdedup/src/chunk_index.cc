@@ -17,6 +17,19 @@ constexpr size_t kLoadPageItems = 10000;
 constexpr size_t kLoadPageBytes = 4u << 20;
 constexpr size_t kKeysPerMultiGet = 1024;
 
+// Of all chunks, in the order of `contents`.
+std::vector<ChunkPlace> PlacesOf(uint64_t container_id, const ContainerContents& contents) {
+  std::vector<ChunkPlace> places;
+  places.reserve(contents.chunks.size());
+  for (const RegionExtent& region : contents.regions) {
+    for (uint32_t i = 0; i < region.chunk_count; ++i) {
+      places.push_back(
+          {container_id, region.offset_units, region.size_units, static_cast<uint16_t>(i)});
+    }
+  }
+  return places;
+}
+
 }  // namespace
 
 ChunkIndex::ChunkIndex(Options options)
@@ -170,10 +183,18 @@ absl::StatusOr<FoundChunk> ChunkIndex::Find(const Fingerprint& fingerprint) {
     }
     // A container that was emptied meanwhile: the chunk is in another one by now.
     if (removals == removals_.load()) {
+      MutexLock lock(&mutex_);
       return absl::NotFoundError(
-          absl::StrFormat("dedup: no chunk %s is stored", fingerprint.ToHex()));
+          absl::StrFormat("dedup: no chunk %s is stored%s", fingerprint.ToHex(), unfinished_));
     }
   }
+}
+
+void ChunkIndex::NoteUnfinished(uint64_t container_id, uint64_t end_bytes) {
+  MutexLock lock(&mutex_);
+  unfinished_ += absl::StrFormat(
+      "; container %d was not full when the store was opened and ended at byte %d of the device",
+      container_id, end_bytes);
 }
 
 void ChunkIndex::AddUnsealed(uint64_t container_id, const RegionExtent& region,
@@ -210,12 +231,8 @@ absl::Status ChunkIndex::CommitSealed(uint64_t container_id, const ContainerReco
   kv::WriteBatch batch;
   std::vector<std::pair<const Fingerprint*, ChunkPlace>> entries;
   entries.reserve(contents.chunks.size());
-  for (const RegionExtent& region : contents.regions) {
-    for (uint32_t i = 0; i < region.chunk_count; ++i) {
-      entries.push_back(
-          {&contents.chunks[entries.size()],
-           {container_id, region.offset_units, region.size_units, static_cast<uint16_t>(i)}});
-    }
+  for (const ChunkPlace& place : PlacesOf(container_id, contents)) {
+    entries.push_back({&contents.chunks[entries.size()], place});
   }
   // In the order of the keys, which the store's tree takes faster. Of equal ones the last counts.
   std::stable_sort(entries.begin(), entries.end(),
@@ -258,9 +275,8 @@ absl::Status ChunkIndex::MarkLeft(uint64_t container_id, std::span<const uint32_
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<bool>> ChunkIndex::EntriesOf(uint64_t container_id,
-                                                        const ContainerContents& contents) {
-  std::vector<bool> here(contents.chunks.size());
+absl::StatusOr<std::vector<ChunkPlace>> ChunkIndex::EntriesOf(const ContainerContents& contents) {
+  std::vector<ChunkPlace> entries(contents.chunks.size());
   const std::unique_ptr<kv::Snapshot> snapshot = options_.kv->NewSnapshot();
   for (size_t first = 0; first < contents.chunks.size(); first += kKeysPerMultiGet) {
     const size_t end = std::min(first + kKeysPerMultiGet, contents.chunks.size());
@@ -270,30 +286,31 @@ absl::StatusOr<std::vector<bool>> ChunkIndex::EntriesOf(uint64_t container_id,
                             snapshot->MultiGet(options_.chunks, keys));
     for (size_t i = 0; i < keys.size(); ++i) {
       if (!values[i].has_value()) continue;
-      STRATA_ASSIGN_OR_RETURN(const ChunkPlace place, DecodeChunkPlace(*values[i]));
-      here[first + i] = place.container_id == container_id;
+      STRATA_ASSIGN_OR_RETURN(entries[first + i], DecodeChunkPlace(*values[i]));
     }
   }
-  return here;
+  return entries;
 }
 
 absl::StatusOr<std::vector<bool>> ChunkIndex::LeadsHere(uint64_t container_id,
                                                         const ContainerContents& contents) {
-  STRATA_ASSIGN_OR_RETURN(std::vector<bool> here, EntriesOf(container_id, contents));
+  STRATA_ASSIGN_OR_RETURN(const std::vector<ChunkPlace> entries, EntriesOf(contents));
+  const std::vector<ChunkPlace> places = PlacesOf(container_id, contents);
+  std::vector<bool> here(entries.size());
   // What was stored anew meanwhile is not in the kv store yet.
   MutexLock lock(&mutex_);
   for (size_t i = 0; i < here.size(); ++i) {
-    if (unsealed_.contains(contents.chunks[i])) here[i] = false;
+    here[i] = entries[i] == places[i] && !unsealed_.contains(contents.chunks[i]);
   }
   return here;
 }
 
 absl::Status ChunkIndex::RemoveContainer(uint64_t container_id, const ContainerContents& contents) {
   MutexLock writes(&kv_writes_);
-  STRATA_ASSIGN_OR_RETURN(const std::vector<bool> in_kv, EntriesOf(container_id, contents));
+  STRATA_ASSIGN_OR_RETURN(const std::vector<ChunkPlace> entries, EntriesOf(contents));
   kv::WriteBatch batch;
   for (size_t i = 0; i < contents.chunks.size(); ++i) {
-    if (!in_kv[i]) continue;
+    if (entries[i].container_id != container_id) continue;
     batch.Delete(options_.chunks, ChunkKey(contents.chunks[i]));
     STRATA_RETURN_IF_ERROR(WriteIfFull(&batch, kv::Durability::kAsync));
   }

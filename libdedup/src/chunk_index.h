@@ -59,6 +59,10 @@ class ChunkIndex final {
   // For readers: a durable copy, in whatever container. NotFound: nowhere.
   absl::StatusOr<FoundChunk> Find(const Fingerprint& fingerprint);
 
+  // The container was not full when the store was opened, and ended at this byte of the device:
+  // what a chunk that cannot be found may come from, for its error to say.
+  void NoteUnfinished(uint64_t container_id, uint64_t end_bytes);
+
   // What was appended up to `log_position` is durable.
   void SetDurable(uint64_t log_position) { durable_position_.store(log_position); }
 
@@ -78,7 +82,8 @@ class ChunkIndex final {
   // Takes a container out whose live chunks were copied elsewhere: one durable batch.
   absl::Status RemoveContainer(uint64_t container_id, const ContainerContents& contents);
 
-  // For each chunk of a sealed container, whether the index leads here and not to another copy.
+  // For each chunk of a sealed container, whether the index leads here and not to another copy, in
+  // this container or elsewhere.
   absl::StatusOr<std::vector<bool>> LeadsHere(uint64_t container_id,
                                               const ContainerContents& contents);
 
@@ -96,9 +101,8 @@ class ChunkIndex final {
   // The same for readers.
   std::optional<FoundChunk> FindDurable(const Fingerprint& fingerprint)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // For each chunk, whether its entry in the kv store points into the container.
-  absl::StatusOr<std::vector<bool>> EntriesOf(uint64_t container_id,
-                                              const ContainerContents& contents);
+  // The kv store's entry of each chunk; one of container 0 where there is none.
+  absl::StatusOr<std::vector<ChunkPlace>> EntriesOf(const ContainerContents& contents);
   using VisitEntry =
       std::function<absl::Status(const Fingerprint& fingerprint, const ChunkPlace& place)>;
   absl::Status ForEachEntry(const VisitEntry& visit);
@@ -122,6 +126,7 @@ class ChunkIndex final {
   SummaryFilter filter_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<Fingerprint, FoundChunk, FingerprintHash> unsealed_ ABSL_GUARDED_BY(mutex_);
   MetadataCache cache_ ABSL_GUARDED_BY(mutex_);
+  std::string unfinished_ ABSL_GUARDED_BY(mutex_);  // What NoteUnfinished() was told, in words.
 
   Mutex kv_writes_;  // Keeps "does the entry still point here?" and what follows from it together.
 };

@@ -11,10 +11,12 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <optional>
 #include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "index_records.h"
 #include "strata/base/status_macros.h"
 #include "strata/kv/engines.h"
 
@@ -24,6 +26,14 @@ namespace {
 absl::Status ErrnoError(std::string_view what, const std::string& path) {
   return absl::ErrnoToStatus(errno,
                              absl::StrCat(absl::string_view(what.data(), what.size()), " ", path));
+}
+
+// Nothing: there is none.
+absl::StatusOr<std::optional<struct stat>> Look(const std::string& path) {
+  struct stat info;
+  if (stat(path.c_str(), &info) == 0) return info;
+  if (errno == ENOENT) return std::nullopt;
+  return ErrnoError("cannot look at", path);
 }
 
 // Holds PATH/lock; the file's text is the holder's process id.
@@ -56,15 +66,51 @@ class LockFile {
 };
 
 absl::Status EnsureDirectory(const DirectoryOptions& options) {
-  struct stat info;
-  if (stat(options.path.c_str(), &info) == 0) {
-    if (S_ISDIR(info.st_mode)) return absl::OkStatus();
+  STRATA_ASSIGN_OR_RETURN(const std::optional<struct stat> found, Look(options.path));
+  if (found.has_value()) {
+    if (S_ISDIR(found->st_mode)) return absl::OkStatus();
     return absl::InvalidArgumentError(absl::StrCat(options.path, " is not a directory"));
   }
-  if (errno != ENOENT) return ErrnoError("cannot look at", options.path);
   if (!options.create) return absl::NotFoundError(absl::StrCat(options.path, " does not exist"));
   if (mkdir(options.path.c_str(), 0700) != 0) return ErrnoError("cannot make", options.path);
   return absl::OkStatus();
+}
+
+// Refuses a directory that is somebody else's, before anything is put into it.
+absl::Status CheckOwn(const DirectoryOptions& options) {
+  const std::string meta = options.path + "/meta";
+  const std::string containers = options.path + "/containers";
+  STRATA_ASSIGN_OR_RETURN(const std::optional<struct stat> found, Look(meta));
+  if (found.has_value()) {
+    if (S_ISDIR(found->st_mode)) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat(meta, " is not a directory"));
+  }
+  if (options.device_uri.empty()) {
+    STRATA_ASSIGN_OR_RETURN(const std::optional<struct stat> data, Look(containers));
+    if (data.has_value()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(meta, " is missing: nothing else knows what ", containers, " holds"));
+    }
+  }
+  if (options.create) return absl::OkStatus();
+  return absl::NotFoundError(absl::StrCat(options.path, " holds no store: there is no ", meta));
+}
+
+// Where the containers were lost, new ones would only hide it. A crash while the store was made
+// leaves `kv` without containers too, but then it knows of no store yet.
+absl::Status CheckContainers(const DirectoryOptions& options, kv::Store& kv) {
+  if (!options.device_uri.empty()) return absl::OkStatus();
+  const std::string containers = options.path + "/containers";
+  STRATA_ASSIGN_OR_RETURN(const std::optional<struct stat> found, Look(containers));
+  if (found.has_value()) return absl::OkStatus();
+  STRATA_ASSIGN_OR_RETURN(const kv::SpaceId space,
+                          kv.OpenSpace(options.store.name + ".containers",
+                                       {.access = kv::SpaceOptions::Access::kOrdered}));
+  STRATA_ASSIGN_OR_RETURN(const std::optional<std::string> record,
+                          kv.NewSnapshot()->Get(space, kStoreKey));
+  if (!record.has_value()) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      containers, " is missing: it held the data of the store that ", options.path, "/meta knows"));
 }
 
 absl::StatusOr<std::string> DeviceUri(const DirectoryOptions& options) {
@@ -104,6 +150,7 @@ class DirectoryStore final : public Directory {
   absl::Status Init(const DirectoryOptions& options) {
     path_ = options.path;
     STRATA_RETURN_IF_ERROR(EnsureDirectory(options));
+    STRATA_RETURN_IF_ERROR(CheckOwn(options));
     STRATA_RETURN_IF_ERROR(lock_.Acquire(path_));
 
     kv::RocksDbOptions kv_options;
@@ -113,6 +160,7 @@ class DirectoryStore final : public Directory {
     kv_options.log = options.log;
     STRATA_ASSIGN_OR_RETURN(kv_, kv::OpenRocksDbStore(kv_options));
 
+    STRATA_RETURN_IF_ERROR(CheckContainers(options, *kv_));
     STRATA_ASSIGN_OR_RETURN(const std::string uri, DeviceUri(options));
     if (options.devices != nullptr) {
       STRATA_ASSIGN_OR_RETURN(device_, options.devices->Open(uri));

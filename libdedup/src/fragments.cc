@@ -13,7 +13,6 @@ namespace strata::dedup {
 namespace {
 
 constexpr size_t kMostRegions = 1u << 20;
-constexpr size_t kReadAheadBytes = 1u << 20;
 
 }  // namespace
 
@@ -87,15 +86,8 @@ absl::Status Fragments::Rewrite(uint64_t stream_bytes) {
   const std::vector<ChunkPlace> places = Choose(
       static_cast<uint64_t>(static_cast<double>(noted_chunks_) * core_->options.rewrite_budget));
   ReadAhead ahead(core_->reader.get(), core_->workers.get());
-  size_t expected = 0;
   for (size_t i = 0; i < places.size(); ++i) {
-    ahead.MoveTo(i);
-    if (ahead.expected_bytes() < kReadAheadBytes / 2) {
-      for (; expected < places.size() && ahead.expected_bytes() < kReadAheadBytes; ++expected) {
-        ahead.Expect(places[expected], expected);
-      }
-      ahead.Start();
-    }
+    ahead.Follow(places, i);
     const absl::StatusOr<std::shared_ptr<const LoadedRegion>> region =
         core_->reader->ReadRegion(places[i], &ahead);
     if (!region.ok()) continue;

@@ -26,7 +26,6 @@ namespace strata::dedup {
 namespace {
 
 constexpr size_t kContainersPerBatch = 8;
-constexpr size_t kReadAheadBytes = 1u << 20;
 
 // Eight bytes of each fingerprint that is needed. That two share them keeps a chunk too long, never
 // too short.
@@ -237,38 +236,31 @@ class Collection final {
     STRATA_ASSIGN_OR_RETURN(const std::vector<bool> here,
                             core_->index->LeadsHere(candidate->id, contents));
     struct Copying {
-      ChunkPlace place;
       RegionKind kind;
       std::vector<uint32_t> ordinals;
       size_t first_chunk = 0;
     };
-    std::vector<Copying> regions;
+    std::vector<ChunkPlace> places;
+    std::vector<Copying> copies;  // One for each place.
     size_t first_chunk = 0;
     for (const RegionExtent& extent : contents.regions) {
-      Copying copying{
-          {candidate->id, extent.offset_units, extent.size_units, 0}, extent.kind, {}, first_chunk};
+      Copying copying{extent.kind, {}, first_chunk};
       for (uint32_t i = 0; i < extent.chunk_count; ++i) {
         if (!here[first_chunk + i] || !live_.Contains(contents.chunks[first_chunk + i])) continue;
         copying.ordinals.push_back(i);
       }
       first_chunk += extent.chunk_count;
-      if (!copying.ordinals.empty()) regions.push_back(std::move(copying));
+      if (copying.ordinals.empty()) continue;
+      places.push_back({candidate->id, extent.offset_units, extent.size_units, 0});
+      copies.push_back(std::move(copying));
     }
     ReadAhead ahead(core_->reader.get(), core_->workers.get());
-    size_t expected = 0;
-    for (size_t current = 0; current < regions.size(); ++current) {
-      const Copying& copying = regions[current];
-      ahead.MoveTo(current);
-      if (ahead.expected_bytes() < kReadAheadBytes / 2) {
-        while (expected < regions.size() && ahead.expected_bytes() < kReadAheadBytes) {
-          ahead.Expect(regions[expected].place, expected);
-          ++expected;
-        }
-        ahead.Start();
-      }
+    for (size_t current = 0; current < places.size(); ++current) {
+      const Copying& copying = copies[current];
+      ahead.Follow(places, current);
       STRATA_ASSIGN_OR_RETURN(const std::shared_ptr<const LoadedRegion> region,
-                              core_->reader->ReadRegion(copying.place, &ahead));
-      pacer_.Spend(uint64_t{copying.place.size_units} * kUnitBytes);
+                              core_->reader->ReadRegion(places[current], &ahead));
+      pacer_.Spend(uint64_t{places[current].size_units} * kUnitBytes);
       for (const uint32_t i : copying.ordinals) {
         STRATA_RETURN_IF_ERROR(
             Copy(copying.kind, contents.chunks[copying.first_chunk + i], *region, i));

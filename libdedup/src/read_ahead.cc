@@ -12,6 +12,7 @@ namespace strata::dedup {
 namespace {
 
 constexpr size_t kMostRunBytes = 1u << 20;
+constexpr size_t kFollowBytes = 1u << 20;
 constexpr uint64_t kMostGapBytes = 32u << 10;  // Read along with the regions on both sides of it.
 
 }  // namespace
@@ -122,6 +123,16 @@ void ReadAhead::MoveTo(uint64_t position) {
   position_ = position;
   while (!regions_.empty() && regions_.front()->position < position) DropFront();
   HandOver();
+}
+
+void ReadAhead::Follow(std::span<const ChunkPlace> places, size_t current) {
+  MoveTo(current);
+  if (expected_bytes_ >= kFollowBytes / 2) return;
+  size_t next = regions_.empty() ? current : regions_.back()->position + 1;
+  for (; next < places.size() && expected_bytes_ < kFollowBytes; ++next) {
+    Expect(places[next], next);
+  }
+  Start();
 }
 
 std::shared_ptr<const LoadedRegion> ReadAhead::Take(const ChunkPlace& place) {

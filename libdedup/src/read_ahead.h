@@ -48,6 +48,10 @@ class ReadAhead final {
   // The reader is at `position`: what it was to need before is not expected any more.
   void MoveTo(uint64_t position);
 
+  // The three above for who goes through `places`, which are positions 0, 1, ...: the reader is at
+  // `current`, and about a megabyte of those behind it is kept on its way.
+  void Follow(std::span<const ChunkPlace> places, size_t current);
+
   // The region, if it is expected here, or was loaded for a later position, and is whole. Null: it
   // is not.
   std::shared_ptr<const LoadedRegion> Take(const ChunkPlace& place);

@@ -88,9 +88,12 @@ class Opener final {
     core_->workers = std::make_unique<WorkerPool>(core_->options.worker_threads);
     STRATA_RETURN_IF_ERROR(OpenSpaces());
     STRATA_RETURN_IF_ERROR(Identify());
+    STRATA_RETURN_IF_ERROR(LoadContainers());
+    STRATA_RETURN_IF_ERROR(CheckLength());
+    // Nothing was written so far, unless the store was made.
+    RepairSuperblock();
     STRATA_RETURN_IF_ERROR(BeginGeneration());
     STRATA_RETURN_IF_ERROR(BeginCipher());
-    STRATA_RETURN_IF_ERROR(LoadContainers());
     STRATA_RETURN_IF_ERROR(MakeParts());
     if (core_->options.expect_writes) STRATA_RETURN_IF_ERROR(core_->index->FillFilter());
     STRATA_RETURN_IF_ERROR(RecoverOpenContainers());
@@ -150,18 +153,14 @@ class Opener final {
     return Use(*superblock);
   }
 
-  // The better of the two copies; a damaged one is written anew.
+  // The better of the two copies.
   absl::StatusOr<Superblock> ReadSuperblock() {
     absl::StatusOr<Superblock> copies[2] = {ReadCopy(0), ReadCopy(1)};
     for (const int bad : {0, 1}) {
       const absl::StatusOr<Superblock>& good = copies[1 - bad];
       if (!good.ok() || copies[bad].ok()) continue;
       if (absl::IsUnimplemented(copies[bad].status())) return copies[bad].status();
-      Log(core_->options.log, LogLevel::kWarning,
-          absl::StrFormat("dedup: %s: copy %d of the superblock is written anew: %s",
-                          core_->options.device->name(), bad,
-                          std::string(copies[bad].status().message())));
-      (void)WriteCopy(bad, *good);
+      damaged_copy_ = {bad, copies[bad].status()};
     }
     if (copies[0].ok()) return copies[0];
     if (copies[1].ok()) return copies[1];
@@ -170,6 +169,15 @@ class Opener final {
     return absl::Status(status.code(),
                         absl::StrFormat("dedup: %s: %s", core_->options.device->name(),
                                         std::string(status.message())));
+  }
+
+  void RepairSuperblock() {
+    const auto& [copy, damage] = damaged_copy_;
+    if (damage.ok()) return;
+    Log(core_->options.log, LogLevel::kWarning,
+        absl::StrFormat("dedup: %s: copy %d of the superblock is written anew: %s",
+                        core_->options.device->name(), copy, std::string(damage.message())));
+    (void)WriteCopy(copy, core_->superblock);
   }
 
   absl::StatusOr<Superblock> ReadCopy(int copy) {
@@ -322,6 +330,24 @@ class Opener final {
     return absl::OkStatus();
   }
 
+  // A file may end before its device does, but not before the end of a container that is sealed:
+  // its last byte was durable first.
+  absl::Status CheckLength() {
+    uint64_t least_bytes = 0;
+    uint64_t last = 0;
+    for (const auto& [id, info] : core_->table->List()) {
+      if (!info.record.sealed) continue;
+      const uint64_t end = SlotOffset(info.record.slot + 1, core_->superblock.container_bytes);
+      if (end > least_bytes) last = id;
+      least_bytes = std::max(least_bytes, end);
+    }
+    if (least_bytes <= PresentBytes()) return absl::OkStatus();
+    return absl::DataLossError(absl::StrFormat(
+        "dedup: %s was cut short: it has %d bytes of at least %d, where container %d ends; restore "
+        "it, or lengthen it to that size (truncate -s) to read what is left",
+        core_->options.device->name(), PresentBytes(), least_bytes, last));
+  }
+
   absl::Status MakeParts() {
     StoreCore* core = core_.get();
     size_t sealed_chunks = 0;
@@ -372,6 +398,9 @@ class Opener final {
       flushed = true;
       STRATA_ASSIGN_OR_RETURN(std::optional<ContainerScan> scan,
                               ScanOpenContainer(id, info.record));
+      core_->index->NoteUnfinished(id,
+                                   SlotOffset(info.record.slot, core_->superblock.container_bytes) +
+                                       (scan.has_value() ? scan->end_bytes : 0));
       if (!scan.has_value()) continue;
       if (last.has_value()) STRATA_RETURN_IF_ERROR(core_->log->Seal());
       core_->log->Resume(*scan);
@@ -404,6 +433,10 @@ class Opener final {
                             id, record.slot, gap));
       }
       return *std::move(scan);
+    }
+    // Should a device that was cut short be given its end back, the container is there again.
+    if (SlotOffset(record.slot, core_->superblock.container_bytes) >= PresentBytes()) {
+      return std::nullopt;
     }
     // Neither its header nor any region became durable, so nothing in it was ever promised.
     kv::WriteBatch batch;
@@ -450,6 +483,10 @@ class Opener final {
     return geometry.block_count * geometry.block_size_bytes;
   }
 
+  uint64_t PresentBytes() const {
+    return DeviceBytesTotal() - core_->options.device->geometry().absent_bytes;
+  }
+
   uint32_t SlotCount(const Superblock& superblock) const {
     const uint64_t bytes = DeviceBytesTotal();
     if (bytes < kDataOffsetBytes) return 0;
@@ -458,6 +495,7 @@ class Opener final {
   }
 
   std::unique_ptr<StoreCore> core_;
+  std::pair<int, absl::Status> damaged_copy_;  // Of the superblock, and why. OK: none.
 };
 
 }  // namespace

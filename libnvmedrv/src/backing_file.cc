@@ -289,6 +289,7 @@ absl::Status BackingFile::MeasureFile(const UringDeviceOptions& options) {
   geometry_.atomic_write_blocks = options.block_size_bytes == 512 ? 1 : 0;
   geometry_.supports_discard = true;
   geometry_.thin = true;
+  geometry_.absent_bytes = limit_bytes - present_bytes;
   return absl::OkStatus();
 }
 

@@ -185,7 +185,7 @@ class PyStore {
     options.rewrite_below_live_ratio = rewrite_below_live_ratio;
     options.max_bytes_per_second = max_bytes_per_second;
     options.progress = bridge.callback();
-    auto report = Unlocked([&] { return (Open()->store().*method)(options); });
+    auto report = Unlocked([&] { return Of(Open()->path(), (Open()->store().*method)(options)); });
     bridge.Finish();
     const dedup::GarbageReport value = Value(std::move(report));
     py::dict dict;

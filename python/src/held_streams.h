@@ -69,7 +69,10 @@ class HeldReader {
 
   size_t ReadInto(uint64_t offset_bytes, const pybind11::object& out) {
     BufferView view(out, /*writable=*/true);
-    return Value(Unlocked([&] { return Open().Read(offset_bytes, view.bytes()); }));
+    return Value(Unlocked([&] {
+      Reader& reader = Open();
+      return Of(owner_->path(), reader.Read(offset_bytes, view.bytes()));
+    }));
   }
   pybind11::dict Info() { return kInfoDict(Open().info()); }
   void Close() {

@@ -23,6 +23,8 @@ namespace py = pybind11;
 
 // What an object store stands on; readers and writers keep it alive.
 struct Opened {
+  const std::string& path() const { return directory->path(); }
+
   std::unique_ptr<dedup::Directory> directory;
   std::unique_ptr<object::Store> store;
 };

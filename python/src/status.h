@@ -6,10 +6,12 @@
 
 #include <pybind11/pybind11.h>
 
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 
 namespace strata::python {
 
@@ -24,6 +26,13 @@ template <typename T>
 T Value(absl::StatusOr<T> result) {
   if (!result.ok()) Raise(result.status());
   return *std::move(result);
+}
+
+// `result`, whose error says of which store.
+template <typename T>
+absl::StatusOr<T> Of(const std::string& path, absl::StatusOr<T> result) {
+  if (result.ok()) return result;
+  return absl::Status(result.status().code(), absl::StrCat(path, ": ", result.status().message()));
 }
 
 // Runs `call` without the GIL; what it returns (a Status or StatusOr) is looked at with it.

@@ -75,6 +75,7 @@ class TroubleTest(unittest.TestCase):
             with store.open(self.ids[1]) as stream, self.assertRaises(strata.DataLossError) as caught:
                 stream.read()
             self.assertIn(self.ids[1], str(caught.exception))
+            self.assertIn(str(self.path), str(caught.exception))
             report = store.verify()
             self.assertEqual({damage["stream"] for damage in report["streams"]}, {self.ids[1]})
             # And the store goes on: what is put again is whole again.

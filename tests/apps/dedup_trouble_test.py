@@ -12,6 +12,7 @@ import unittest
 import program
 from support import read_only
 from support.appliance import temporary_folder
+from support.crc32c import crc32c
 
 OK, ERROR, _, DAMAGE = range(4)
 SEED = int(os.environ.get("STRATA_SEED", "29"))
@@ -21,15 +22,6 @@ SUPERBLOCK_BYTES = 4096
 
 # Every command that opens the store, with operands that are right for the one of setUp().
 COMMANDS = (("list",), ("stat",), ("verify",), ("gc",), ("delete", "old"), ("restore", "old"), ("ingest", "monday"))
-
-
-def crc32c(data):
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
-    return crc ^ 0xFFFFFFFF
 
 
 class DedupTroubleTest(unittest.TestCase):
@@ -136,6 +128,34 @@ class DedupTroubleTest(unittest.TestCase):
                 if 9 << 20 <= length < size - (5 << 20):
                     report = self.answer("verify", expect=DAMAGE)
                     self.assertIn("old", {stream["name"] for stream in report["streams"]})
+                    for stream in report["streams"]:
+                        self.assertRegex(stream["detail"], "container [0-9]+ was not full when the store was opened")
+
+    def test_a_lost_end_of_the_containers_file(self):
+        """What lacks a full container is refused and left alone. Lengthened, it is read as far as it goes."""
+        containers = self.store / "containers"
+        self.bodies["last"] = random.Random(SEED + 1).randbytes(10_000_000)
+        (self.folder / "last").write_bytes(self.bodies["last"])
+        self.answer("ingest", self.folder / "last", "--name", "last")
+        whole = containers.read_bytes()
+        os.truncate(containers, 15 << 20)
+        self.assert_refused("DATA_LOSS", f"was cut short: it has {15 << 20} bytes of at least {17 << 20}", containers)
+        self.assertEqual(containers.stat().st_size, 15 << 20)
+
+        os.truncate(containers, 17 << 20)
+        report = self.answer("verify", expect=DAMAGE)
+        self.assertEqual({stream["name"] for stream in report["streams"]}, {"last"})
+        self.assertTrue(report["container_damage"])
+        for stream in report["streams"]:
+            self.assertRegex(stream["detail"], "container [0-9]+ (is damaged|was not full)")
+        for name in ("old", "new"):
+            self.answer("restore", name, "--output", self.folder / "back", "--force")
+            self.assertEqual((self.folder / "back").read_bytes(), self.bodies[name])
+        self.assertIn("'last'", self.error("restore", "last", "--output", self.folder / "absent")["message"])
+
+        with containers.open("r+b") as file:
+            file.write(whole)
+        self.assert_whole()
 
     def test_a_foreign_file(self):
         target = self.folder / "letter"
@@ -209,6 +229,28 @@ class DedupTroubleTest(unittest.TestCase):
         self.assertEqual(holder.returncode, OK)
         self.bodies["piped"] = body
         self.assert_whole()
+
+    def test_half_a_store(self):
+        for name in ("containers", "meta"):
+            part = self.store / name
+            part.rename(self.folder / "own")
+            left = sorted(self.store.iterdir())
+            self.assert_refused("FAILED_PRECONDITION", "is missing", part)
+            self.assertEqual(sorted(self.store.iterdir()), left, "nothing was made in its place")
+            (self.folder / "own").rename(part)
+        self.assert_whole()
+
+    def test_a_foreign_directory(self):
+        foreign = self.folder / "letters"
+        foreign.mkdir()
+        (foreign / "letter").write_text("Dear Ada,")
+        self.assert_refused("NOT_FOUND", "holds no store", foreign, COMMANDS[:-1], store=foreign)
+        self.assertEqual([path.name for path in foreign.iterdir()], ["letter"])
+        for name, code in (("containers", "FAILED_PRECONDITION"), ("meta", "INVALID_ARGUMENT")):
+            (foreign / "letter").replace(foreign / name)
+            self.assert_refused(code, "meta is", foreign / "meta", store=foreign)
+            self.assertEqual([path.name for path in foreign.iterdir()], [name])
+            (foreign / name).replace(foreign / "letter")
 
     def test_an_absent_store(self):
         absent = self.folder / "absent"

@@ -9,19 +9,15 @@ import unittest
 
 import program
 from support.appliance import temporary_folder
+from support.crc32c import crc32c
 
 OK, ERROR, USAGE, DAMAGE = range(4)
 SEED = int(os.environ.get("STRATA_SEED", "20"))
 HEADER = 128
 
 
-def crc32c(data):
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
-    return (crc ^ 0xFFFFFFFF).to_bytes(4, "little")
+def checksum(data):
+    return crc32c(data).to_bytes(4, "little")
 
 
 def run(*arguments):
@@ -120,7 +116,7 @@ class ErasureTest(unittest.TestCase):
         header[24:32] = (1 << 61).to_bytes(8, "little")  # A thousand million stripes of 4 GiB.
         header[35] = 1  # Units of 16 MiB.
         claim = self.folder / "claim.ec.000"
-        claim.write_bytes(header + crc32c(header))
+        claim.write_bytes(header + checksum(header))
         said = self.ec("verify", claim, expect=DAMAGE)
         self.assertIn("THE FILE IS LOST: no shard is whole", said)
         self.assertIn("it has 128 bytes instead of", said)
@@ -131,7 +127,7 @@ class ErasureTest(unittest.TestCase):
         for path in shards:
             content = bytearray(path.read_bytes())
             content[-8] ^= 1
-            content[-4:] = crc32c(content[-4 * (-(-len(self.content) // 16384) + 2):-4])
+            content[-4:] = checksum(content[-4 * (-(-len(self.content) // 16384) + 2):-4])
             path.write_bytes(content)
         self.assertIn("THE FILE IS LOST: it does not fit its checksum", self.ec("verify", *shards, expect=DAMAGE))
         self.assertIn("does not fit its checksum", self.ec("decode", *shards, expect=ERROR))

@@ -64,6 +64,23 @@ TEST_CASE("whatever the mode, the fold leaves each chunk once and every stream w
   CHECK(chunks_after[Mode::kHybrid] == chunks_after[Mode::kInline]);
 }
 
+TEST_CASE("the fold finds equal chunks that lie in one container") {
+  MemoryHome home;
+  home.options.mode = Mode::kPostProcess;
+  home.Open();
+  const Bytes data = RandomBytes(test::Seed(), 300000);
+  const StreamId ids[] = {home.Put(data).id, home.Put(data).id};
+  CHECK(home.store->Stats().unique_bytes == 2 * data.size());
+  CHECK(home.store->Stats().container_count == 1);
+  const auto report = home.store->Deduplicate({.progress = nullptr});
+  REQUIRE(report.ok());
+  CHECK(report->duplicate_chunks > 0);
+  CHECK(home.store->Stats().unique_bytes < data.size() * 11 / 10);
+  home.Open();
+  for (const StreamId& id : ids) CHECK(home.Get(id) == data);
+  CHECK(home.Damages() == 0);
+}
+
 TEST_CASE("post-process asks the kv store nothing while it writes") {
   MemoryHome home;
   home.options.mode = Mode::kPostProcess;

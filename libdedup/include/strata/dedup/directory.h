@@ -43,8 +43,9 @@ struct DirectoryOptions {
 class STRATA_EXPORT Directory {
  public:
   // NotFound: absent and not to be made. FailedPrecondition: another process (or this one) has it
-  // open; names path and process id. PermissionDenied; otherwise what kv, block and Store::Open()
-  // say, with the path.
+  // open; names path and process id; or one of meta and containers is missing beside the other.
+  // PermissionDenied; otherwise what kv, block and Store::Open() say, with the path. Nothing is put
+  // into a directory that holds no store and is to get none.
   static absl::StatusOr<std::unique_ptr<Directory>> Open(const DirectoryOptions& options);
 
   virtual ~Directory() = default;  // REQUIRES: what uses the parts is destroyed.

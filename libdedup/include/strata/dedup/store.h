@@ -238,9 +238,9 @@ struct Change {
 class STRATA_EXPORT Store {
  public:
   // Makes the store when device and kv hold none. FailedPrecondition: device and kv do not belong
-  // together; DataLoss: superblock damaged; Unimplemented: a newer format version; InvalidArgument:
-  // an option, among them a key that is missing, wrong, or not wanted. Recovers from a crash: scans
-  // the containers that were open.
+  // together; DataLoss: superblock damaged, or the device was cut short; Unimplemented: a newer
+  // format version; InvalidArgument: an option, among them a key that is missing, wrong, or not
+  // wanted. Recovers from a crash: scans the containers that were open.
   static absl::StatusOr<std::unique_ptr<Store>> Open(const StoreOptions& options);
 
   virtual ~Store() = default;  // REQUIRES: every Writer and Reader is destroyed.

@@ -50,6 +50,8 @@ struct Geometry {
   // completes with ResourceExhausted. kWriteZeroes takes the space ahead of writes that must not
   // fail.
   bool thin = false;
+  // Of a thin device: what its end lacked when it was opened, all of which reads as zeroes.
+  uint64_t absent_bytes = 0;
 
   bool supports_discard = false;  // Otherwise kDiscard is Unimplemented.
   uint64_t zone_size_blocks = 0;  // 0: not zoned. Otherwise writes are sequential within each zone.

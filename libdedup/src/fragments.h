@@ -45,7 +45,7 @@ class Fragments final {
     uint32_t size_units = 0;
     uint32_t region_chunks = 0;
     bool sparse = true;
-    std::vector<uint16_t> ordinals;  // While it is sparse.
+    std::vector<uint16_t> ordinals{};  // While it is sparse.
   };
 
   bool Sparse(const Use& use) const;

@@ -134,14 +134,15 @@ KernelCalls::Begin KernelCalls::Start(Request* request) {
   return Begin::kFinished;
 }
 
-// What lies beyond the end of the file reads as zeroes already.
+// What lies beyond the end of the file reads as zeroes already; zeroing it takes the space, too.
 KernelCalls::Begin KernelCalls::StartZeroing(Request* request) {
   const uint64_t offset_bytes = OffsetOf(request);
   const uint64_t file_bytes = file_.size_bytes();
-  if (offset_bytes >= file_bytes) {
-    Succeed(request);
-    return Begin::kFinished;
+  Succeed(request);
+  if (request->op == Op::kWriteZeroes) {
+    request->status = file_.Extend(offset_bytes, offset_bytes + SizeOf(request));
   }
+  if (offset_bytes >= file_bytes || !request->status.ok()) return Begin::kFinished;
   ZeroBytes(request) = std::min(SizeOf(request), file_bytes - offset_bytes);
   if (request->op == Op::kDiscard && file_.can_punch_hole.load(std::memory_order_relaxed)) {
     SetStep(request, Step::kPunchHole);

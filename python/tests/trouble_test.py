@@ -68,7 +68,8 @@ class TroubleTest(unittest.TestCase):
 
     def test_a_truncated_containers_file(self):
         """What lay behind the cut is missed; the stream before it is whole."""
-        os.truncate(self.containers, self.containers.stat().st_size - 2_000_000)
+        written = len(self.containers.read_bytes().rstrip(b"\0"))  # The open container has its space already.
+        os.truncate(self.containers, written - 2_000_000)
         with self.open() as store:
             with store.open(self.ids[0]) as stream:
                 self.assertEqual(stream.read(), self.bodies[0])

@@ -152,6 +152,29 @@ TEST_CASE("a write far from the others leaves a hole") {
   CHECK(AllZero(read.span().subspan(2 * 4096)));
 }
 
+TEST_CASE("zeroes behind the end of a file take their space") {
+  for (const bool use_io_uring : {true, false}) {
+    TempFile file;
+    const UringDeviceOptions options{.path = file.path(),
+                                     .size_bytes = 1024 * kMiB,
+                                     .create = true,
+                                     .use_io_uring = use_io_uring};
+    {
+      const std::unique_ptr<Device> device = Open(options);
+      const auto channel = OpenChannel(*device);
+      REQUIRE(WriteZeroesBlocking(*channel, Lba{1024}, 5 * 1024).ok());
+      CHECK(StatOf(file.path()).st_blocks * 512 >= static_cast<blkcnt_t>(20 * kMiB));
+      // Across the end.
+      REQUIRE(WriteZeroesBlocking(*channel, Lba{5 * 1024}, 5 * 1024).ok());
+      CHECK(StatOf(file.path()).st_blocks * 512 >= static_cast<blkcnt_t>(36 * kMiB));
+      Buffer read(4 * kMiB);
+      REQUIRE(ReadBlocking(*channel, Lba{9 * 1024}, read.span()).ok());
+      CHECK(AllZero(read.span()));
+    }
+    CHECK(StatOf(file.path()).st_size == static_cast<off_t>(40 * kMiB));
+  }
+}
+
 TEST_CASE("discard gives space back to the filesystem") {
   TempFile file;
   Random random(test::Seed());

@@ -74,7 +74,7 @@ absl::StatusOr<std::span<const std::byte>> SourceFile::NextPiece() {
     piece = &pieces_[next_];
     next_ = (next_ + 1) % kPieceCount;
   } else {
-    Fill(piece);
+    Fill(fd_, piece);
   }
   at_end_ = piece->size_bytes == 0;
   if (piece->error != 0) return SystemError(path_, piece->error);
@@ -85,25 +85,24 @@ void SourceFile::ReadAhead() {
   for (size_t i = 0;; i = (i + 1) % kPieceCount) {
     empty_.acquire();
     if (stopped_) return;
-    Fill(&pieces_[i]);
+    // A read that was short, as it is at the file's end, leaves an offset that O_DIRECT refuses.
+    const bool direct = direct_fd_ >= 0 && offset_bytes_ % kBlockBytes == 0 &&
+                        !IsCached(offset_bytes_, kPieceBytes);
+    Fill(direct ? direct_fd_ : fd_, &pieces_[i]);
     const bool at_end = pieces_[i].size_bytes == 0;
     full_.release();
     if (at_end) return;
   }
 }
 
-void SourceFile::Fill(Piece* piece) {
-  // A read that was short, as it is at the file's end, leaves an offset that O_DIRECT refuses.
-  const bool direct =
-      direct_fd_ >= 0 && offset_bytes_ % kBlockBytes == 0 && !IsCached(offset_bytes_, kPieceBytes);
+void SourceFile::Fill(int fd, Piece* piece) {
   ssize_t count;
   do {
-    count = pread(direct ? direct_fd_ : fd_, piece->buffer.data(), kPieceBytes,
-                  static_cast<off_t>(offset_bytes_));
+    count = pread(fd, piece->buffer.data(), kPieceBytes, static_cast<off_t>(offset_bytes_));
   } while (count < 0 && errno == EINTR);
-  if (count < 0 && direct && errno == EINVAL) {  // Opened, yet refused: another alignment, say.
+  if (count < 0 && errno == EINVAL && fd == direct_fd_) {  // It wants another alignment, say.
     close(std::exchange(direct_fd_, -1));
-    return Fill(piece);
+    return Fill(fd_, piece);
   }
   piece->size_bytes = count < 0 ? 0 : static_cast<size_t>(count);
   piece->error = count < 0 ? errno : 0;

@@ -43,7 +43,7 @@ class SourceFile final {
   SourceFile(std::string path, int fd);
   void ReadAhead();  // The thread.
   // Fills the piece with what comes next, as far as the file goes, or sets its error.
-  void Fill(Piece* piece);
+  void Fill(int fd, Piece* piece);
   bool IsCached(uint64_t offset_bytes, size_t size_bytes) const;
 
   const std::string path_;

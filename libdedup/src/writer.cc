@@ -3,8 +3,10 @@
 // A stream on its way in: bytes -> chunks -> fingerprints -> known or new -> regions of the log,
 // and a recipe beside them.
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "fragments.h"
 #include "region_builder.h"
@@ -22,6 +24,57 @@ namespace {
 constexpr size_t kWindowBytes = 256u << 10;
 constexpr size_t kSharedWindowBytes = 1u << 20;
 constexpr size_t kLeastSharedBytes = 256u << 10;
+constexpr size_t kBatchBytes = 128u << 10;
+
+// The fingerprints of a window's chunks, a batch at a time: while the caller stores the chunks of
+// one, workers are at the next.
+class Fingerprinting {
+ public:
+  // Without threads, or for little, there is one batch.
+  Fingerprinting(WorkerPool* workers, std::span<const std::span<const std::byte>> chunks,
+                 std::span<Fingerprint> out)
+      : workers_(workers) {
+    size_t bytes = 0;
+    for (const std::span<const std::byte> chunk : chunks) bytes += chunk.size();
+    const bool shared = workers->has_threads() && bytes >= kLeastSharedBytes;
+    size_t begin = 0;
+    bytes = 0;
+    for (size_t i = 0; i < chunks.size(); ++i) {
+      bytes += chunks[i].size();
+      if (i + 1 < chunks.size() && (!shared || bytes < kBatchBytes)) continue;
+      const auto batch = chunks.subspan(begin, i + 1 - begin);
+      const auto fingerprints = out.subspan(begin, batch.size());
+      batches_.push_back(
+          {std::make_shared<Job>([=] { FingerprintMany(batch, fingerprints); }), i + 1});
+      if (shared) workers->Submit(batches_.back().job);
+      begin = i + 1;
+      bytes = 0;
+    }
+  }
+  ~Fingerprinting() {
+    for (; next_ < batches_.size(); ++next_) workers_->Cancel(*batches_[next_].job);
+  }
+
+  // Where the next batch ends, whose fingerprints are there now. REQUIRES: there is one.
+  size_t FinishNext() {
+    const Batch& batch = batches_[next_++];
+    // Where a worker is at it, one of those behind it is more use than waiting.
+    for (size_t i = next_ - 1; i < batches_.size() && !batch.job->done(); ++i) {
+      if (workers_->TryRun(*batches_[i].job)) break;
+    }
+    workers_->Finish(*batch.job);
+    return batch.end;
+  }
+
+ private:
+  struct Batch {
+    std::shared_ptr<Job> job;
+    size_t end;
+  };
+  WorkerPool* const workers_;
+  std::vector<Batch> batches_;
+  size_t next_ = 0;
+};
 
 class WriterToLog final : public PreparedWriter {
  public:
@@ -110,29 +163,17 @@ class WriterToLog final : public PreparedWriter {
     }
     fingerprints_.resize(chunks_.size());
     found_.resize(chunks_.size());
-    FingerprintAll(consumed);
-    STRATA_RETURN_IF_ERROR(FindDuplicates(fingerprints_, found_));
-    written_.clear();
-    for (size_t i = 0; i < chunks_.size(); ++i) {
-      STRATA_RETURN_IF_ERROR(AddChunk(fingerprints_[i], chunks_[i], found_[i]));
+    Fingerprinting fingerprinting(core_->workers.get(), chunks_, fingerprints_);
+    for (size_t begin = 0, end = 0; begin < chunks_.size(); begin = end) {
+      end = fingerprinting.FinishNext();
+      STRATA_RETURN_IF_ERROR(FindDuplicates(std::span(fingerprints_).subspan(begin, end - begin),
+                                            std::span(found_).subspan(begin, end - begin)));
+      written_.clear();
+      for (size_t i = begin; i < end; ++i) {
+        STRATA_RETURN_IF_ERROR(AddChunk(fingerprints_[i], chunks_[i], found_[i]));
+      }
     }
     return consumed;
-  }
-
-  // Half of them on a worker, when one is free.
-  void FingerprintAll(size_t bytes) {
-    const std::span<const std::span<const std::byte>> chunks = chunks_;
-    const std::span<Fingerprint> out = fingerprints_;
-    if (!core_->workers->has_threads() || bytes < kLeastSharedBytes) {
-      FingerprintMany(chunks, out);
-      return;
-    }
-    const size_t half = chunks.size() / 2;
-    const std::shared_ptr<Job> job =
-        std::make_shared<Job>([&] { FingerprintMany(chunks.subspan(half), out.subspan(half)); });
-    core_->workers->Submit(job);
-    FingerprintMany(chunks.first(half), out.first(half));
-    core_->workers->Finish(*job);
   }
 
   absl::Status AddChunk(const Fingerprint& fingerprint, std::span<const std::byte> chunk,
@@ -219,7 +260,7 @@ class WriterToLog final : public PreparedWriter {
   std::vector<std::span<const std::byte>> chunks_;
   std::vector<Fingerprint> fingerprints_;
   std::vector<std::optional<FoundChunk>> found_;
-  absl::flat_hash_set<Fingerprint, FingerprintHash> written_;
+  absl::flat_hash_set<Fingerprint, FingerprintHash> written_;  // One batch's.
 };
 
 }  // namespace

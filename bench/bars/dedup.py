@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Deduplication: chunking and fingerprints against FastCDC and OpenSSL (processor time of one core), lookups that must not
-reach the kv store, and whole backups of three versions of one thing against restic and borg (time on the clock, all on the same
-disk, programs starting and stores opening included).
+reach the kv store, whole backups of three versions of one thing against restic and borg (time on the clock, all on the same
+disk, programs starting and stores opening included), and the restore of the newest of twenty versions against that of a store which has
+only the first.
 
 Each comparison runs in rounds, peers and ours next to each other; the median of the rounds' ratios counts.
 STRATA_BARS_VERSIONS: the versions, files separated by commas [tars of three releases of Debian's linux-source-6.1, fetched by
@@ -10,9 +11,12 @@ Restic always encrypts; borg and ours do not here.
 """
 import os
 import pathlib
+import random
+import shutil
 import statistics
 import subprocess
 import tarfile
+import time
 
 
 def measure(bench, *options):
@@ -101,9 +105,50 @@ def backups(kit):
     kit.at_most("dedup.backup.peak_memory", max(t[ours]["memory"] for t in rounds), 300, " MB")
 
 
+def age(path, chooser):
+    """Changes 2 % of the file, in pieces of 16 KiB all over."""
+    piece = 16 << 10
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        for _ in range(size // 50 // piece):
+            file.seek(chooser.randrange(size - piece))
+            file.write(chooser.randbytes(piece // 2).hex().encode())
+
+
+def aging(kit):
+    """Twenty versions of 512 MB; then fresh and old store in turns, output to nowhere."""
+    strata = kit.build("strata") / "bin" / "strata"
+    chooser = random.Random(20)
+    fresh, aged, file = kit.folder / "fresh", kit.folder / "aged", kit.folder / "version"
+    with file.open("wb") as content:
+        for _ in range(512):
+            content.write(chooser.randbytes(1 << 19).hex().encode())
+
+    def ingest(store, name):
+        subprocess.run([strata, "dedup", "ingest", "--store", store, "--name", name, file], check=True, stdout=subprocess.DEVNULL)
+
+    def seconds(store, name):
+        begin = time.monotonic()
+        subprocess.run([strata, "dedup", "restore", "--store", store, name, "--output", "-"], check=True,
+                       stdout=subprocess.DEVNULL)
+        return time.monotonic() - begin
+
+    ingest(fresh, "1")
+    for version in range(1, 21):
+        ingest(aged, str(version))
+        if version < 20:
+            age(file, chooser)
+    kit.at_least("dedup.restore.version20/version1",
+                 statistics.median(seconds(fresh, "1") / seconds(aged, "20") for _ in range(kit.rounds(15))), 0.7)
+    for path in (fresh, aged):
+        shutil.rmtree(path)
+    file.unlink()
+
+
 def run(kit):
     folder = kit.build("chunker_bench", "dedup_bench") / "bench"
     bench = folder / "dedup_bench"
     chunkers(kit, folder / "chunker_bench")
     kernels(kit, bench)
+    aging(kit)
     backups(kit)

@@ -153,6 +153,10 @@ absl::Status ChunkIndex::FindForDuplicates(std::span<const Fingerprint> fingerpr
     STRATA_ASSIGN_OR_RETURN(const std::optional<ChunkPlace> place, FindInKv(fingerprints[i]));
     if (!place.has_value()) continue;
     LoadTable(place->container_id);
+    {
+      MutexLock lock(&mutex_);
+      if (FindUsable(fingerprints[i], pins, &found[i]) && found[i].has_value()) continue;
+    }
     if (options_.table->PinIfUsable(place->container_id, pins)) found[i] = FoundChunk{*place};
   }
   return absl::OkStatus();

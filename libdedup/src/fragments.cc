@@ -30,14 +30,16 @@ void Fragments::Note(const FoundChunk& found) {
   if (core_->options.rewrite_below_use <= 0) return;
   ++noted_chunks_;
   const ChunkPlace& place = found.place;
-  if (place.container_id >= first_own_ || found.region_chunks == 0) return;
+  if (place.container_id >= first_own_) return;
   auto known = uses_.find(KeyOf(place));
   if (known == uses_.end()) {
     if (uses_.size() >= kMostRegions) return;
     known = uses_
-                .emplace(KeyOf(place), Use{.first = uses_.size(),
-                                           .size_units = place.size_units,
-                                           .region_chunks = found.region_chunks})
+                .emplace(KeyOf(place),
+                         Use{.first = uses_.size(),
+                             .size_units = place.size_units,
+                             .region_chunks = found.region_chunks == 0 ? kMostChunksPerRegion
+                                                                       : found.region_chunks})
                 .first;
   }
   Use& use = known->second;

@@ -32,7 +32,7 @@ inline RegionKey KeyOf(const ChunkPlace& place) { return {place.container_id, pl
 struct FoundChunk {
   ChunkPlace place;
   uint64_t log_position = 0;   // It is durable once ContainerLog's durable position reaches this.
-  uint32_t region_chunks = 0;  // How many the region has; 0: not known.
+  uint32_t region_chunks = 0;  // How many the region has; 0: one that streams have left.
 };
 
 std::string ChunkKey(const Fingerprint& fingerprint);

@@ -101,8 +101,8 @@ struct StoreOptions {
   // A long stream that needs less than this share of a region's chunks takes them along into
   // regions of its own, as far as rewrite_budget, a share of the stream's bytes, allows: so newest
   // streams stay fast to read however many versions went before. 0: never.
-  double rewrite_below_use = 0.5;
-  double rewrite_budget = 0.03;
+  double rewrite_below_use = 0.6;
+  double rewrite_budget = 0.05;
   uint64_t rewrite_least_bytes = 32u << 20;  // Of a stream; shorter ones gain nothing by it.
   // Threads of the store's own, which compress, decompress and fingerprint beside the caller's; a
   // single long stream keeps 1 + worker_threads cores busy, a short one never meets them. 0..64.

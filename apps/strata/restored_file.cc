@@ -31,9 +31,10 @@ absl::StatusOr<std::unique_ptr<RestoredFile>> RestoredFile::Create(const std::st
   auto file = std::unique_ptr<RestoredFile>(new RestoredFile(std::move(part), size_bytes));
   if (size_bytes >= kLeastDirectBytes) STRATA_RETURN_IF_ERROR(file->OpenDevice());
   const size_t piece_count = file->device_ == nullptr ? 1 : kPieceCount;
+  file->memory_ = block::Buffer(piece_count * kPieceBytes);
   for (size_t i = 0; i < piece_count; ++i) {
     file->pieces_.push_back(std::make_unique<Piece>());
-    file->pieces_.back()->buffer = block::Buffer(kPieceBytes);
+    file->pieces_.back()->memory = file->memory_.span().subspan(i * kPieceBytes, kPieceBytes);
   }
   return file;
 }
@@ -43,7 +44,9 @@ absl::Status RestoredFile::OpenDevice() {
                                                            .size_bytes = WholeBlocks(size_bytes_),
                                                            .block_size_bytes = kBlockBytes}));
   STRATA_ASSIGN_OR_RETURN(channel_, device_->OpenChannel({.queue_depth = kPieceCount}));
-  return absl::OkStatus();
+  // Takes all the space, so that a disk without it says so now.
+  return block::WriteZeroesBlocking(*channel_, block::Lba{0},
+                                    WholeBlocks(size_bytes_) / kBlockBytes);
 }
 
 RestoredFile::~RestoredFile() {
@@ -61,7 +64,7 @@ absl::StatusOr<std::span<std::byte>> RestoredFile::NextPiece() {
     while (next.request.context != nullptr) block::PollOrSleep(*channel_);
     STRATA_RETURN_IF_ERROR(failure_);
   }
-  return pieces_[next_]->buffer.span();
+  return pieces_[next_]->memory;
 }
 
 absl::Status RestoredFile::Write(size_t count) {
@@ -71,10 +74,10 @@ absl::Status RestoredFile::Write(size_t count) {
   const uint64_t offset = std::exchange(end_bytes_, end_bytes_ + count);
   Piece& piece = *pieces_[next_];
   next_ = (next_ + 1) % pieces_.size();
-  if (channel_ == nullptr) return file_->file().WriteAt(offset, piece.buffer.span().first(count));
+  if (channel_ == nullptr) return file_->file().WriteAt(offset, piece.memory.first(count));
   const size_t padded = WholeBlocks(count);
-  std::memset(piece.buffer.data() + count, 0, padded - count);
-  piece.segment = {piece.buffer.data(), padded};
+  std::memset(piece.memory.data() + count, 0, padded - count);
+  piece.segment = {piece.memory.data(), padded};
   piece.request = block::Request{};
   piece.request.op = block::Op::kWrite;
   piece.request.lba = block::Lba{offset / kBlockBytes};

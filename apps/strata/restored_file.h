@@ -48,7 +48,7 @@ class RestoredFile final {
 
  private:
   struct Piece {
-    block::Buffer buffer;
+    std::span<std::byte> memory;
     block::Request request;
     block::Segment segment;
   };
@@ -64,6 +64,7 @@ class RestoredFile final {
   uint64_t end_bytes_ = 0;                 // Of what was written.
   std::unique_ptr<block::Device> device_;  // Null: the file is small.
   std::unique_ptr<block::Channel> channel_;
+  block::Buffer memory_;  // Of all pieces.
   std::vector<std::unique_ptr<Piece>> pieces_;
   size_t next_ = 0;  // In turns.
   absl::Status failure_;

@@ -48,7 +48,10 @@ SourceFile::SourceFile(std::string path, int fd)
     map_ = mmap(nullptr, map_bytes_, PROT_READ, MAP_SHARED, fd_, 0);
     if (map_ == MAP_FAILED) map_bytes_ = 0;
   }
-  for (Piece& piece : pieces_) piece.buffer = block::Buffer(kPieceBytes);
+  memory_ = block::Buffer::ForOverwrite(kPieceCount * kPieceBytes);
+  for (size_t i = 0; i < kPieceCount; ++i) {
+    pieces_[i].memory = memory_.span().subspan(i * kPieceBytes, kPieceBytes);
+  }
 }
 
 SourceFile::~SourceFile() {
@@ -78,7 +81,7 @@ absl::StatusOr<std::span<const std::byte>> SourceFile::NextPiece() {
   }
   at_end_ = piece->size_bytes == 0;
   if (piece->error != 0) return SystemError(path_, piece->error);
-  return piece->buffer.span().first(piece->size_bytes);
+  return piece->memory.first(piece->size_bytes);
 }
 
 void SourceFile::ReadAhead() {
@@ -98,7 +101,7 @@ void SourceFile::ReadAhead() {
 void SourceFile::Fill(int fd, Piece* piece) {
   ssize_t count;
   do {
-    count = pread(fd, piece->buffer.data(), kPieceBytes, static_cast<off_t>(offset_bytes_));
+    count = pread(fd, piece->memory.data(), kPieceBytes, static_cast<off_t>(offset_bytes_));
   } while (count < 0 && errno == EINTR);
   if (count < 0 && errno == EINVAL && fd == direct_fd_) {  // It wants another alignment, say.
     close(std::exchange(direct_fd_, -1));

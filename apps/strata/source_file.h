@@ -35,7 +35,7 @@ class SourceFile final {
  private:
   static constexpr size_t kPieceCount = 4;
   struct Piece {
-    block::Buffer buffer;
+    std::span<std::byte> memory;
     size_t size_bytes = 0;  // 0: the end, or `error`.
     int error = 0;          // An errno.
   };
@@ -52,6 +52,7 @@ class SourceFile final {
   void* map_ = nullptr;        // Of the whole file, to ask what of it is cached; never touched.
   size_t map_bytes_ = 0;       // 0: there is none.
   uint64_t offset_bytes_ = 0;  // Of what is read next: the thread's, once there is one.
+  block::Buffer memory_;       // Of all pieces.
   std::array<Piece, kPieceCount> pieces_;
   // In turns between the thread and the user.
   std::counting_semaphore<kPieceCount> empty_{kPieceCount};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Memory that any device accepts: aligned to a page (or more).
+// Memory that any device accepts: aligned to a page (or more). Two megabytes and more lie in huge
+// pages where the kernel has some: what the device transfers then is in few segments.
 #pragma once
 
 #include <cstddef>

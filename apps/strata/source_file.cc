@@ -52,14 +52,13 @@ SourceFile::SourceFile(std::string path, int fd)
   for (size_t i = 0; i < kPieceCount; ++i) {
     pieces_[i].memory = memory_.span().subspan(i * kPieceBytes, kPieceBytes);
   }
+  thread_ = std::thread([this] { ReadAhead(); });
 }
 
 SourceFile::~SourceFile() {
-  if (thread_.joinable()) {
-    stopped_ = true;
-    empty_.release();
-    thread_.join();
-  }
+  stopped_ = true;
+  empty_.release();
+  thread_.join();
   if (map_bytes_ > 0) munmap(map_, map_bytes_);
   if (direct_fd_ >= 0) close(direct_fd_);
   close(fd_);
@@ -67,21 +66,13 @@ SourceFile::~SourceFile() {
 
 absl::StatusOr<std::span<const std::byte>> SourceFile::NextPiece() {
   if (at_end_) return std::span<const std::byte>();
-  if (!thread_.joinable() && direct_fd_ >= 0 && !IsCached(offset_bytes_, kPieceBytes)) {
-    thread_ = std::thread([this] { ReadAhead(); });
-  }
-  Piece* piece = &pieces_[0];
-  if (thread_.joinable()) {
-    if (std::exchange(holds_piece_, true)) empty_.release();
-    full_.acquire();
-    piece = &pieces_[next_];
-    next_ = (next_ + 1) % kPieceCount;
-  } else {
-    Fill(fd_, piece);
-  }
-  at_end_ = piece->size_bytes == 0;
-  if (piece->error != 0) return SystemError(path_, piece->error);
-  return piece->memory.first(piece->size_bytes);
+  if (std::exchange(holds_piece_, true)) empty_.release();
+  full_.acquire();
+  const Piece& piece = pieces_[next_];
+  next_ = (next_ + 1) % kPieceCount;
+  at_end_ = piece.size_bytes == 0;
+  if (piece.error != 0) return SystemError(path_, piece.error);
+  return piece.memory.first(piece.size_bytes);
 }
 
 void SourceFile::ReadAhead() {

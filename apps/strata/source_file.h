@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A large file that is read once, from front to back. A thread reads ahead of its user: what the
-// page cache has comes from there, everything else goes past it, so that a backup neither pays for
-// pages that nobody reads again nor drives out what the machine has in its memory. Used by one
-// thread.
+// A large file that is read once, from front to back, by a thread ahead of its user. What the page
+// cache has comes from there, the rest goes past it, so that a backup neither pays for pages that
+// nobody reads again nor drives out what the machine has in its memory. Used by one thread.
 #pragma once
 
 #include <array>
@@ -41,7 +40,8 @@ class SourceFile final {
   };
 
   SourceFile(std::string path, int fd);
-  void ReadAhead();  // The thread.
+  // The thread.
+  void ReadAhead();
   // Fills the piece with what comes next, as far as the file goes, or sets its error.
   void Fill(int fd, Piece* piece);
   bool IsCached(uint64_t offset_bytes, size_t size_bytes) const;
@@ -51,11 +51,11 @@ class SourceFile final {
   int direct_fd_;              // -1: refused here.
   void* map_ = nullptr;        // Of the whole file, to ask what of it is cached; never touched.
   size_t map_bytes_ = 0;       // 0: there is none.
-  uint64_t offset_bytes_ = 0;  // Of what is read next: the thread's, once there is one.
+  uint64_t offset_bytes_ = 0;  // The thread's: of what it reads next.
   block::Buffer memory_;       // Of all pieces.
   std::array<Piece, kPieceCount> pieces_;
   // In turns between the thread and the user.
-  std::counting_semaphore<kPieceCount> empty_{kPieceCount};
+  std::counting_semaphore<kPieceCount + 1> empty_{kPieceCount};  // One more to stop with.
   std::counting_semaphore<kPieceCount> full_{0};
   std::atomic<bool> stopped_ = false;
   size_t next_ = 0;

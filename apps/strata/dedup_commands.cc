@@ -38,7 +38,6 @@ class Catalogue {
   static absl::StatusOr<std::unique_ptr<Catalogue>> Open(const DedupRequest& request, bool create) {
     dedup::DirectoryOptions options = request.directory;
     options.create = create;
-    options.store.expect_writes = create;
     STRATA_ASSIGN_OR_RETURN(options.store.encryption_key, ReadKeyFile(request.key_file));
     STRATA_ASSIGN_OR_RETURN(auto directory, dedup::Directory::Open(options));
     STRATA_ASSIGN_OR_RETURN(const kv::SpaceId names, directory->kv().OpenSpace("dedup-names", {}));

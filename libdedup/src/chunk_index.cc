@@ -16,6 +16,10 @@ constexpr size_t kFilterKeysAtFirst = 65536;
 constexpr size_t kLoadPageItems = 10000;
 constexpr size_t kLoadPageBytes = 4u << 20;
 constexpr size_t kKeysPerMultiGet = 1024;
+// A lookup in vain costs about as much as reading so many keys in a row. Who pays as much for the
+// filter as for what it did not spare pays at most twice what the best plan would have cost.
+constexpr size_t kFillKeysPerMiss = 8;
+constexpr size_t kFillPageKeys = 1024;
 
 // Of all chunks, in the order of `contents`.
 std::vector<ChunkPlace> PlacesOf(uint64_t container_id, const ContainerContents& contents) {
@@ -28,6 +32,15 @@ std::vector<ChunkPlace> PlacesOf(uint64_t container_id, const ContainerContents&
     }
   }
   return places;
+}
+
+absl::StatusOr<Fingerprint> FingerprintOfKey(std::string_view key) {
+  Fingerprint fingerprint;
+  if (key.size() != fingerprint.bytes.size()) {
+    return absl::DataLossError("dedup: the chunk index holds a key that is no fingerprint");
+  }
+  std::memcpy(fingerprint.bytes.data(), key.data(), key.size());
+  return fingerprint;
 }
 
 }  // namespace
@@ -45,11 +58,7 @@ absl::Status ChunkIndex::ForEachEntry(const VisitEntry& visit) {
         kv::Page page, snapshot->List(options_.chunks, range,
                                       {.max_items = kLoadPageItems, .max_bytes = kLoadPageBytes}));
     for (const kv::KeyValue& item : page.items) {
-      Fingerprint fingerprint;
-      if (item.key.size() != fingerprint.bytes.size()) {
-        return absl::DataLossError("dedup: the chunk index holds a key that is no fingerprint");
-      }
-      std::memcpy(fingerprint.bytes.data(), item.key.data(), item.key.size());
+      STRATA_ASSIGN_OR_RETURN(const Fingerprint fingerprint, FingerprintOfKey(item.key));
       STRATA_ASSIGN_OR_RETURN(const ChunkPlace place, DecodeChunkPlace(item.value));
       STRATA_RETURN_IF_ERROR(visit(fingerprint, place));
     }
@@ -59,17 +68,38 @@ absl::Status ChunkIndex::ForEachEntry(const VisitEntry& visit) {
   return absl::OkStatus();
 }
 
-absl::Status ChunkIndex::FillFilter() {
-  if (filter_filled_.load()) return absl::OkStatus();
-  MutexLock filling(&filling_);
-  if (filter_filled_.load()) return absl::OkStatus();
-  // What others add meanwhile they add to the filter, too.
-  STRATA_RETURN_IF_ERROR(ForEachEntry([&](const Fingerprint& fingerprint, const ChunkPlace&) {
+absl::Status ChunkIndex::AdvanceFilter(size_t misses) {
+  if (misses == 0 || filter_whole_.load() || !filling_.TryLock()) return absl::OkStatus();
+  absl::Status status;
+  fill_credit_keys_ += misses * kFillKeysPerMiss;
+  while (status.ok() && fill_credit_keys_ >= kFillPageKeys && !filter_whole_.load()) {
+    fill_credit_keys_ -= kFillPageKeys;
+    status = FillPage();
+  }
+  filling_.Unlock();
+  return status;
+}
+
+absl::Status ChunkIndex::FillPage() {
+  kv::Range range;
+  range.begin = fill_from_;
+  STRATA_ASSIGN_OR_RETURN(
+      kv::Page page,
+      options_.kv->NewSnapshot()->List(options_.chunks, range,
+                                       {.max_items = kFillPageKeys, .max_bytes = kLoadPageBytes}));
+  {
     MutexLock lock(&mutex_);
-    filter_.Add(fingerprint);
-    return absl::OkStatus();
-  }));
-  filter_filled_.store(true);
+    for (const kv::KeyValue& item : page.items) {
+      STRATA_ASSIGN_OR_RETURN(const Fingerprint fingerprint, FingerprintOfKey(item.key));
+      filter_.Add(fingerprint);
+    }
+  }
+  // What others enter meanwhile they add to the filter, too, on either side of this place.
+  if (page.more) {
+    fill_from_ = page.items.back().key + '\0';
+  } else {
+    filter_whole_.store(true);
+  }
   return absl::OkStatus();
 }
 
@@ -82,7 +112,7 @@ absl::StatusOr<bool> ChunkIndex::IsEmpty() {
 bool ChunkIndex::FindUsable(const Fingerprint& fingerprint, PinSet* pins,
                             std::optional<FoundChunk>* found) {
   found->reset();
-  if (!filter_.MayContain(fingerprint)) return true;
+  if (filter_whole_.load() && !filter_.MayContain(fingerprint)) return true;
   if (const auto unsealed = unsealed_.find(fingerprint); unsealed != unsealed_.end()) {
     *found = unsealed->second;
   } else if (const std::optional<FoundChunk> cached = cache_.Find(fingerprint)) {
@@ -136,7 +166,6 @@ void ChunkIndex::LoadTable(uint64_t container_id) {
 absl::Status ChunkIndex::FindForDuplicates(std::span<const Fingerprint> fingerprints, PinSet* pins,
                                            std::span<std::optional<FoundChunk>> found) {
   STRATA_CHECK(fingerprints.size() == found.size(), "one answer per fingerprint");
-  STRATA_RETURN_IF_ERROR(FillFilter());
   std::vector<size_t> unknown;
   {
     MutexLock lock(&mutex_);
@@ -144,6 +173,7 @@ absl::Status ChunkIndex::FindForDuplicates(std::span<const Fingerprint> fingerpr
       if (!FindUsable(fingerprints[i], pins, &found[i])) unknown.push_back(i);
     }
   }
+  size_t misses = 0;
   for (const size_t i : unknown) {
     {
       // The table that came in for an earlier chunk may know this one.
@@ -151,7 +181,10 @@ absl::Status ChunkIndex::FindForDuplicates(std::span<const Fingerprint> fingerpr
       if (FindUsable(fingerprints[i], pins, &found[i])) continue;
     }
     STRATA_ASSIGN_OR_RETURN(const std::optional<ChunkPlace> place, FindInKv(fingerprints[i]));
-    if (!place.has_value()) continue;
+    if (!place.has_value()) {
+      ++misses;
+      continue;
+    }
     LoadTable(place->container_id);
     {
       MutexLock lock(&mutex_);
@@ -159,13 +192,12 @@ absl::Status ChunkIndex::FindForDuplicates(std::span<const Fingerprint> fingerpr
     }
     if (options_.table->PinIfUsable(place->container_id, pins)) found[i] = FoundChunk{*place};
   }
-  return absl::OkStatus();
+  return AdvanceFilter(misses);
 }
 
 absl::Status ChunkIndex::FindInMemory(std::span<const Fingerprint> fingerprints, PinSet* pins,
                                       std::span<std::optional<FoundChunk>> found) {
   STRATA_CHECK(fingerprints.size() == found.size(), "one answer per fingerprint");
-  STRATA_RETURN_IF_ERROR(FillFilter());
   MutexLock lock(&mutex_);
   for (size_t i = 0; i < fingerprints.size(); ++i) {
     if (!FindUsable(fingerprints[i], pins, &found[i])) found[i].reset();

@@ -42,9 +42,6 @@ class ChunkIndex final {
   };
   explicit ChunkIndex(Options options);
 
-  // Fills the summary filter from the kv store. Lookups for writers do it where it was not done.
-  absl::Status FillFilter();
-
   absl::StatusOr<bool> IsEmpty();  // In the kv store.
 
   // For writers: found[i] is where fingerprints[i] lies, if it does, in a container that may be
@@ -106,6 +103,9 @@ class ChunkIndex final {
   using VisitEntry =
       std::function<absl::Status(const Fingerprint& fingerprint, const ChunkPlace& place)>;
   absl::Status ForEachEntry(const VisitEntry& visit);
+  // After so many lookups that found nothing in the kv store.
+  absl::Status AdvanceFilter(size_t misses) ABSL_LOCKS_EXCLUDED(filling_, mutex_);
+  absl::Status FillPage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(filling_);
   absl::StatusOr<std::optional<ChunkPlace>> FindInKv(const Fingerprint& fingerprint);
   // Brings the container's table into the cache. A footer that cannot be read makes the container
   // damaged.
@@ -119,8 +119,12 @@ class ChunkIndex final {
   std::atomic<uint64_t> removals_{0};
   std::atomic<uint64_t> durable_position_{0};
 
+  // The summary filter is filled from the kv store bit by bit, by the lookups that it does not
+  // spare yet: opening a large store waits for nothing, and a short visit pays for little.
   Mutex filling_;
-  std::atomic<bool> filter_filled_{false};
+  std::string fill_from_ ABSL_GUARDED_BY(filling_);  // The keys before are in the filter.
+  size_t fill_credit_keys_ ABSL_GUARDED_BY(filling_) = 1024;
+  std::atomic<bool> filter_whole_{false};  // Until then it says nothing of chunks.
 
   mutable Mutex mutex_;
   SummaryFilter filter_ ABSL_GUARDED_BY(mutex_);

@@ -95,7 +95,6 @@ class Opener final {
     STRATA_RETURN_IF_ERROR(BeginGeneration());
     STRATA_RETURN_IF_ERROR(BeginCipher());
     STRATA_RETURN_IF_ERROR(MakeParts());
-    if (core_->options.expect_writes) STRATA_RETURN_IF_ERROR(core_->index->FillFilter());
     STRATA_RETURN_IF_ERROR(RecoverOpenContainers());
     STRATA_RETURN_IF_ERROR(CountStreams());
     const bool incomplete = core_->store_record.state == StoreRecord::State::kRebuilding;

@@ -200,6 +200,28 @@ TEST_CASE("after reopening, one index read brings in a whole container") {
   CHECK(first.chunk_count > 1500);
 }
 
+TEST_CASE("after reopening, lookups of new chunks fill the filter, and then need no index") {
+  MemoryHome home;
+  home.Open();
+  const uint64_t seed = test::Seed();
+  INFO("STRATA_SEED=" << seed);
+  const StreamInfo known = home.Put(RandomBytes(seed, 24000000));
+  home.Open();
+  CHECK(home.store->Stats().index_reads == 0);
+  const StreamInfo fresh = home.Put(RandomBytes(seed + 1, 8000000));
+  const uint64_t reads = home.store->Stats().index_reads;
+  INFO(known.chunk_count << " chunks, then " << fresh.chunk_count << ", index reads " << reads);
+  CHECK(fresh.new_chunk_bytes == 8000000);
+  CHECK(reads > 0);
+  CHECK(reads < known.chunk_count / 8 + 64);
+  CHECK(reads < fresh.chunk_count);
+  const StreamInfo more = home.Put(RandomBytes(seed + 2, 8000000));
+  CHECK(more.new_chunk_bytes == 8000000);
+  CHECK(home.store->Stats().index_reads == reads);
+  // And what is known is still found.
+  CHECK(home.Put(RandomBytes(seed, 24000000)).new_chunk_bytes == 0);
+}
+
 TEST_CASE("compression is written down with each region, whatever the options say later") {
   Home home(false);
   Store* store = &home.Open();

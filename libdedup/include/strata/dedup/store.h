@@ -107,9 +107,6 @@ struct StoreOptions {
   // Threads of the store's own, which compress, decompress and fingerprint beside the caller's; a
   // single long stream keeps 1 + worker_threads cores busy, a short one never meets them. 0..64.
   uint32_t worker_threads = 0;
-  // False: what tells new chunks from known ones is read from the index by the first write that
-  // needs it, not at opening. For those who only read.
-  bool expect_writes = true;
   // Asked before a new container takes its space; an error (ResourceExhausted) is what the writer
   // gets. Garbage collection does not ask. Empty: only the device's size limits.
   std::function<absl::Status(uint64_t container_bytes)> admit_container = {};

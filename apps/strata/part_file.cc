@@ -91,6 +91,14 @@ absl::Status FileHandle::SetSize(uint64_t size_bytes) const {
              : SystemError(path_, "cannot get its size");
 }
 
+absl::Status FileHandle::Reserve(uint64_t size_bytes) const {
+  while (fallocate(fd_, 0, 0, static_cast<off_t>(size_bytes)) != 0) {
+    if (errno == EOPNOTSUPP || errno == ENOSYS) break;
+    if (errno != EINTR) return SystemError(path_, "cannot take its space");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status FileHandle::Sync() const {
   return fsync(fd_) == 0 ? absl::OkStatus() : SystemError(path_, "cannot be made durable");
 }

@@ -33,6 +33,9 @@ class FileHandle final {
   absl::Status ReadAt(uint64_t offset_bytes, std::span<std::byte> out) const;
   absl::Status WriteAt(uint64_t offset_bytes, std::span<const std::byte> data) const;
   absl::Status SetSize(uint64_t size_bytes) const;
+  // Takes the space for a file of this size, where the filesystem can. ResourceExhausted: it lacks
+  // it.
+  absl::Status Reserve(uint64_t size_bytes) const;
   absl::Status Sync() const;
 
  private:

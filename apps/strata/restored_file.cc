@@ -40,13 +40,12 @@ absl::StatusOr<std::unique_ptr<RestoredFile>> RestoredFile::Create(const std::st
 }
 
 absl::Status RestoredFile::OpenDevice() {
+  STRATA_RETURN_IF_ERROR(file_->file().Reserve(WholeBlocks(size_bytes_)));
   STRATA_ASSIGN_OR_RETURN(device_, block::OpenUringDevice({.path = file_->file().path(),
                                                            .size_bytes = WholeBlocks(size_bytes_),
                                                            .block_size_bytes = kBlockBytes}));
   STRATA_ASSIGN_OR_RETURN(channel_, device_->OpenChannel({.queue_depth = kPieceCount}));
-  // Takes all the space, so that a disk without it says so now.
-  return block::WriteZeroesBlocking(*channel_, block::Lba{0},
-                                    WholeBlocks(size_bytes_) / kBlockBytes);
+  return absl::OkStatus();
 }
 
 RestoredFile::~RestoredFile() {

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -30,13 +31,19 @@ absl::Status SystemError(const std::string& path, int error) {
 absl::StatusOr<std::unique_ptr<SourceFile>> SourceFile::Open(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return SystemError(path, errno);
-  return std::unique_ptr<SourceFile>(new SourceFile(path, fd));
+  std::unique_ptr<SourceFile> file(new SourceFile(path, fd));
+  try {
+    file->thread_ = std::thread([source = file.get()] { source->ReadAhead(); });
+  } catch (const std::system_error& error) {
+    return absl::UnavailableError(absl::StrCat(path, ": no thread to read it: ", error.what()));
+  }
+  return file;
 }
 
 SourceFile::SourceFile(std::string path, int fd)
     : path_(std::move(path)),
       fd_(fd),
-      direct_fd_(open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECT)) {
+      direct_fd_(open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECT | O_NONBLOCK)) {
   struct stat opened;
   struct stat direct;
   if (direct_fd_ >= 0 && (fstat(fd_, &opened) != 0 || fstat(direct_fd_, &direct) != 0 ||
@@ -52,26 +59,26 @@ SourceFile::SourceFile(std::string path, int fd)
   for (size_t i = 0; i < kPieceCount; ++i) {
     pieces_[i].memory = memory_.span().subspan(i * kPieceBytes, kPieceBytes);
   }
-  thread_ = std::thread([this] { ReadAhead(); });
 }
 
 SourceFile::~SourceFile() {
   stopped_ = true;
   empty_.release();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
   if (map_bytes_ > 0) munmap(map_, map_bytes_);
   if (direct_fd_ >= 0) close(direct_fd_);
   close(fd_);
 }
 
 absl::StatusOr<std::span<const std::byte>> SourceFile::NextPiece() {
+  if (!failure_.ok()) return failure_;
   if (at_end_) return std::span<const std::byte>();
   if (std::exchange(holds_piece_, true)) empty_.release();
   full_.acquire();
   const Piece& piece = pieces_[next_];
   next_ = (next_ + 1) % kPieceCount;
   at_end_ = piece.size_bytes == 0;
-  if (piece.error != 0) return SystemError(path_, piece.error);
+  if (piece.error != 0) return failure_ = SystemError(path_, piece.error);
   return piece.memory.first(piece.size_bytes);
 }
 
@@ -94,7 +101,7 @@ void SourceFile::Fill(int fd, Piece* piece) {
   do {
     count = pread(fd, piece->memory.data(), kPieceBytes, static_cast<off_t>(offset_bytes_));
   } while (count < 0 && errno == EINTR);
-  if (count < 0 && errno == EINVAL && fd == direct_fd_) {  // It wants another alignment, say.
+  if (count < 0 && fd == direct_fd_) {  // It wants another alignment, say.
     close(std::exchange(direct_fd_, -1));
     return Fill(fd_, piece);
   }

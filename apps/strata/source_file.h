@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A large file that is read once, from front to back, by a thread ahead of its user. What the page
-// cache has comes from there, the rest goes past it, so that a backup neither pays for pages that
-// nobody reads again nor drives out what the machine has in its memory. Used by one thread.
+// A large file that is read once, from front to back, by a thread ahead of its user. Pieces that
+// the page cache has come from there, the others go past it, so that a backup neither pays for
+// pages that nobody reads again nor drives out what the machine has in its memory. Used by one
+// thread.
 #pragma once
 
 #include <array>
@@ -61,6 +62,7 @@ class SourceFile final {
   size_t next_ = 0;
   bool holds_piece_ = false;
   bool at_end_ = false;
+  absl::Status failure_;
   std::thread thread_;
 };
 

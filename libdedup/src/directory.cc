@@ -54,6 +54,11 @@ class LockFile {
       return absl::FailedPreconditionError(
           absl::StrCat(directory, " is in use by process ", known ? holder : "unknown"));
     }
+    char before[2] = {};
+    if (pread(fd_, before, 1, 0) == 1 && (before[0] < '0' || before[0] > '9')) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(path, " is somebody else's: it holds no process id"));
+    }
     const std::string pid = absl::StrCat(getpid());
     if (ftruncate(fd_, 0) != 0 || pwrite(fd_, pid.data(), pid.size(), 0) < 0) {
       return ErrnoError("cannot write", path);
@@ -82,8 +87,13 @@ absl::Status CheckOwn(const DirectoryOptions& options) {
   const std::string containers = options.path + "/containers";
   STRATA_ASSIGN_OR_RETURN(const std::optional<struct stat> found, Look(meta));
   if (found.has_value()) {
-    if (S_ISDIR(found->st_mode)) return absl::OkStatus();
-    return absl::InvalidArgumentError(absl::StrCat(meta, " is not a directory"));
+    if (!S_ISDIR(found->st_mode)) {
+      return absl::InvalidArgumentError(absl::StrCat(meta, " is not a directory"));
+    }
+    STRATA_ASSIGN_OR_RETURN(const std::optional<struct stat> current, Look(meta + "/CURRENT"));
+    if (options.create || current.has_value()) return absl::OkStatus();
+    return absl::NotFoundError(
+        absl::StrCat(options.path, " holds no store: ", meta, " is not its"));
   }
   if (options.device_uri.empty()) {
     STRATA_ASSIGN_OR_RETURN(const std::optional<struct stat> data, Look(containers));
@@ -129,9 +139,10 @@ absl::StatusOr<std::string> DeviceUri(const DirectoryOptions& options) {
                       "&create=", options.create ? 1 : 0);
 }
 
-// What the containers leave of the filesystem to the kv store beside them, so that deleting works
-// when nothing else does.
+// What writers leave of the filesystem to the kv store beside the containers, so that deleting
+// works when nothing else does, and to garbage collection for its copies.
 constexpr uint64_t kKeepFreeBytes = 32u << 20;
+constexpr uint64_t kKeepFreeContainers = 2;
 
 absl::Status AdmitContainer(const std::string& path, uint64_t container_bytes) {
   struct statvfs filesystem;
@@ -139,10 +150,11 @@ absl::Status AdmitContainer(const std::string& path, uint64_t container_bytes) {
     return ErrnoError("cannot measure the filesystem of", path);
   }
   const uint64_t free_bytes = uint64_t{filesystem.f_bavail} * filesystem.f_frsize;
-  if (free_bytes >= container_bytes + kKeepFreeBytes) return absl::OkStatus();
-  return absl::ResourceExhaustedError(absl::StrCat("the filesystem of ", path,
-                                                   " is full: ", free_bytes, " bytes are free, ",
-                                                   kKeepFreeBytes, " are kept for metadata"));
+  const uint64_t kept_bytes = kKeepFreeBytes + kKeepFreeContainers * container_bytes;
+  if (free_bytes >= container_bytes + kept_bytes) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("the filesystem of ", path, " is full: ", free_bytes, " bytes are free, ",
+                   kept_bytes, " are kept for metadata and collecting garbage"));
 }
 
 class DirectoryStore final : public Directory {

@@ -13,6 +13,7 @@ namespace strata::dedup {
 namespace {
 
 constexpr size_t kMostRegions = 1u << 20;
+constexpr size_t kRecentOrdinals = 256;
 
 }  // namespace
 
@@ -44,9 +45,11 @@ void Fragments::Note(const FoundChunk& found) {
   }
   Use& use = known->second;
   if (!use.sparse) return;
-  if (std::find(use.ordinals.begin(), use.ordinals.end(), place.ordinal) != use.ordinals.end()) {
-    return;
-  }
+  // A chunk that comes again later counts twice: that is cheaper than to look through all of a long
+  // list, and nothing is copied twice.
+  const auto recent =
+      use.ordinals.end() - static_cast<ptrdiff_t>(std::min(use.ordinals.size(), kRecentOrdinals));
+  if (std::find(recent, use.ordinals.end(), place.ordinal) != use.ordinals.end()) return;
   use.ordinals.push_back(place.ordinal);
   if (Sparse(use)) return;
   use.sparse = false;
@@ -88,11 +91,13 @@ absl::Status Fragments::Rewrite(uint64_t stream_bytes) {
   const std::vector<ChunkPlace> places = Choose(
       static_cast<uint64_t>(static_cast<double>(noted_chunks_) * core_->options.rewrite_budget));
   ReadAhead ahead(core_->reader.get(), core_->workers.get());
+  std::map<uint64_t, std::vector<uint32_t>> left;
   for (size_t i = 0; i < places.size(); ++i) {
     ahead.Follow(places, i);
     const absl::StatusOr<std::shared_ptr<const LoadedRegion>> region =
         core_->reader->ReadRegion(places[i], &ahead);
     if (!region.ok()) continue;
+    left[places[i].container_id].push_back(places[i].offset_units);
     for (const uint16_t ordinal : uses_.at(KeyOf(places[i])).ordinals) {
       if (ordinal >= (*region)->table.size()) continue;
       const Fingerprint& fingerprint = (*region)->table[ordinal].fingerprint;
@@ -102,8 +107,6 @@ absl::Status Fragments::Rewrite(uint64_t stream_bytes) {
     }
   }
   STRATA_RETURN_IF_ERROR(builder_.Flush());
-  std::map<uint64_t, std::vector<uint32_t>> left;
-  for (const ChunkPlace& place : places) left[place.container_id].push_back(place.offset_units);
   for (const auto& [container_id, regions] : left) {
     STRATA_RETURN_IF_ERROR(core_->index->MarkLeft(container_id, regions));
   }

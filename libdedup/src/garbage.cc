@@ -203,6 +203,7 @@ class Collection final {
 
   absl::Status Sweep() {
     std::vector<Candidate> batch;
+    uint64_t freed_at_bytes = 0;
     for (size_t i = 0; i < candidates_.size(); ++i) {
       Candidate& candidate = candidates_[i];
       if (core_->table->Condemn({candidate.id}).empty()) continue;
@@ -219,7 +220,11 @@ class Collection final {
       }
       STRATA_RETURN_IF_ERROR(status);
       batch.push_back(std::move(candidate));
-      if (batch.size() >= kContainersPerBatch || core_->table->free_slots() <= kReservedSlots) {
+      // A container's worth of copies at a time: on a full disk there is room for little more.
+      const uint64_t copied_bytes = data_.stored_bytes() + nodes_.stored_bytes();
+      if (batch.size() >= kContainersPerBatch || core_->table->free_slots() <= kReservedSlots ||
+          copied_bytes - freed_at_bytes >= core_->superblock.container_bytes) {
+        freed_at_bytes = copied_bytes;
         STRATA_RETURN_IF_ERROR(Free(&batch));
       }
       STRATA_RETURN_IF_ERROR(Report("sweep", i + 1, candidates_.size()));

@@ -163,12 +163,12 @@ class WriterToLog final : public PreparedWriter {
     }
     fingerprints_.resize(chunks_.size());
     found_.resize(chunks_.size());
+    written_.clear();
     Fingerprinting fingerprinting(core_->workers.get(), chunks_, fingerprints_);
     for (size_t begin = 0, end = 0; begin < chunks_.size(); begin = end) {
       end = fingerprinting.FinishNext();
       STRATA_RETURN_IF_ERROR(FindDuplicates(std::span(fingerprints_).subspan(begin, end - begin),
                                             std::span(found_).subspan(begin, end - begin)));
-      written_.clear();
       for (size_t i = begin; i < end; ++i) {
         STRATA_RETURN_IF_ERROR(AddChunk(fingerprints_[i], chunks_[i], found_[i]));
       }
@@ -260,7 +260,7 @@ class WriterToLog final : public PreparedWriter {
   std::vector<std::span<const std::byte>> chunks_;
   std::vector<Fingerprint> fingerprints_;
   std::vector<std::optional<FoundChunk>> found_;
-  absl::flat_hash_set<Fingerprint, FingerprintHash> written_;  // One batch's.
+  absl::flat_hash_set<Fingerprint, FingerprintHash> written_;
 };
 
 }  // namespace

@@ -336,20 +336,29 @@ absl::Status BackingFile::Grow(uint64_t offset_bytes, uint64_t end_bytes) {
   return status;
 }
 
+absl::Status BackingFile::Reserve(uint64_t offset_bytes, uint64_t end_bytes) {
+  MutexLock lock(&grow_mutex_);
+  if (end_bytes > size_bytes()) STRATA_RETURN_IF_ERROR(GrowLocked(offset_bytes, end_bytes));
+  NoteWritten(end_bytes);
+  return absl::OkStatus();
+}
+
 // Preallocates from where this write starts, or the file ends, whichever is later: a write far
 // beyond the end leaves a hole behind it.
 absl::Status BackingFile::GrowLocked(uint64_t offset_bytes, uint64_t target_bytes) {
   const uint64_t start_bytes = std::max(offset_bytes, size_bytes());
   int error = 0;
-  if (can_preallocate_) {
+  if (can_preallocate) {
     do {
       const int result = fallocate(fd_, 0, static_cast<off_t>(start_bytes),
                                    static_cast<off_t>(target_bytes - start_bytes));
       error = result == 0 ? 0 : errno;
     } while (error == EINTR);
-    if (error == EOPNOTSUPP || error == ENOSYS) can_preallocate_ = false;
+    if (error == EOPNOTSUPP || error == ENOSYS) can_preallocate = false;
+    // What was got before the disk was full goes back.
+    if (error == ENOSPC) (void)!ftruncate(fd_, static_cast<off_t>(size_bytes()));
   }
-  if (!can_preallocate_) {
+  if (!can_preallocate) {
     error = ftruncate(fd_, static_cast<off_t>(target_bytes)) == 0 ? 0 : errno;
   }
   if (error != 0) return Error(error, "growing the file", start_bytes, target_bytes - start_bytes);

@@ -38,18 +38,21 @@ class BackingFile {
   // Where the file ends now; all beyond reads as zeroes.
   uint64_t size_bytes() const { return size_bytes_.load(std::memory_order_acquire); }
 
-  // Makes room for a write of [offset, end) before it is started. ResourceExhausted: no space left.
+  // Makes room for a write of [offset, end) before it is started, and for some that may follow.
+  // ResourceExhausted: no space left.
   absl::Status Extend(uint64_t offset_bytes, uint64_t end_bytes) {
-    uint64_t written = written_end_bytes_.load(std::memory_order_relaxed);
-    while (end_bytes > written && !written_end_bytes_.compare_exchange_weak(written, end_bytes)) {
-    }
+    NoteWritten(end_bytes);
     if (end_bytes <= size_bytes()) return absl::OkStatus();
     return Grow(offset_bytes, end_bytes);
   }
 
+  // Makes room for [offset, end) and no more.
+  absl::Status Reserve(uint64_t offset_bytes, uint64_t end_bytes);
+
   // What the filesystem was found not to do, so that it is asked only once.
   std::atomic<bool> can_punch_hole{true};
   std::atomic<bool> can_zero_range{true};
+  std::atomic<bool> can_preallocate{true};
 
   // After a failed flush the kernel forgets which pages were dirty: a later flush that succeeds
   // proves nothing.
@@ -68,6 +71,11 @@ class BackingFile {
   absl::Status MakeCreationDurable();
   absl::Status FallBackToPageCache(std::string_view why, const LogSink& log);
   bool ProbeDirect();
+  void NoteWritten(uint64_t end_bytes) {
+    uint64_t written = written_end_bytes_.load(std::memory_order_relaxed);
+    while (end_bytes > written && !written_end_bytes_.compare_exchange_weak(written, end_bytes)) {
+    }
+  }
   absl::Status Grow(uint64_t offset_bytes, uint64_t end_bytes);
   absl::Status GrowLocked(uint64_t offset_bytes, uint64_t target_bytes)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(grow_mutex_);
@@ -84,7 +92,6 @@ class BackingFile {
   std::atomic<uint64_t> size_bytes_{0};
   std::atomic<uint64_t> written_end_bytes_{0};
   Mutex grow_mutex_;
-  bool can_preallocate_ ABSL_GUARDED_BY(grow_mutex_) = true;
 };
 
 }  // namespace strata::block

@@ -134,16 +134,20 @@ KernelCalls::Begin KernelCalls::Start(Request* request) {
   return Begin::kFinished;
 }
 
-// What lies beyond the end of the file reads as zeroes already; zeroing it takes the space, too.
+// What lies beyond the end of the file reads as zeroes already. kWriteZeroes takes the space as
+// well: ahead where the filesystem can, otherwise by writing.
 KernelCalls::Begin KernelCalls::StartZeroing(Request* request) {
   const uint64_t offset_bytes = OffsetOf(request);
   const uint64_t file_bytes = file_.size_bytes();
   Succeed(request);
   if (request->op == Op::kWriteZeroes) {
-    request->status = file_.Extend(offset_bytes, offset_bytes + SizeOf(request));
+    request->status = file_.Reserve(offset_bytes, offset_bytes + SizeOf(request));
   }
-  if (offset_bytes >= file_bytes || !request->status.ok()) return Begin::kFinished;
-  ZeroBytes(request) = std::min(SizeOf(request), file_bytes - offset_bytes);
+  if (!request->status.ok()) return Begin::kFinished;
+  const bool whole = request->op == Op::kWriteZeroes && !file_.can_preallocate;
+  if (offset_bytes >= file_bytes && !whole) return Begin::kFinished;
+  ZeroBytes(request) =
+      whole ? SizeOf(request) : std::min(SizeOf(request), file_bytes - offset_bytes);
   if (request->op == Op::kDiscard && file_.can_punch_hole.load(std::memory_order_relaxed)) {
     SetStep(request, Step::kPunchHole);
   } else if (file_.can_zero_range.load(std::memory_order_relaxed)) {

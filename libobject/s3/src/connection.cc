@@ -20,7 +20,8 @@ namespace {
 using boost::system::error_code;
 
 constexpr std::chrono::milliseconds kLingerTimeout{2'000};
-constexpr size_t kMaxLingerBytes = 4 << 20;
+// Parts of an upload are of 5 to 8 MiB with most clients.
+constexpr size_t kMaxLingerBytes = 16 << 20;
 
 auto Token(error_code& error) { return asio::redirect_error(asio::use_awaitable, error); }
 

@@ -108,7 +108,10 @@ class Client:
         signed = sign(method, path, query, {"Host": self._host, **(headers or {})}, payload_sha256, *self._keys)
         target = path + ("?" + canonical_query(query) if query else "")
         try:
-            self._connection.request(method, target, body=body, headers=signed)
+            try:
+                self._connection.request(method, target, body=body, headers=signed)
+            except BrokenPipeError:
+                pass  # The answer may have come before all was sent.
             reply = self._connection.getresponse()
             return Answer(reply.status, reply.headers, reply.read())
         except (OSError, http.client.HTTPException):

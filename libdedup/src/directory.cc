@@ -81,7 +81,7 @@ absl::Status EnsureDirectory(const DirectoryOptions& options) {
   return absl::OkStatus();
 }
 
-// Refuses a directory that is somebody else's, before anything is put into it.
+// Refuses what cannot be this store's, before anything is put into it.
 absl::Status CheckOwn(const DirectoryOptions& options) {
   const std::string meta = options.path + "/meta";
   const std::string containers = options.path + "/containers";

@@ -252,6 +252,16 @@ class DedupTroubleTest(unittest.TestCase):
             self.assertEqual([path.name for path in foreign.iterdir()], [name])
             (foreign / name).replace(foreign / "letter")
 
+    def test_a_foreign_directory_with_the_names_of_ours(self):
+        foreign = self.folder / "letters"
+        (foreign / "meta").mkdir(parents=True)
+        (foreign / "lock").write_text("of the safe: 12-7-3")
+        self.assert_refused("NOT_FOUND", "holds no store", foreign, COMMANDS[:-1], store=foreign)
+        self.assert_refused("FAILED_PRECONDITION", "somebody else's", foreign / "lock", COMMANDS[-1:], store=foreign)
+        self.assertEqual((foreign / "lock").read_text(), "of the safe: 12-7-3")
+        self.assertEqual(sorted(path.name for path in foreign.iterdir()), ["lock", "meta"])
+        self.assertEqual(list((foreign / "meta").iterdir()), [])
+
     def test_an_absent_store(self):
         absent = self.folder / "absent"
         self.assert_refused("NOT_FOUND", "does not exist", absent, COMMANDS[:-1], store=absent)

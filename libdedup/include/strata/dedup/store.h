@@ -99,7 +99,7 @@ struct StoreOptions {
   // most. A backup product that restores one stream at a time wants 16 MiB.
   size_t read_ahead_bytes = 1u << 20;
   // A long stream that needs less than this share of a region's chunks takes them along into
-  // regions of its own, as far as rewrite_budget, a share of the stream's bytes, allows: so newest
+  // regions of its own, as far as rewrite_budget, a share of its known chunks, allows: so newest
   // streams stay fast to read however many versions went before. 0: never.
   double rewrite_below_use = 0.6;
   double rewrite_budget = 0.05;

@@ -7,26 +7,20 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <system_error>
 
 #include "absl/cleanup/cleanup.h"
-#include "absl/strings/str_cat.h"
 #include "source_file.h"
 #include "strata/base/status_macros.h"
+#include "system_error.h"
 
 namespace strata::appliance {
 namespace {
 
 constexpr size_t kPieceBytes = 1u << 20;
 constexpr off_t kLeastLargeBytes = 4 << 20;
-
-absl::Status SystemError(const std::string& path, int error) {
-  const std::string text = absl::StrCat(path, ": ", std::strerror(error));
-  return error == ENOENT ? absl::NotFoundError(text) : absl::UnavailableError(text);
-}
 
 absl::Status ReadLarge(const std::string& path,
                        const std::function<absl::Status(std::span<const std::byte>)>& take) {

@@ -8,23 +8,18 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "system_error.h"
 
 namespace strata::appliance {
 namespace {
 
 constexpr size_t kPieceBytes = 1u << 20;
 constexpr uint64_t kBlockBytes = 4096;  // What O_DIRECT wants of offsets and lengths.
-
-absl::Status SystemError(const std::string& path, int error) {
-  const std::string text = absl::StrCat(path, ": ", std::strerror(error));
-  return error == ENOENT ? absl::NotFoundError(text) : absl::UnavailableError(text);
-}
 
 }  // namespace
 

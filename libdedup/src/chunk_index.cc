@@ -19,7 +19,6 @@ constexpr size_t kKeysPerMultiGet = 1024;
 // A lookup in vain costs about as much as reading so many keys in a row. Who pays as much for the
 // filter as for what it did not spare pays at most twice what the best plan would have cost.
 constexpr size_t kFillKeysPerMiss = 8;
-constexpr size_t kFillPageKeys = 1024;
 
 // Of all chunks, in the order of `contents`.
 std::vector<ChunkPlace> PlacesOf(uint64_t container_id, const ContainerContents& contents) {

@@ -123,7 +123,8 @@ class ChunkIndex final {
   // spare yet: opening a large store waits for nothing, and a short visit pays for little.
   Mutex filling_;
   std::string fill_from_ ABSL_GUARDED_BY(filling_);  // The keys before are in the filter.
-  size_t fill_credit_keys_ ABSL_GUARDED_BY(filling_) = 1024;
+  static constexpr size_t kFillPageKeys = 1024;
+  size_t fill_credit_keys_ ABSL_GUARDED_BY(filling_) = kFillPageKeys;
   std::atomic<bool> filter_whole_{false};  // Until then it says nothing of chunks.
 
   mutable Mutex mutex_;

@@ -43,8 +43,8 @@ class LinCdcHash {
   const AffineOperands& affine_operands() const { return affine_operands_; }
   static constexpr size_t kWindow = 16;
   static constexpr size_t kSpreadZeros = 16;
-  // Per value of a byte: `kSpreadZeros` zeros, M^k * S(byte ^ whitening) for k = 0..15, as many
-  // zeros.
+  // Per value of a byte: `kSpreadZeros` zeros, M^k * S(byte ^ whitening) for k = 0..15, and
+  // zeros to the end of the cache line.
   const std::byte* spread(std::byte byte) const {
     return spread_[static_cast<uint8_t>(byte)].data();
   }

@@ -54,8 +54,8 @@ class LockFile {
       return absl::FailedPreconditionError(
           absl::StrCat(directory, " is in use by process ", known ? holder : "unknown"));
     }
-    char before[2] = {};
-    if (pread(fd_, before, 1, 0) == 1 && (before[0] < '0' || before[0] > '9')) {
+    char before = 0;
+    if (pread(fd_, &before, 1, 0) == 1 && (before < '0' || before > '9')) {
       return absl::FailedPreconditionError(
           absl::StrCat(path, " is somebody else's: it holds no process id"));
     }

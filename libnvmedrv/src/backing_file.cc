@@ -6,6 +6,7 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -28,6 +29,8 @@ constexpr uint64_t kMiB = uint64_t{1} << 20;
 // small enough that what a crash leaves unused is small beside the file.
 constexpr uint64_t kLeastStepBytes = 1 * kMiB;
 constexpr uint64_t kMostStepBytes = 64 * kMiB;
+// Reserving takes a step ahead where that is no more than this part of the free room.
+constexpr uint64_t kPlenty = 16;
 
 std::string ErrorText(int error) { return std::generic_category().message(error); }
 
@@ -200,10 +203,10 @@ BackingFile::BackingFile(const UringDeviceOptions& options, int fd, bool direct)
 }
 
 BackingFile::~BackingFile() {
-  const uint64_t used_bytes = std::max(first_size_bytes_, written_end_bytes_.load());
-  if (is_regular_ && !read_only_ && size_bytes() > used_bytes) {
+  const uint64_t used = used_bytes();
+  if (is_regular_ && !read_only_ && size_bytes() > used) {
     // A failure leaves a tail that reads as zeroes, as the blocks beyond the end do.
-    [[maybe_unused]] const int ignored = ftruncate(fd_, static_cast<off_t>(used_bytes));
+    [[maybe_unused]] const int ignored = ftruncate(fd_, static_cast<off_t>(used));
   }
   // A child process may have inherited the descriptor: the lock must not live as long as it does.
   flock(fd_, LOCK_UN);
@@ -321,26 +324,44 @@ absl::Status BackingFile::MeasureBlockDevice(const UringDeviceOptions& options) 
   return absl::OkStatus();
 }
 
+uint64_t BackingFile::StepBytes() const {
+  return std::clamp(size_bytes() / 8, kLeastStepBytes, kMostStepBytes);
+}
+
+bool BackingFile::LeavesPlenty(uint64_t taken_bytes) const {
+  struct statvfs filesystem;
+  if (fstatvfs(fd_, &filesystem) != 0) return false;
+  return uint64_t{filesystem.f_bavail} * filesystem.f_frsize / kPlenty >= taken_bytes;
+}
+
 absl::Status BackingFile::Grow(uint64_t offset_bytes, uint64_t end_bytes) {
   MutexLock lock(&grow_mutex_);
-  const uint64_t present_bytes = size_bytes();
-  if (end_bytes <= present_bytes) return absl::OkStatus();
+  if (end_bytes <= size_bytes()) return absl::OkStatus();
+  return GrowBySteps(offset_bytes, end_bytes, StepBytes());
+}
+
+absl::StatusOr<uint64_t> BackingFile::Reserve(uint64_t offset_bytes, uint64_t end_bytes) {
+  MutexLock lock(&grow_mutex_);
+  const uint64_t before_bytes = used_bytes();
+  if (end_bytes > size_bytes()) {
+    const uint64_t step_bytes = StepBytes();
+    STRATA_RETURN_IF_ERROR(
+        GrowBySteps(offset_bytes, end_bytes, LeavesPlenty(step_bytes) ? step_bytes : 0));
+  }
+  NoteWritten(end_bytes);
+  return before_bytes;
+}
+
+absl::Status BackingFile::GrowBySteps(uint64_t offset_bytes, uint64_t end_bytes,
+                                      uint64_t step_bytes) {
   const uint64_t limit_bytes = geometry_.block_count * geometry_.block_size_bytes;
-  const uint64_t step_bytes = std::clamp(present_bytes / 8, kLeastStepBytes, kMostStepBytes);
-  const uint64_t wanted_bytes = (end_bytes + step_bytes - 1) / kMiB * kMiB;
+  const uint64_t wanted_bytes = (end_bytes + step_bytes) / kMiB * kMiB;
   const uint64_t target_bytes = std::clamp(wanted_bytes, end_bytes, limit_bytes);
   absl::Status status = GrowLocked(offset_bytes, target_bytes);
   if (absl::IsResourceExhausted(status) && target_bytes > end_bytes) {
     status = GrowLocked(offset_bytes, end_bytes);
   }
   return status;
-}
-
-absl::Status BackingFile::Reserve(uint64_t offset_bytes, uint64_t end_bytes) {
-  MutexLock lock(&grow_mutex_);
-  if (end_bytes > size_bytes()) STRATA_RETURN_IF_ERROR(GrowLocked(offset_bytes, end_bytes));
-  NoteWritten(end_bytes);
-  return absl::OkStatus();
 }
 
 // Preallocates from where this write starts, or the file ends, whichever is later: a write far

@@ -6,6 +6,7 @@
 // Thread safety: any thread.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -46,8 +47,10 @@ class BackingFile {
     return Grow(offset_bytes, end_bytes);
   }
 
-  // Makes room for [offset, end) and no more.
-  absl::Status Reserve(uint64_t offset_bytes, uint64_t end_bytes);
+  // Makes room for [offset, end), and where there is plenty of it for some that may follow: growing
+  // waits until no write is on its way. Returns where what was written or reserved before ended:
+  // behind it all reads as zeroes.
+  absl::StatusOr<uint64_t> Reserve(uint64_t offset_bytes, uint64_t end_bytes);
 
   // What the filesystem was found not to do, so that it is asked only once.
   std::atomic<bool> can_punch_hole{true};
@@ -76,7 +79,16 @@ class BackingFile {
     while (end_bytes > written && !written_end_bytes_.compare_exchange_weak(written, end_bytes)) {
     }
   }
+  uint64_t used_bytes() const {
+    return std::max(first_size_bytes_, written_end_bytes_.load(std::memory_order_relaxed));
+  }
+  // A step of growing, as large as suits a file of this size.
+  uint64_t StepBytes() const;
+  bool LeavesPlenty(uint64_t taken_bytes) const;
   absl::Status Grow(uint64_t offset_bytes, uint64_t end_bytes);
+  // `step_bytes` or less behind `end_bytes`; where that is refused, to `end_bytes` alone.
+  absl::Status GrowBySteps(uint64_t offset_bytes, uint64_t end_bytes, uint64_t step_bytes)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(grow_mutex_);
   absl::Status GrowLocked(uint64_t offset_bytes, uint64_t target_bytes)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(grow_mutex_);
 

@@ -138,12 +138,15 @@ KernelCalls::Begin KernelCalls::Start(Request* request) {
 // well: ahead where the filesystem can, otherwise by writing.
 KernelCalls::Begin KernelCalls::StartZeroing(Request* request) {
   const uint64_t offset_bytes = OffsetOf(request);
-  const uint64_t file_bytes = file_.size_bytes();
+  uint64_t file_bytes = file_.size_bytes();
   Succeed(request);
   if (request->op == Op::kWriteZeroes) {
-    request->status = file_.Reserve(offset_bytes, offset_bytes + SizeOf(request));
+    const absl::StatusOr<uint64_t> used_bytes =
+        file_.Reserve(offset_bytes, offset_bytes + SizeOf(request));
+    request->status = used_bytes.status();
+    if (!used_bytes.ok()) return Begin::kFinished;
+    file_bytes = *used_bytes;
   }
-  if (!request->status.ok()) return Begin::kFinished;
   const bool whole = request->op == Op::kWriteZeroes && !file_.can_preallocate;
   if (offset_bytes >= file_bytes && !whole) return Begin::kFinished;
   ZeroBytes(request) =

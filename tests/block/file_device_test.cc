@@ -23,6 +23,7 @@
 #include <deque>
 #include <fstream>
 #include <optional>
+#include <set>
 #include <thread>
 
 #include "strata/base/check.h"
@@ -172,6 +173,41 @@ TEST_CASE("zeroes behind the end of a file take their space") {
       CHECK(AllZero(read.span()));
     }
     CHECK(StatOf(file.path()).st_size == static_cast<off_t>(40 * kMiB));
+  }
+}
+
+TEST_CASE("a file of zeroes written in pieces grows in steps, and ends where they end") {
+  for (const bool use_io_uring : {true, false}) {
+    INFO("io_uring " << use_io_uring);
+    TempFile file;
+    Random random(test::Seed());
+    const uint64_t piece_blocks = 2 * kMiB / 4096;
+    {
+      const std::unique_ptr<Device> device = Open({.path = file.path(),
+                                                   .size_bytes = 256 * kMiB,
+                                                   .create = true,
+                                                   .use_io_uring = use_io_uring});
+      const auto channel = OpenChannel(*device);
+      std::set<off_t> sizes;
+      for (uint64_t i = 0; i < 48; ++i) {
+        REQUIRE(WriteZeroesBlocking(*channel, Lba{i * piece_blocks}, piece_blocks).ok());
+        const struct stat now = StatOf(file.path());
+        sizes.insert(now.st_size);
+        CHECK(now.st_size >= static_cast<off_t>((i + 1) * 2 * kMiB));
+        CHECK(now.st_blocks * 512 >= static_cast<blkcnt_t>((i + 1) * 2 * kMiB));
+        // What was reserved ahead is no hindrance, and what was written is zeroed.
+        const Buffer data = RandomBuffer(random, 2 * kMiB);
+        REQUIRE(WriteBlocking(*channel, Lba{i * piece_blocks}, data.span()).ok());
+      }
+      CHECK(sizes.size() < 36);
+      Buffer read(2 * kMiB);
+      REQUIRE(WriteZeroesBlocking(*channel, Lba{47 * piece_blocks}, piece_blocks).ok());
+      REQUIRE(ReadBlocking(*channel, Lba{47 * piece_blocks}, read.span()).ok());
+      CHECK(AllZero(read.span()));
+      REQUIRE(ReadBlocking(*channel, Lba{46 * piece_blocks}, read.span()).ok());
+      CHECK(!AllZero(read.span()));
+    }
+    CHECK(StatOf(file.path()).st_size == static_cast<off_t>(96 * kMiB));
   }
 }
 

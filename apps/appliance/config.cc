@@ -237,6 +237,10 @@ std::vector<Setting> StorageSettings() {
       Number("storage", "compression_level", -7, 19,
              "For zstd -7 to 19, for gzip 0 to 3; higher is smaller and slower.",
              STRATA_FIELD(storage.store.compression_level)),
+      Flag("storage", "defer_compression",
+           "Data is stored as it comes and compressed by the next garbage collection: faster "
+           "writing, for more room until then.",
+           STRATA_FIELD(storage.store.defer_compression)),
       Size("storage", "region_size", 16u << 10, 4u << 20,
            "Data compressed together: larger is smaller on disk, and slower for small reads.",
            STRATA_FIELD(storage.store.region_bytes)),

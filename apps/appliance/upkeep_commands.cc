@@ -45,6 +45,7 @@ Json StatJson(Appliance& appliance) {
       {"logical_bytes", stats.logical_bytes},
       {"unique_bytes", stats.unique_bytes},
       {"compressed_bytes", stats.compressed_bytes},
+      {"deferred_bytes", stats.deferred_bytes},
       {"container_bytes", stats.container_bytes},
       {"device_bytes", stats.device_bytes},
       {"device_allocated_bytes", appliance.device_allocated_bytes()},
@@ -93,6 +94,7 @@ absl::StatusOr<Json> CollectGarbage(Appliance& appliance, Arguments& arguments,
               {"containers_examined", report.containers_examined},
               {"containers_freed", report.containers_freed},
               {"duplicate_chunks", report.duplicate_chunks},
+              {"deferred_bytes", report.deferred_bytes},
               {"live_bytes_copied", report.live_bytes_copied},
               {"freed_bytes", report.freed_bytes}};
 }

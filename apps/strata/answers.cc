@@ -64,7 +64,10 @@ std::string FormatStat(const Json& stat) {
        absl::StrCat("in ", CountOf(stat, "streams"), " streams"));
   line("unique", SizeOf(stat, "unique_bytes"),
        absl::StrCat("in ", CountOf(stat, "chunks"), " chunks, uncollected garbage included"));
-  line("compressed", SizeOf(stat, "compressed_bytes"), "");
+  line("compressed", SizeOf(stat, "compressed_bytes"),
+       stat.value("deferred_bytes", uint64_t{0}) == 0
+           ? ""
+           : absl::StrCat(SizeOf(stat, "deferred_bytes"), " of it not yet"));
   line("containers", SizeOf(stat, "container_bytes"),
        absl::StrCat("in ", CountOf(stat, "containers"), " containers"));
   line("on disk", SizeOf(stat, "device_allocated_bytes"),
@@ -87,11 +90,13 @@ std::string FormatStat(const Json& stat) {
 
 std::string FormatGarbage(const Json& report) {
   const uint64_t folded = report.value("duplicate_chunks", uint64_t{0});
+  const uint64_t deferred = report.value("deferred_bytes", uint64_t{0});
   return absl::StrFormat(
-      "freed %s: %s of %s containers, %s copied, %s%s streams looked at\n",
+      "freed %s: %s of %s containers, %s copied, %s%s%s streams looked at\n",
       SizeOf(report, "freed_bytes"), CountOf(report, "containers_freed"),
       CountOf(report, "containers_examined"), SizeOf(report, "live_bytes_copied"),
       folded == 0 ? "" : absl::StrCat(CountOf(report, "duplicate_chunks"), " chunks folded, "),
+      deferred == 0 ? "" : absl::StrCat(SizeOf(report, "deferred_bytes"), " compressed now, "),
       CountOf(report, "streams_marked"));
 }
 

@@ -93,6 +93,13 @@ std::string FormatDelete(const Json& answer) {
 
 std::string FormatVerify(const Json& answer) { return FormatAnswer("verify", answer); }
 
+std::string Deferred(const Json& answer) {
+  const uint64_t deferred = NumberOf(answer, "deferred_bytes");
+  if (deferred == 0) return "";
+  return absl::StrFormat("%s await their compression; `strata dedup gc` does it\n",
+                         FormatSize(deferred));
+}
+
 std::string FormatStat(const Json& answer) {
   const uint64_t logical = NumberOf(answer, "logical_bytes");
   return absl::StrFormat("%s: %d streams, %d chunks in %d containers\n\n", TextOf(answer, "store"),
@@ -101,7 +108,7 @@ std::string FormatStat(const Json& answer) {
          Bar("logical", logical, logical) +
          Bar("unique", NumberOf(answer, "unique_bytes"), logical) +
          Bar("compressed", NumberOf(answer, "compressed_bytes"), logical) +
-         Saved(NumberOf(answer, "compressed_bytes"), logical) +
+         Saved(NumberOf(answer, "compressed_bytes"), logical) + Deferred(answer) +
          absl::StrFormat("\n%.2f : 1 by deduplication, %.2f : 1 by compression, %.2f : 1 in all\n",
                          answer.value("dedup_ratio", 1.0), answer.value("compression_ratio", 1.0),
                          answer.value("reduction_ratio", 1.0));

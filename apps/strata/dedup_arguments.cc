@@ -66,6 +66,7 @@ constexpr char kCollectExamples[] =
     "  strata dedup gc --store s\n"
     "  strata dedup gc --store s --rewrite-below 0.9 --max-rate 50M   # thorough, and gentle\n"
     "  strata dedup gc --store s --fold      # after ingest --mode hybrid or post-process\n"
+    "  strata dedup gc --store s --level 3   # after ingest --defer-compression\n"
     "\n"
     "The newest container, up to 8 MiB, is still open and left as it is.";
 
@@ -179,6 +180,19 @@ class DedupArguments final {
     ChunkSizes(scan, &request_.sizes);
   }
 
+  // Of what is written.
+  void AddCompression(CLI::App* sub) {
+    dedup::StoreOptions& store = request_.directory.store;
+    const std::map<std::string, dedup::Compression> kinds = {{"none", dedup::Compression::kNone},
+                                                             {"lz4", dedup::Compression::kLz4},
+                                                             {"zstd", dedup::Compression::kZstd},
+                                                             {"gzip", dedup::Compression::kGzip}};
+    sub->add_option("--compression", store.compression, "none, lz4, zstd or gzip [zstd].")
+        ->transform(CLI::CheckedTransformer(kinds).description(""));
+    sub->add_option("--level", store.compression_level, "Of zstd: -7 to 19; of gzip: 0 to 3 [1].");
+    Size(sub, "--region", &store.region_bytes, "Compressed together, 16K to 4M [512K].");
+  }
+
   void AddIngest(CLI::App* parent) {
     dedup::StoreOptions& store = request_.directory.store;
     CLI::App* const ingest =
@@ -196,14 +210,10 @@ class DedupArguments final {
                      "inline, hybrid or post-process: when equal data is found [inline]; the last "
                      "two leave some or all of it to gc --fold.")
         ->transform(CLI::CheckedTransformer(modes).description(""));
-    const std::map<std::string, dedup::Compression> kinds = {{"none", dedup::Compression::kNone},
-                                                             {"lz4", dedup::Compression::kLz4},
-                                                             {"zstd", dedup::Compression::kZstd},
-                                                             {"gzip", dedup::Compression::kGzip}};
-    ingest->add_option("--compression", store.compression, "none, lz4, zstd or gzip [zstd].")
-        ->transform(CLI::CheckedTransformer(kinds).description(""));
-    ingest->add_option("--level", store.compression_level, "Of zstd: -7 to 19; of gzip: 0 to 3.");
-    Size(ingest, "--region", &store.region_bytes, "Compressed together, 16K to 4M [512K].");
+    AddCompression(ingest);
+    ingest->add_flag("--defer-compression", store.defer_compression,
+                     "Store data as it comes, for the next gc to compress: the shortest backup, "
+                     "for more room until then.");
     ingest->add_option_function<std::string>(
         "--algo",
         [&store](const std::string& name) {
@@ -227,8 +237,11 @@ class DedupArguments final {
   }
 
   void AddCollect(CLI::App* parent) {
-    CLI::App* const gc =
-        AddOnStore(parent, "gc", "dedup.gc", "Free what no stream needs.", kCollectExamples);
+    CLI::App* const gc = AddOnStore(
+        parent, "gc", "dedup.gc",
+        "Free what no stream needs; compress what ingest --defer-compression left.",
+        kCollectExamples);
+    AddCompression(gc);
     gc->add_flag("--fold", request_.fold, "Also keep one copy only of what was stored twice.");
     gc->add_option_function<double>(
           "--rewrite-below",

@@ -374,6 +374,7 @@ absl::StatusOr<Json> Collect(const DedupRequest& request, const dedup::ProgressC
               {"containers_examined", report->containers_examined},
               {"containers_freed", report->containers_freed},
               {"duplicate_chunks", report->duplicate_chunks},
+              {"deferred_bytes", report->deferred_bytes},
               {"live_bytes_copied", report->live_bytes_copied},
               {"streams_marked", report->streams_marked}};
 }
@@ -415,6 +416,7 @@ absl::StatusOr<Json> Stat(const DedupRequest& request, const dedup::ProgressCall
               {"logical_bytes", stats.logical_bytes},
               {"unique_bytes", stats.unique_bytes},
               {"compressed_bytes", stats.compressed_bytes},
+              {"deferred_bytes", stats.deferred_bytes},
               {"container_bytes", stats.container_bytes},
               {"chunks", stats.chunk_count},
               {"containers", stats.container_count},

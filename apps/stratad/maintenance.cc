@@ -44,7 +44,9 @@ class MaintenanceThread final : public Maintenance {
  private:
   void Run() {
     const Config::Maintenance& config = appliance_.config().maintenance;
-    const CollectionPlan plan{config.gc_interval_s, config.gc_garbage_ratio, appliance_.folds()};
+    const CollectionPlan plan{
+        config.gc_interval_s, config.gc_garbage_ratio,
+        appliance_.folds() || appliance_.config().storage.store.defer_compression};
     StorageFigures last = FiguresOf(appliance_);
     uint64_t runs_seen = 0;
     while (Sleep(config.reap_interval_s * kSecond)) {
@@ -75,7 +77,10 @@ class MaintenanceThread final : public Maintenance {
       Log(log_, LogLevel::kInfo,
           absl::StrCat("garbage collection freed ", report->freed_bytes, " bytes in ",
                        report->containers_freed, " of ", report->containers_examined, " containers",
-                       fold ? absl::StrCat(", folded ", report->duplicate_chunks, " chunks") : ""));
+                       fold ? absl::StrCat(", folded ", report->duplicate_chunks, " chunks") : "",
+                       report->deferred_bytes > 0
+                           ? absl::StrCat(", compressed ", report->deferred_bytes, " bytes")
+                           : ""));
     } else if (!absl::IsCancelled(report.status()) &&
                !absl::IsFailedPrecondition(report.status())) {
       Log(log_, LogLevel::kError, absl::StrCat("garbage collection: ", report.status().message()));
@@ -113,8 +118,8 @@ std::string CollectionDue(const CollectionPlan& plan, const StorageFigures& last
   const uint64_t expected = last.logical_bytes + came;
   const uint64_t gone = expected > now.logical_bytes ? expected - now.logical_bytes : 0;
   const uint64_t elapsed_ns = now.now_ns - last.now_ns;
-  const uint64_t unfolded = plan.fold ? came : 0;
-  if (elapsed_ns >= plan.interval_s * kSecond && (gone > 0 || unfolded > 0 || !last_known)) {
+  const uint64_t undone = plan.leaves_work ? came : 0;
+  if (elapsed_ns >= plan.interval_s * kSecond && (gone > 0 || undone > 0 || !last_known)) {
     return absl::StrCat(plan.interval_s, " s since the last");
   }
   if (elapsed_ns < kLeastPause) return "";
@@ -124,8 +129,8 @@ std::string CollectionDue(const CollectionPlan& plan, const StorageFigures& last
   if (gone >= kLeastGarbageBytes && share(gone) >= plan.garbage_ratio) {
     return absl::StrFormat("%.0f %% of what was stored has been deleted", share(gone) * 100);
   }
-  if (unfolded >= kLeastGarbageBytes && share(unfolded) >= plan.garbage_ratio) {
-    return absl::StrFormat("%.0f %% of what is stored came since the last", share(unfolded) * 100);
+  if (undone >= kLeastGarbageBytes && share(undone) >= plan.garbage_ratio) {
+    return absl::StrFormat("%.0f %% of what is stored came since the last", share(undone) * 100);
   }
   return "";
 }

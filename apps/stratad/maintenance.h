@@ -26,8 +26,9 @@ struct StorageFigures {
 struct CollectionPlan {
   uint64_t interval_s = 0;  // 0: never.
   double garbage_ratio = 0.2;
-  // What came in may be stored already: it is a reason as good as what was deleted.
-  bool fold = false;
+  // What came in may be stored already, or awaits its compression: it is a reason as good as what
+  // was deleted.
+  bool leaves_work = false;
 };
 
 // Why a collection is due, given the figures at the end of the last one (or at the start); empty:

@@ -66,6 +66,9 @@ void AddStored(Families& out, const dedup::Stats& stats) {
       "Sizes of the distinct chunks stored, before compression; uncollected garbage included.",
       stats.unique_bytes);
   out.Gauge("strata_dedup_compressed_bytes", "The same after compression.", stats.compressed_bytes);
+  out.Gauge("strata_dedup_deferred_bytes",
+            "Of these, in containers that await their compression by a garbage collection.",
+            stats.deferred_bytes);
   out.Gauge("strata_dedup_container_bytes",
             "Device space that the containers take, headers and padding included.",
             stats.container_bytes);

@@ -9,8 +9,9 @@ Corpora, each a series of files of which every next one is a version of the one 
   sources    tars of the oldest, a middle and the newest release of the Linux sources that the mirrors offer, all file times alike
   image      filesystem images (mkfs.ext4 -d) of a tree under /usr: all of it, and with some files gone and others moved in
 A corpus that cannot be had here is left out, and said so. Each peer takes the versions in, one by one, then
-restores the newest, which must come back byte for byte. MB/s are logical bytes over time on the clock (median of the rounds); size is what the
-repository takes on the disk; memory is the most that any of its processes had resident. Each file is in the page cache when its ingest
+restores the newest, which must come back byte for byte. MB/s are logical bytes over time on the clock (median of the rounds); afterwards is
+what a peer still has to do once all versions are in (Strata with --defer-compression: a gc, which compresses); size is what the
+repository takes on the disk then; memory is the most that any of its processes had resident. Each file is in the page cache when its ingest
 begins (borg drops from there what it has read), with --cold none of it is. Only the standard library is needed.
 """
 import argparse
@@ -49,7 +50,15 @@ def on_disk(folder):
     return sum(p.stat().st_blocks * 512 for p in folder.rglob("*") if p.is_file() and not p.is_symlink())
 
 
-class Restic:
+class Peer:
+    """One program with its repository in a folder."""
+
+    def afterwards(self):
+        """What is left to do once all versions are in: (seconds, peak resident KiB)."""
+        return 0.0, 0
+
+
+class Restic(Peer):
     name = "restic"
 
     def __init__(self, folder):
@@ -70,7 +79,7 @@ class Restic:
         return measured, target / path.relative_to("/")
 
 
-class Borg:
+class Borg(Peer):
     compression = "lz4"
 
     def __init__(self, folder):
@@ -105,7 +114,7 @@ class BorgZstd(Borg):
     name, compression = "borg zstd,3", "zstd,3"
 
 
-class Strata:
+class Strata(Peer):
     program = None
     name, options = "strata zstd,1", ["--compression", "zstd", "--level", "1"]
 
@@ -126,6 +135,13 @@ class Strata:
         return run_measured([self.program, "dedup", "restore", "--store", self.folder, path.name, "--output", back]), back
 
 
+class StrataDeferred(Strata):
+    name, options = "strata zstd,1 deferred", ["--defer-compression"]
+
+    def afterwards(self):
+        return run_measured([self.program, "dedup", "gc", "--store", self.folder, *Strata.options])
+
+
 class StrataLz4(Strata):
     name, options = "strata lz4", ["--compression", "lz4"]
 
@@ -134,7 +150,7 @@ class StrataDense(Strata):
     name, options = "strata zstd,3 2M", ["--compression", "zstd", "--level", "3", "--region", "2M"]
 
 
-PEERS = [Restic, BorgLz4, BorgZstd, StrataLz4, Strata, StrataDense]
+PEERS = [Restic, BorgLz4, BorgZstd, StrataLz4, Strata, StrataDeferred, StrataDense]
 
 
 def offered_versions(package):
@@ -256,6 +272,7 @@ def one_turn(peer_class, versions, folder, cold=False):
     for path in versions:
         prepare_page_cache(path, cold)
         taken.append(peer.ingest(path))
+    afterwards, memory_afterwards = peer.afterwards()
     size = on_disk(peer.folder)
     (seconds, memory), back = peer.restore(versions[-1], folder / "restored")
     if not filecmp.cmp(back, versions[-1], shallow=False):
@@ -264,8 +281,9 @@ def one_turn(peer_class, versions, folder, cold=False):
     sizes = [path.stat().st_size for path in versions]
     return {"first": sizes[0] / taken[0][0] / 1e6,
             "later": sum(sizes[1:]) / sum(s for s, _ in taken[1:]) / 1e6,
+            "afterwards": afterwards,
             "restore": sizes[-1] / seconds / 1e6, "size": size / 1e6,
-            "memory": max(memory, *(m for _, m in taken)) * 1024 / 1e6}
+            "memory": max(memory, memory_afterwards, *(m for _, m in taken)) * 1024 / 1e6}
 
 
 def measure(name, versions, peers, rounds, work, cold):
@@ -280,11 +298,11 @@ def measure(name, versions, peers, rounds, work, cold):
 
 
 def print_table(rows):
-    print("| corpus | peer | first version MB/s | later versions MB/s | restore MB/s | repository MB | peak memory MB |")
-    print("|---|---|---:|---:|---:|---:|---:|")
+    print("| corpus | peer | first version MB/s | later versions MB/s | afterwards s | restore MB/s | repository MB | peak memory MB |")
+    print("|---|---|---:|---:|---:|---:|---:|---:|")
     for row in rows:
-        print(f"| {row['corpus']} | {row['peer']} | {row['first']:.0f} | {row['later']:.0f} | {row['restore']:.0f} "
-              f"| {row['size']:.1f} | {row['memory']:.0f} |")
+        print(f"| {row['corpus']} | {row['peer']} | {row['first']:.0f} | {row['later']:.0f} | {row['afterwards']:.1f} "
+              f"| {row['restore']:.0f} | {row['size']:.1f} | {row['memory']:.0f} |")
 
 
 def main():

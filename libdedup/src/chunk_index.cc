@@ -16,6 +16,8 @@ constexpr size_t kFilterKeysAtFirst = 65536;
 constexpr size_t kLoadPageItems = 10000;
 constexpr size_t kLoadPageBytes = 4u << 20;
 constexpr size_t kKeysPerMultiGet = 1024;
+// Of a full container, in one transaction: commits of others wait until it is through.
+constexpr size_t kEntriesPerBatch = 1024;
 // A lookup in vain costs about as much as reading so many keys in a row. Who pays as much for the
 // filter as for what it did not spare pays at most twice what the best plan would have cost.
 constexpr size_t kFillKeysPerMiss = 8;
@@ -258,35 +260,43 @@ absl::Status ChunkIndex::WriteIfFull(kv::WriteBatch* batch, kv::Durability durab
   return absl::OkStatus();
 }
 
-absl::Status ChunkIndex::CommitSealed(uint64_t container_id, const ContainerRecord& record,
-                                      const ContainerContents& contents) {
+absl::Status ChunkIndex::CommitSealed(std::span<const SealedContainer* const> containers) {
   MutexLock writes(&kv_writes_);
-  // Entries may go ahead of the record in batches of their own: until it says "sealed", recovery
-  // enters them again.
+  // Entries may go ahead of the records in batches of their own: until these say "sealed",
+  // recovery enters them again.
   kv::WriteBatch batch;
   std::vector<std::pair<const Fingerprint*, ChunkPlace>> entries;
-  entries.reserve(contents.chunks.size());
-  for (const ChunkPlace& place : PlacesOf(container_id, contents)) {
-    entries.push_back({&contents.chunks[entries.size()], place});
+  for (const SealedContainer* sealed : containers) {
+    const std::vector<ChunkPlace> places = PlacesOf(sealed->id, sealed->contents);
+    for (size_t i = 0; i < places.size(); ++i) {
+      entries.push_back({&sealed->contents.chunks[i], places[i]});
+    }
   }
   // In the order of the keys, which the store's tree takes faster. Of equal ones the last counts.
   std::stable_sort(entries.begin(), entries.end(),
                    [](const auto& a, const auto& b) { return a.first->bytes < b.first->bytes; });
   for (const auto& [fingerprint, place] : entries) {
     batch.Put(options_.chunks, ChunkKey(*fingerprint), EncodeChunkPlace(place));
+    if (batch.operations().size() < kEntriesPerBatch) continue;
+    STRATA_RETURN_IF_ERROR(options_.kv->Write(batch, kv::Durability::kAsync));
+    batch.Clear();
+  }
+  for (const SealedContainer* sealed : containers) {
+    batch.Put(options_.containers, ContainerKey(sealed->id), EncodeContainerRecord(sealed->record));
     STRATA_RETURN_IF_ERROR(WriteIfFull(&batch, kv::Durability::kAsync));
   }
-  batch.Put(options_.containers, ContainerKey(container_id), EncodeContainerRecord(record));
   STRATA_RETURN_IF_ERROR(options_.kv->Write(batch, kv::Durability::kAsync));
-  options_.table->Update(container_id, record);
 
-  MutexLock lock(&mutex_);
-  cache_.Insert(container_id, contents, record.left_regions);
-  for (const Fingerprint& fingerprint : contents.chunks) {
-    if (!filter_.MayContain(fingerprint)) filter_.Add(fingerprint);
-    const auto unsealed = unsealed_.find(fingerprint);
-    if (unsealed != unsealed_.end() && unsealed->second.place.container_id == container_id) {
-      unsealed_.erase(unsealed);
+  for (const SealedContainer* sealed : containers) {
+    options_.table->Update(sealed->id, sealed->record);
+    MutexLock lock(&mutex_);
+    cache_.Insert(sealed->id, sealed->contents, sealed->record.left_regions);
+    for (const Fingerprint& fingerprint : sealed->contents.chunks) {
+      if (!filter_.MayContain(fingerprint)) filter_.Add(fingerprint);
+      const auto unsealed = unsealed_.find(fingerprint);
+      if (unsealed != unsealed_.end() && unsealed->second.place.container_id == sealed->id) {
+        unsealed_.erase(unsealed);
+      }
     }
   }
   return absl::OkStatus();

@@ -28,6 +28,12 @@
 
 namespace strata::dedup {
 
+struct SealedContainer {
+  uint64_t id = 0;
+  ContainerRecord record;
+  ContainerContents contents;
+};
+
 class ChunkIndex final {
  public:
   struct Options {
@@ -67,10 +73,9 @@ class ChunkIndex final {
   void AddUnsealed(uint64_t container_id, const RegionExtent& region,
                    std::span<const Fingerprint> chunks, uint64_t log_position);
 
-  // Enters a container whose data and footer are durable; from then on it is found through the kv
-  // store.
-  absl::Status CommitSealed(uint64_t container_id, const ContainerRecord& record,
-                            const ContainerContents& contents);
+  // Enters containers whose data and footers are durable, the oldest first; from then on they are
+  // found through the kv store.
+  absl::Status CommitSealed(std::span<const SealedContainer* const> containers);
 
   // Chunks of these regions (offsets in units) were stored again. REQUIRES: the container is
   // pinned.

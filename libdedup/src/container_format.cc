@@ -35,6 +35,7 @@ constexpr size_t kFooterBytesAt = 40;
 constexpr size_t kTableCrcAt = 44;
 constexpr size_t kContainerHeaderCrcAt = 48;
 constexpr size_t kSealedAt = 52;
+constexpr size_t kDeferredAt = 53;
 
 static_assert(kCrcAt + 4 == kContainerHeaderBytes && kCrcAt + 4 == kContainerTrailerBytes);
 
@@ -130,6 +131,7 @@ std::vector<std::byte> EncodeFooter(const ContainerHeader& header,
   StoreLe32(at + kTableCrcAt, Crc32c({bytes.data(), table_bytes}));
   StoreLe32(at + kContainerHeaderCrcAt, header.header_crc);
   at[kSealedAt] = std::byte{sealed};
+  at[kDeferredAt] = std::byte{contents.deferred};
   StoreLe32(at + kCrcAt, Crc32c({at, kCrcAt}));
   return bytes;
 }
@@ -178,6 +180,7 @@ absl::StatusOr<DecodedFooter> DecodeFooter(std::span<const std::byte> bytes, Cip
   footer.container_header_crc = LoadLe32(trailer.data() + kContainerHeaderCrcAt);
   footer.contents.raw_bytes = LoadLe64(trailer.data() + kRawBytesAt);
   footer.contents.stored_bytes = LoadLe64(trailer.data() + kStoredBytesAt);
+  footer.contents.deferred = trailer[kDeferredAt] != std::byte{0};
   footer.contents.regions.resize(region_count);
   footer.contents.chunks.resize(chunk_count);
   const std::byte* at = table.data();

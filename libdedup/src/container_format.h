@@ -51,6 +51,7 @@ struct ContainerContents {
   std::vector<Fingerprint> chunks;  // All regions', one after the other.
   uint64_t raw_bytes = 0;           // Of chunks, before compression.
   uint64_t stored_bytes = 0;        // And after, without headers and tables.
+  bool deferred = false;            // The compression of some of it.
 };
 
 constexpr size_t FooterBytes(size_t region_count, size_t chunk_count, bool sealed) {

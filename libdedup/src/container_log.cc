@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_format.h"
@@ -20,7 +21,8 @@ namespace {
 constexpr size_t kMostWriteBytes = 512u << 10;
 constexpr size_t kMostInFlight = 8;
 constexpr size_t kMostIdleWrites = 4;
-constexpr size_t kMostSealedWaiting = 3;  // More full containers than this wait for a flush.
+// Of full containers that wait for a flush. Each flush lets the device run dry.
+constexpr size_t kMostChunksWaiting = 16u << 10;
 constexpr int kSleepMs = 100;
 
 uint64_t RandomSeed() {
@@ -62,6 +64,12 @@ uint32_t ContainerLog::MostRequests() const {
 
 ContainerLog::~ContainerLog() {
   MutexLock lock(&mutex_);
+  if (commit_job_ != nullptr) {
+    const std::shared_ptr<Job> job = commit_job_;
+    mutex_.Unlock();
+    options_.workers->Finish(*job);
+    mutex_.Lock();
+  }
   while (!in_flight_.empty() && WaitForCompletion().ok()) {
   }
   // After a failure the writes behind the failed one are still the device's.
@@ -187,7 +195,7 @@ absl::Status ContainerLog::WaitForCompletion() {
 
 bool ContainerLog::Fits(const EncodedRegion& region) const {
   // Before the region there may be padding up to the next block.
-  const uint64_t end = AlignUp(open_->end_bytes, block_bytes_) + region.bytes.size();
+  const uint64_t end = AlignUp(open_->end_bytes, block_bytes_) + region.size_bytes();
   const size_t chunks = open_->contents.chunks.size() + region.table.size();
   const size_t footer =
       FooterBytes(open_->contents.regions.size() + 1, chunks, options_.cipher != nullptr);
@@ -249,18 +257,19 @@ absl::Status ContainerLog::CloseOpen() {
       EncodeFooter(closing.header, closing.contents, options_.cipher);
   const uint64_t slot_offset = SlotOffset(closing.header.slot, container_bytes_);
   const uint64_t pad = AlignUp(footer.size(), block_bytes_) - footer.size();
-  SealedContainer sealed;
-  sealed.id = closing.header.id;
-  sealed.record = {.slot = closing.header.slot,
-                   .sealed = true,
-                   .chunk_count = static_cast<uint32_t>(closing.contents.chunks.size()),
-                   .footer_bytes = static_cast<uint32_t>(footer.size()),
-                   .raw_bytes = closing.contents.raw_bytes,
-                   .stored_bytes = closing.contents.stored_bytes};
-  sealed.contents = std::move(closing.contents);
-  sealed.position = ++appended_;
+  WaitingContainer waiting;
+  waiting.sealed.id = closing.header.id;
+  waiting.sealed.record = {.slot = closing.header.slot,
+                           .sealed = true,
+                           .chunk_count = static_cast<uint32_t>(closing.contents.chunks.size()),
+                           .footer_bytes = static_cast<uint32_t>(footer.size()),
+                           .raw_bytes = closing.contents.raw_bytes,
+                           .stored_bytes = closing.contents.stored_bytes,
+                           .deferred = closing.contents.deferred};
+  waiting.sealed.contents = std::move(closing.contents);
+  waiting.position = ++appended_;
   const uint64_t footer_at = slot_offset + container_bytes_ - footer.size();
-  sealed_.push_back(std::move(sealed));
+  sealed_.push_back(std::move(waiting));
   STRATA_RETURN_IF_ERROR(Stage(footer_at - pad, std::vector<std::byte>(pad)));
   STRATA_RETURN_IF_ERROR(Stage(footer_at, footer));
   MarkStaged(appended_);
@@ -270,7 +279,8 @@ absl::Status ContainerLog::CloseOpen() {
 absl::StatusOr<uint64_t> ContainerLog::Append(EncodedRegion* region, PinSet* pins,
                                               bool may_use_reserve) {
   uint64_t position = 0;
-  bool sealed_wait = false;
+  size_t not_durable = 0;
+  std::shared_ptr<Job> behind;
   {
     MutexLock lock(&mutex_);
     STRATA_RETURN_IF_ERROR(failure_);
@@ -289,7 +299,7 @@ absl::StatusOr<uint64_t> ContainerLog::Append(EncodedRegion* region, PinSet* pin
     PlaceRegion(open_->header.id, open_->next_sequence, static_cast<uint32_t>(at / kUnitBytes),
                 open_->last_crc, region);
     const RegionHeader& header = region->header;
-    open_->end_bytes = at + region->bytes.size();
+    open_->end_bytes = at + region->size_bytes();
     open_->next_sequence = header.sequence + 1;
     open_->last_crc = header.header_crc;
     const size_t first_chunk = open_->contents.chunks.size();
@@ -298,11 +308,21 @@ absl::StatusOr<uint64_t> ContainerLog::Append(EncodedRegion* region, PinSet* pin
     options_.table->Pin(header.container_id, pins);
     options_.index->AddUnsealed(header.container_id, open_->contents.regions.back(),
                                 std::span(open_->contents.chunks).subspan(first_chunk), position);
-    STRATA_RETURN_IF_ERROR(Stage(slot_offset + at, region->bytes));
+    const std::array<std::byte, kUnitBytes> zeroes{};
+    uint64_t next = slot_offset + at;
+    for (const std::span<const std::byte> part :
+         {std::span<const std::byte>(region->front), region->uncompressed,
+          std::span<const std::byte>(zeroes).first(region->padding_bytes)}) {
+      STRATA_RETURN_IF_ERROR(Stage(next, part));
+      next += part.size();
+    }
     MarkStaged(position);
-    sealed_wait = sealed_.size() > kMostSealedWaiting;
+    size_t waiting = 0;
+    std::tie(not_durable, waiting) = ChunksWaiting();
+    if (waiting > 3 * kMostChunksWaiting) behind = commit_job_;
   }
-  if (sealed_wait) STRATA_RETURN_IF_ERROR(WaitDurable(position));
+  if (not_durable > kMostChunksWaiting) STRATA_RETURN_IF_ERROR(WaitDurable(position));
+  if (behind != nullptr) options_.workers->Finish(*behind);
   return position;
 }
 
@@ -340,24 +360,47 @@ absl::Status ContainerLog::WaitDurable(uint64_t position) {
       changed_.NotifyAll();
     }
   }
-  return flushed ? CommitSealed() : absl::OkStatus();
+  return flushed ? CommitSealedBehind() : absl::OkStatus();
+}
+
+std::pair<size_t, size_t> ContainerLog::ChunksWaiting() const {
+  size_t not_durable = 0;
+  size_t waiting = 0;
+  for (const WaitingContainer& full : sealed_) {
+    waiting += full.sealed.contents.chunks.size();
+    if (full.position > durable_) not_durable += full.sealed.contents.chunks.size();
+  }
+  return {not_durable, waiting};
+}
+
+absl::Status ContainerLog::CommitSealedBehind() {
+  if (options_.workers == nullptr || !options_.workers->has_threads()) return CommitSealed();
+  MutexLock lock(&mutex_);
+  if (sealed_.empty() || sealed_.front().position > durable_) return absl::OkStatus();
+  // One that runs may have looked before the last flush; then the next flush sees to the rest.
+  if (commit_job_ != nullptr && !commit_job_->done()) return absl::OkStatus();
+  commit_job_ = std::make_shared<Job>([this] { (void)CommitSealed(); });  // Errors are failure_.
+  options_.workers->Submit(commit_job_);
+  return absl::OkStatus();
 }
 
 absl::Status ContainerLog::CommitSealed() {
   MutexLock committing(&committing_);
-  for (;;) {
-    SealedContainer* next = nullptr;
-    {
-      MutexLock lock(&mutex_);
-      if (sealed_.empty() || sealed_.front().position > durable_) return absl::OkStatus();
-      next = &sealed_.front();  // Only this function takes elements away; push_back moves none.
-    }
-    const absl::Status status =
-        options_.index->CommitSealed(next->id, next->record, next->contents);
+  std::vector<const SealedContainer*> durable;
+  {
     MutexLock lock(&mutex_);
-    if (!status.ok()) return Fail("a write to the kv store", status);
-    sealed_.pop_front();
+    // Only this function takes elements away; push_back moves none.
+    for (const WaitingContainer& waiting : sealed_) {
+      if (waiting.position > durable_) break;
+      durable.push_back(&waiting.sealed);
+    }
   }
+  if (durable.empty()) return absl::OkStatus();
+  const absl::Status status = options_.index->CommitSealed(durable);
+  MutexLock lock(&mutex_);
+  if (!status.ok()) return Fail("a write to the kv store", status);
+  for (size_t i = 0; i < durable.size(); ++i) sealed_.pop_front();
+  return absl::OkStatus();
 }
 
 absl::Status ContainerLog::Seal() {
@@ -404,7 +447,8 @@ uint64_t ContainerLog::position() {
 std::vector<ContainerLog::UnsealedContainer> ContainerLog::ListUnsealed() {
   MutexLock lock(&mutex_);
   std::vector<UnsealedContainer> list;
-  for (const SealedContainer& sealed : sealed_) {
+  for (const WaitingContainer& waiting : sealed_) {
+    const SealedContainer& sealed = waiting.sealed;
     list.push_back({sealed.id, sealed.record.slot, sealed.contents});
   }
   if (open_.has_value()) list.push_back({open_->header.id, open_->header.slot, open_->contents});
@@ -417,10 +461,11 @@ ContainerLog::Unsealed ContainerLog::unsealed() {
     sum.chunk_count += contents.chunks.size();
     sum.raw_bytes += contents.raw_bytes;
     sum.stored_bytes += contents.stored_bytes;
+    if (contents.deferred) sum.deferred_bytes += contents.stored_bytes;
     sum.device_bytes += device_bytes;
   };
   MutexLock lock(&mutex_);
-  for (const SealedContainer& sealed : sealed_) add(sealed.contents, container_bytes_);
+  for (const WaitingContainer& waiting : sealed_) add(waiting.sealed.contents, container_bytes_);
   if (open_.has_value()) add(open_->contents, open_->end_bytes);
   return sum;
 }

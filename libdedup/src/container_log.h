@@ -2,11 +2,11 @@
 //
 // Appends regions to the open container. Append() places a region and returns at once; the device
 // write happens behind it, many regions to a write. WaitDurable() writes out what is waiting and
-// flushes the device: one flush serves everybody whose region was appended before it began. There
-// is no thread: callers drive the I/O.
+// flushes the device: one flush serves everybody whose region was appended before it began. No
+// thread is needed: callers drive the I/O.
 //
 // When a container is full its footer is written, and once that is durable it is entered into the
-// chunk index as sealed. After a failed write or flush nobody knows what the device holds: the log
+// chunk index as sealed, by a worker where the store has some. After a failed write or flush nobody knows what the device holds: the log
 // refuses everything from then on.
 //
 // Thread safety: any thread.
@@ -35,6 +35,7 @@
 #include "strata/block/device.h"
 #include "strata/kv/store.h"
 #include "superblock.h"
+#include "worker_pool.h"
 
 namespace strata::dedup {
 
@@ -47,6 +48,7 @@ class ContainerLog final {
     ContainerTable* table = nullptr;
     ChunkIndex* index = nullptr;
     Cipher* cipher = nullptr;  // For footers; null: the store is not encrypted.
+    WorkerPool* workers = nullptr;
     const Superblock* superblock = nullptr;
     uint32_t generation = 0;      // Upper half of the ids of new containers.
     uint32_t reserved_slots = 0;  // Left to those who may use the reserve: garbage collection.
@@ -82,6 +84,7 @@ class ContainerLog final {
     uint64_t chunk_count = 0;
     uint64_t raw_bytes = 0;
     uint64_t stored_bytes = 0;
+    uint64_t deferred_bytes = 0;
     uint64_t device_bytes = 0;
   };
   Unsealed unsealed();
@@ -102,10 +105,8 @@ class ContainerLog final {
     uint32_t next_sequence = 0;
     uint32_t last_crc = 0;
   };
-  struct SealedContainer {
-    uint64_t id = 0;
-    ContainerRecord record;
-    ContainerContents contents;
+  struct WaitingContainer {
+    SealedContainer sealed;
     uint64_t position = 0;  // Durable when the footer is.
   };
   // A run of blocks on its way to the device.
@@ -128,6 +129,10 @@ class ContainerLog final {
   absl::Status OpenNext(bool may_use_reserve) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CloseOpen() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CommitSealed();
+  // The same, by a worker where there is one.
+  absl::Status CommitSealedBehind();
+  // Chunks of containers that are sealed but not durable, and of all that the index lacks.
+  std::pair<size_t, size_t> ChunksWaiting() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // Copies bytes to where they will be written from; writes out what is full.
   absl::Status Stage(uint64_t device_offset, std::span<const std::byte> bytes)
@@ -152,7 +157,7 @@ class ContainerLog final {
   std::unique_ptr<block::Channel> space_channel_ ABSL_GUARDED_BY(mutex_);
   int event_fd_ = -1;
   std::optional<OpenContainer> open_ ABSL_GUARDED_BY(mutex_);
-  std::deque<SealedContainer> sealed_ ABSL_GUARDED_BY(mutex_);  // Not in the index yet.
+  std::deque<WaitingContainer> sealed_ ABSL_GUARDED_BY(mutex_);  // Not in the index yet.
   uint32_t next_id_ ABSL_GUARDED_BY(mutex_) = 1;  // Lower half of the next container's id.
   Random random_ ABSL_GUARDED_BY(mutex_);
 
@@ -168,6 +173,7 @@ class ContainerLog final {
   bool flushing_ ABSL_GUARDED_BY(mutex_) = false;
 
   Mutex committing_;  // One at a time enters sealed containers, in order.
+  std::shared_ptr<Job> commit_job_ ABSL_GUARDED_BY(mutex_);  // Enters them behind the callers.
   Mutex flush_mutex_;
   std::unique_ptr<block::Channel> flush_channel_ ABSL_GUARDED_BY(flush_mutex_);
   std::atomic<uint64_t> flushes_{0};

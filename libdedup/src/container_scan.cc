@@ -89,6 +89,7 @@ void AppendToContents(const RegionHeader& header, std::span<const ChunkEntry> ta
   for (const ChunkEntry& entry : table) contents->chunks.push_back(entry.fingerprint);
   contents->raw_bytes += header.raw_bytes;
   contents->stored_bytes += header.stored_bytes;
+  contents->deferred |= header.deferred;
 }
 
 absl::StatusOr<ContainerScan> ScanContainer(std::span<const std::byte> slot, uint32_t block_bytes,

@@ -20,7 +20,7 @@ constexpr size_t kRecentOrdinals = 256;
 Fragments::Fragments(StoreCore* core, PinSet* pins, uint64_t first_own)
     : core_(core),
       first_own_(first_own),
-      builder_(core, RegionKind::kData, pins, /*may_use_reserve=*/false) {}
+      builder_(core, RegionKind::kData, pins, RegionBuilder::Owner::kWriter) {}
 
 bool Fragments::Sparse(const Use& use) const {
   return static_cast<double>(use.ordinals.size()) <

@@ -81,8 +81,8 @@ class Collection final {
         options_(options),
         folds_(folds),
         pacer_(options.max_bytes_per_second),
-        data_(core, RegionKind::kData, &own_pins_, /*may_use_reserve=*/true),
-        nodes_(core, RegionKind::kRecipes, &own_pins_, /*may_use_reserve=*/true) {}
+        data_(core, RegionKind::kData, &own_pins_, RegionBuilder::Owner::kCollection),
+        nodes_(core, RegionKind::kRecipes, &own_pins_, RegionBuilder::Owner::kCollection) {}
 
   absl::StatusOr<GarbageReport> Run() {
     core_->table->BeginCollection();
@@ -154,9 +154,11 @@ class Collection final {
   }
 
   // Finds the containers with little alive in them, the emptiest first: freeing them makes room for
-  // copies.
+  // copies; then those that await their compression.
   absl::Status Examine() {
     std::vector<Candidate> underfilled;  // All alive, but sealed before they were full.
+    std::vector<Candidate> deferred;     // All alive, but not compressed yet.
+    const bool compresses = core_->options.compression != Compression::kNone;
     for (const auto& [id, record] : sealed_) {
       const absl::StatusOr<ContainerContents> contents = core_->reader->ReadFooter(id, record);
       if (absl::IsDataLoss(contents.status())) {
@@ -173,6 +175,8 @@ class Collection final {
                           static_cast<double>(core_->superblock.container_bytes);
       if (live == 0 || share < options_.rewrite_below_live_ratio) {
         candidates_.push_back({id, record, live, {}});
+      } else if (record.deferred && compresses) {
+        deferred.push_back({id, record, live, {}});
       } else if (share * fill < options_.rewrite_below_live_ratio) {
         underfilled.push_back({id, record, live, {}});
       }
@@ -184,6 +188,8 @@ class Collection final {
     std::stable_sort(
         candidates_.begin(), candidates_.end(),
         [](const Candidate& a, const Candidate& b) { return a.live_chunks < b.live_chunks; });
+    // In the order they were written, which is that of the streams.
+    std::move(deferred.begin(), deferred.end(), std::back_inserter(candidates_));
     return absl::OkStatus();
   }
 
@@ -219,6 +225,7 @@ class Collection final {
         return absl::OkStatus();
       }
       STRATA_RETURN_IF_ERROR(status);
+      if (candidate.record.deferred) report_.deferred_bytes += candidate.record.stored_bytes;
       batch.push_back(std::move(candidate));
       // A container's worth of copies at a time: on a full disk there is room for little more.
       const uint64_t copied_bytes = data_.stored_bytes() + nodes_.stored_bytes();

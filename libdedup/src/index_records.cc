@@ -12,6 +12,9 @@ namespace {
 constexpr uint8_t kVersion = 1;
 constexpr size_t kPlaceBytes = 18;
 constexpr size_t kContainerRecordBytes = 30;  // Before left_regions.
+constexpr std::byte kOpen{0};
+constexpr std::byte kSealed{1};
+constexpr std::byte kSealedDeferred{2};
 constexpr uint8_t kVersionWithLeftRegions = 2;
 constexpr size_t kStoreRecordBytes = 22;
 
@@ -76,7 +79,7 @@ std::string EncodeContainerRecord(const ContainerRecord& record) {
   std::string bytes(kContainerRecordBytes + 4 * record.left_regions.size(), '\0');
   std::byte* at = Bytes(bytes);
   at[0] = std::byte{record.left_regions.empty() ? kVersion : kVersionWithLeftRegions};
-  at[1] = std::byte{record.sealed};
+  at[1] = !record.sealed ? kOpen : record.deferred ? kSealedDeferred : kSealed;
   StoreLe32(at + 2, record.slot);
   StoreLe32(at + 6, record.chunk_count);
   StoreLe32(at + 10, record.footer_bytes);
@@ -104,7 +107,8 @@ absl::StatusOr<ContainerRecord> DecodeContainerRecord(std::string_view bytes) {
   for (size_t i = kContainerRecordBytes; i < bytes.size(); i += 4) {
     record.left_regions.push_back(LoadLe32(at + i));
   }
-  record.sealed = at[1] != std::byte{0};
+  record.sealed = at[1] != kOpen;
+  record.deferred = at[1] == kSealedDeferred;
   record.slot = LoadLe32(at + 2);
   record.chunk_count = LoadLe32(at + 6);
   record.footer_bytes = LoadLe32(at + 10);

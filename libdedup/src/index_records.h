@@ -46,6 +46,7 @@ struct ContainerRecord {
   uint32_t footer_bytes = 0;
   uint64_t raw_bytes = 0;
   uint64_t stored_bytes = 0;
+  bool deferred = false;  // The compression of some of it. A hint for garbage collection.
   // Offsets in units, growing, of regions that streams have left: chunks of theirs were stored
   // again in denser company, so only the index tells where they are best read. A hint.
   std::vector<uint32_t> left_regions{};

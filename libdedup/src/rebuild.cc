@@ -62,7 +62,9 @@ class Rebuild final {
     STRATA_RETURN_IF_ERROR(contents.status());
     for (const Fingerprint& chunk : contents->chunks) entered_.push_back(FingerprintHash()(chunk));
     rebuilt_.insert(id);
-    return core_->index->CommitSealed(id, record, *contents);
+    const SealedContainer entered{id, std::move(record), *std::move(contents)};
+    const SealedContainer* const list[] = {&entered};
+    return core_->index->CommitSealed(list);
   }
 
   absl::StatusOr<ContainerContents> FromRegions(uint64_t id) {

@@ -378,6 +378,7 @@ class Opener final {
                                                   .table = core->table.get(),
                                                   .index = core->index.get(),
                                                   .cipher = core->cipher.get(),
+                                                  .workers = core->workers.get(),
                                                   .superblock = &core->superblock,
                                                   .generation = core->store_record.generation,
                                                   .reserved_slots = kReservedSlots,

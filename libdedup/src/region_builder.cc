@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "region_builder.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "strata/base/status_macros.h"
 
 namespace strata::dedup {
+namespace {
+
+// As many must be free for compression to be deferred, or a quarter of a small device.
+constexpr uint32_t kRoomyContainers = 64;
+
+}  // namespace
 
 RegionBuilder::~RegionBuilder() {
   for (const std::unique_ptr<Region>& region : closed_) {
@@ -43,27 +50,45 @@ absl::Status RegionBuilder::Add(const Fingerprint& fingerprint, std::span<const 
   return Full(region) ? Close() : absl::OkStatus();
 }
 
+bool RegionBuilder::Defers(const Region& region) const {
+  const StoreOptions& options = core_->options;
+  if (!options.defer_compression || options.compression == Compression::kNone ||
+      owner_ == Owner::kCollection || kind_ == RegionKind::kRecipes) {
+    return false;
+  }
+  // Uncompressed data must not be what fills the device.
+  const uint32_t roomy = std::min(kRoomyContainers, core_->table->slot_count() / 4);
+  const uint64_t roomy_bytes = uint64_t{roomy} * core_->superblock.container_bytes;
+  return core_->table->free_slots() > kReservedSlots + roomy &&
+         (options.admit_container == nullptr || options.admit_container(roomy_bytes).ok()) &&
+         !LooksIncompressible(region.raw);
+}
+
 void RegionBuilder::Encode(Region* region) {
   // Recipes are fingerprints: they do not compress.
-  const Compression method =
-      kind_ == RegionKind::kRecipes ? Compression::kNone : core_->options.compression;
+  const Compression method = kind_ == RegionKind::kRecipes || region->deferred
+                                 ? Compression::kNone
+                                 : core_->options.compression;
   EncodeRegion(kind_, region->table, region->raw, method, core_->options.compression_level,
                *core_->codec, core_->cipher.get(), &region->encoded);
+  region->encoded.header.deferred = region->deferred;
 }
 
 // Sends what was gathered on its way.
 absl::Status RegionBuilder::Close() {
   Region* const region = gathering_.get();
   closed_.push_back(std::move(gathering_));
+  region->deferred = Defers(*region);
   const size_t threads = core_->workers->thread_count();
-  if (threads == 0) {
+  // What is deferred and not encrypted costs no more than a checksum.
+  if (threads == 0 || (region->deferred && core_->cipher == nullptr)) {
     Encode(region);
-    return AppendUntil(0);
+  } else {
+    region->job = std::make_shared<Job>([this, region] { Encode(region); });
+    core_->workers->Submit(region->job);
   }
-  region->job = std::make_shared<Job>([this, region] { Encode(region); });
-  core_->workers->Submit(region->job);
   // Enough that no worker runs dry while the caller compresses one itself and gathers the next.
-  return AppendUntil(2 * threads + 4);
+  return AppendUntil(threads == 0 ? 0 : 2 * threads + 4);
 }
 
 absl::Status RegionBuilder::AppendUntil(size_t most) {
@@ -74,7 +99,7 @@ absl::Status RegionBuilder::AppendUntil(size_t most) {
       // Compress one here, the oldest that nobody began; where all are begun, wait.
       bool helped = false;
       for (const std::unique_ptr<Region>& region : closed_) {
-        helped = core_->workers->TryRun(*region->job);
+        helped = region->job != nullptr && core_->workers->TryRun(*region->job);
         if (helped) break;
       }
       if (!helped) core_->workers->Finish(*job);
@@ -88,8 +113,8 @@ absl::Status RegionBuilder::AppendFront() {
   Region& region = *closed_.front();
   // Where this fails everything is still here, and nobody takes the chunks for written.
   STRATA_ASSIGN_OR_RETURN(log_position_,
-                          core_->log->Append(&region.encoded, pins_, may_use_reserve_));
-  stored_bytes_ += region.encoded.bytes.size();
+                          core_->log->Append(&region.encoded, pins_, owner_ == Owner::kCollection));
+  stored_bytes_ += region.encoded.size_bytes();
   for (const ChunkEntry& entry : region.table) fingerprints_.erase(entry.fingerprint);
   region.table.clear();
   region.raw.clear();
@@ -105,6 +130,7 @@ absl::Status RegionBuilder::Flush() {
       STRATA_RETURN_IF_ERROR(Close());
     } else {
       // Alone: nothing is gained by handing it to another thread.
+      gathering_->deferred = Defers(*gathering_);
       Encode(gathering_.get());
       closed_.push_back(std::move(gathering_));
     }

@@ -2,7 +2,8 @@
 //
 // Gathers new chunks until they are worth compressing together, then hands them to the log, in
 // order. Where the store has workers, full regions are compressed there while the next one is
-// gathered; a few may wait, then the caller compresses as well.
+// gathered; a few may wait, then the caller compresses as well. With defer_compression writers'
+// regions go as they are.
 //
 // Thread safety: none; it belongs to one writer.
 #pragma once
@@ -23,9 +24,12 @@ namespace strata::dedup {
 
 class RegionBuilder final {
  public:
+  // Garbage collection may use the space that is kept for it, and compresses what it copies.
+  enum class Owner { kWriter, kCollection };
+
   // `pins` takes the containers that the regions end up in.
-  RegionBuilder(StoreCore* core, RegionKind kind, PinSet* pins, bool may_use_reserve)
-      : core_(core), kind_(kind), pins_(pins), may_use_reserve_(may_use_reserve) {}
+  RegionBuilder(StoreCore* core, RegionKind kind, PinSet* pins, Owner owner)
+      : core_(core), kind_(kind), pins_(pins), owner_(owner) {}
   ~RegionBuilder();
 
   // Takes the bytes in, and writes regions out that are full.
@@ -45,12 +49,14 @@ class RegionBuilder final {
   struct Region {
     std::vector<ChunkEntry> table;
     std::vector<std::byte> raw;
+    bool deferred = false;  // It goes as it is.
     EncodedRegion encoded;
-    std::shared_ptr<Job> job;  // Compresses it.
+    std::shared_ptr<Job> job;  // Compresses it. Null: it is encoded already.
   };
 
   Region& gathering();
   bool Full(const Region& region) const;
+  bool Defers(const Region& region) const;
   void Encode(Region* region);
   absl::Status Close();
   // Appends the compressed regions at the front until no more than `most` are left.
@@ -60,7 +66,7 @@ class RegionBuilder final {
   StoreCore* const core_;
   const RegionKind kind_;
   PinSet* const pins_;
-  const bool may_use_reserve_;
+  const Owner owner_;
   std::deque<std::unique_ptr<Region>> closed_;  // The oldest first.
   std::unique_ptr<Region> gathering_;
   std::vector<std::unique_ptr<Region>> idle_;  // Their memory is used again.

@@ -29,6 +29,7 @@ constexpr size_t kChunkCountAt = 32;
 constexpr size_t kPreviousCrcAt = 36;
 constexpr size_t kBodyCrcAt = 40;
 constexpr size_t kSealedAt = 44;
+constexpr size_t kDeferredAt = 45;
 constexpr size_t kHeaderCrcAt = 60;
 static_assert(kHeaderCrcAt + 4 == kRegionHeaderBytes);
 static_assert(kRegionHeaderBytes % kUnitBytes == 0);
@@ -71,23 +72,21 @@ void EncodeRegion(RegionKind kind, std::span<const ChunkEntry> table,
 
   const size_t worthwhile = raw.size() - raw.size() / 16;
   std::byte* const payload = bytes + payload_at;
-  size_t stored = codec.Compress(method, level, raw, {payload, worthwhile});
-  header.codec = method;
-  if (stored == 0) {
-    stored = raw.size();
-    header.codec = Compression::kNone;
-    if (!raw.empty()) std::memcpy(payload, raw.data(), raw.size());
-  }
-  header.stored_bytes = static_cast<uint32_t>(stored);
+  const size_t compressed = codec.Compress(method, level, raw, {payload, worthwhile});
+  header.codec = compressed == 0 ? Compression::kNone : method;
+  header.stored_bytes = static_cast<uint32_t>(compressed == 0 ? raw.size() : compressed);
+  region->uncompressed = compressed == 0 ? raw : std::span<const std::byte>();
   if (cipher != nullptr) {
+    if (!region->uncompressed.empty()) std::memcpy(payload, raw.data(), raw.size());
+    region->uncompressed = {};
     header.sealed = true;
-    cipher->Seal({bytes + kRegionHeaderBytes, header.table_bytes() + stored}, AboutRegion(header),
-                 payload + stored);
+    cipher->Seal({bytes + kRegionHeaderBytes, header.table_bytes() + header.stored_bytes},
+                 AboutRegion(header), payload + header.stored_bytes);
   }
-  const size_t size = size_t{header.size_units()} * kUnitBytes;
-  std::memset(bytes + header.total_bytes(), 0, size - header.total_bytes());
-  header.body_crc = Crc32c({bytes + kRegionHeaderBytes, header.body_bytes()});
-  region->bytes = {bytes, size};
+  region->front = {bytes, header.total_bytes() - region->uncompressed.size()};
+  region->padding_bytes = region->size_bytes() - header.total_bytes();
+  header.body_crc =
+      ExtendCrc32c(Crc32c(region->front.subspan(kRegionHeaderBytes)), region->uncompressed);
 }
 
 void PlaceRegion(uint64_t container_id, uint32_t sequence, uint32_t offset_units,
@@ -97,7 +96,7 @@ void PlaceRegion(uint64_t container_id, uint32_t sequence, uint32_t offset_units
   header.sequence = sequence;
   header.offset_units = offset_units;
   header.previous_crc = previous_crc;
-  std::byte* at = region->bytes.data();
+  std::byte* at = region->front.data();
   std::memset(at, 0, kRegionHeaderBytes);
   StoreLe32(at, kMagic);
   StoreLe16(at + kVersionAt, kFormatVersion);
@@ -112,6 +111,7 @@ void PlaceRegion(uint64_t container_id, uint32_t sequence, uint32_t offset_units
   StoreLe32(at + kPreviousCrcAt, previous_crc);
   StoreLe32(at + kBodyCrcAt, header.body_crc);
   at[kSealedAt] = std::byte{header.sealed};
+  at[kDeferredAt] = std::byte{header.deferred};
   header.header_crc = Crc32c({at, kHeaderCrcAt});
   StoreLe32(at + kHeaderCrcAt, header.header_crc);
 }
@@ -141,6 +141,7 @@ absl::StatusOr<RegionHeader> DecodeRegionHeader(std::span<const std::byte> bytes
   header.previous_crc = LoadLe32(at + kPreviousCrcAt);
   header.body_crc = LoadLe32(at + kBodyCrcAt);
   header.sealed = at[kSealedAt] != std::byte{0};
+  header.deferred = at[kDeferredAt] != std::byte{0};
   if (header.raw_bytes > kMostRegionRawBytes || header.stored_bytes > header.raw_bytes ||
       header.chunk_count > kMostChunksPerRegion) {
     return absl::DataLossError("region header: values out of range");

@@ -40,7 +40,8 @@ struct RegionHeader {
   uint32_t header_crc = 0;
   Compression codec = Compression::kNone;
   RegionKind kind = RegionKind::kData;
-  bool sealed = false;  // Encrypted, and followed by a seal.
+  bool sealed = false;    // Encrypted, and followed by a seal.
+  bool deferred = false;  // Not compressed yet, for garbage collection to do.
 
   size_t table_bytes() const { return chunk_count * kRegionTableEntryBytes; }
   size_t body_bytes() const { return table_bytes() + stored_bytes + (sealed ? kSealBytes : 0); }
@@ -50,23 +51,28 @@ struct RegionHeader {
   }
 };
 
-// A region without its place yet: the first kRegionHeaderBytes of `bytes` are left for
-// PlaceRegion(). bytes.size() is a multiple of kUnitBytes. Encoding the next region into the same
-// object saves the memory's being made anew.
+// A region without its place yet: `front`, `uncompressed` and `padding_bytes` zeroes follow each
+// other. The first kRegionHeaderBytes of `front` are left for PlaceRegion(). Encoding the next
+// region into the same object saves the memory's being made anew.
 struct EncodedRegion {
   RegionHeader header;
   std::vector<ChunkEntry> table;
-  std::span<std::byte> bytes;  // Of `buffer`.
+  std::span<std::byte> front;               // Of `buffer`.
+  std::span<const std::byte> uncompressed;  // The payload where it is stored as it came.
+  size_t padding_bytes = 0;
   std::vector<std::byte> buffer;
+
+  size_t size_bytes() const { return size_t{header.size_units()} * kUnitBytes; }
 };
 
-// Compresses where that saves at least a sixteenth; encrypts where there is a cipher. REQUIRES: the
-// sizes in `table` add up to raw.size().
+// Compresses where that saves at least a sixteenth; encrypts where there is a cipher. What is
+// neither is not copied: `raw` outlives the use of `region`. REQUIRES: the sizes in `table` add up
+// to raw.size().
 void EncodeRegion(RegionKind kind, std::span<const ChunkEntry> table,
                   std::span<const std::byte> raw, Compression method, int level, Codec& codec,
                   Cipher* cipher, EncodedRegion* region);
 
-// Writes the header with its place into region->bytes.
+// Writes the header with its place into region->front.
 void PlaceRegion(uint64_t container_id, uint32_t sequence, uint32_t offset_units,
                  uint32_t previous_crc, EncodedRegion* region);
 

@@ -184,6 +184,7 @@ dedup::Stats ContainerStore::Stats() {
   stats.chunk_count = unsealed.chunk_count;
   stats.unique_bytes = unsealed.raw_bytes;
   stats.compressed_bytes = unsealed.stored_bytes;
+  stats.deferred_bytes = unsealed.deferred_bytes;
   stats.container_bytes = unsealed.device_bytes;
   for (const auto& [id, info] : core_->table->List()) {
     ++stats.container_count;
@@ -191,6 +192,7 @@ dedup::Stats ContainerStore::Stats() {
     stats.chunk_count += info.record.chunk_count;
     stats.unique_bytes += info.record.raw_bytes;
     stats.compressed_bytes += info.record.stored_bytes;
+    if (info.record.deferred) stats.deferred_bytes += info.record.stored_bytes;
     stats.container_bytes += core_->superblock.container_bytes;
   }
   return stats;

@@ -82,8 +82,8 @@ class WriterToLog final : public PreparedWriter {
       : core_(core),
         id_(id),
         finish_(std::move(finish)),
-        data_(core, RegionKind::kData, &pins_, /*may_use_reserve=*/false),
-        nodes_(core, RegionKind::kRecipes, &pins_, /*may_use_reserve=*/false),
+        data_(core, RegionKind::kData, &pins_, RegionBuilder::Owner::kWriter),
+        nodes_(core, RegionKind::kRecipes, &pins_, RegionBuilder::Owner::kWriter),
         fragments_(core, &pins_, core->log->current_container()),
         recipe_([this](std::span<const std::byte> node) { return StoreNode(node); }) {
     core_->table->Register(&pins_);

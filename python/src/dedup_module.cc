@@ -123,6 +123,7 @@ constexpr std::pair<const char*, uint64_t dedup::Stats::*> kStatsFields[] = {
     {"chunk_count", &dedup::Stats::chunk_count},
     {"unique_bytes", &dedup::Stats::unique_bytes},
     {"compressed_bytes", &dedup::Stats::compressed_bytes},
+    {"deferred_bytes", &dedup::Stats::deferred_bytes},
     {"container_count", &dedup::Stats::container_count},
     {"container_bytes", &dedup::Stats::container_bytes},
     {"device_bytes", &dedup::Stats::device_bytes},
@@ -193,6 +194,7 @@ class PyStore {
     dict["containers_examined"] = value.containers_examined;
     dict["containers_freed"] = value.containers_freed;
     dict["duplicate_chunks"] = value.duplicate_chunks;
+    dict["deferred_bytes"] = value.deferred_bytes;
     dict["live_bytes_copied"] = value.live_bytes_copied;
     dict["freed_bytes"] = value.freed_bytes;
     return dict;
@@ -256,7 +258,8 @@ dedup::Mode ParseMode(const std::string& name) {
 
 std::unique_ptr<PyStore> OpenStore(const std::string& path, bool create, uint64_t max_size_bytes,
                                    const std::string& mode, const std::string& compression,
-                                   int level, uint32_t region_bytes, uint32_t workers,
+                                   int level, bool defer_compression, uint32_t region_bytes,
+                                   uint32_t workers,
                                    const std::string& algorithm, uint32_t min_bytes,
                                    uint32_t avg_bytes, uint32_t max_bytes, uint32_t normalization,
                                    const py::object& key, const py::object& encryption_key) {
@@ -267,6 +270,7 @@ std::unique_ptr<PyStore> OpenStore(const std::string& path, bool create, uint64_
   options.store.mode = ParseMode(mode);
   options.store.compression = ParseCompression(compression);
   options.store.compression_level = level;
+  options.store.defer_compression = defer_compression;
   options.store.region_bytes = region_bytes;
   options.store.worker_threads = workers;
   options.store.encryption_key = SecretOf(encryption_key, "an encryption key");
@@ -313,6 +317,7 @@ PYBIND11_MODULE(_dedup, m) {
       .def(py::init(&OpenStore), py::arg("path"), py::kw_only(), py::arg("create") = true,
            py::arg("max_size_bytes") = 0, py::arg("mode") = "inline",
            py::arg("compression") = "zstd", py::arg("level") = 1,
+           py::arg("defer_compression") = false,
            py::arg("region_bytes") = store.region_bytes, py::arg("workers") = store.worker_threads,
            py::arg("algo") = algo, py::arg("min") = chunker.min_bytes,
            py::arg("avg") = chunker.avg_bytes, py::arg("max") = chunker.max_bytes,

@@ -30,7 +30,7 @@ class Reader:
 
 class Store:
     def __init__(self, path: str, *, create: bool = ..., max_size_bytes: int = ..., mode: str = ...,
-                 compression: str = ..., level: int = ..., region_bytes: int = ..., workers: int = ..., algo: str = ..., min: int = ..., avg: int = ..., max: int = ...,
+                 compression: str = ..., level: int = ..., defer_compression: bool = ..., region_bytes: int = ..., workers: int = ..., algo: str = ..., min: int = ..., avg: int = ..., max: int = ...,
                  normalization: int = ..., key: Optional[bytes] = ...,
                  encryption_key: Optional[bytes] = ...) -> None: ...
     def new_writer(self) -> Writer: ...

@@ -151,6 +151,19 @@ class StoreTest(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "post-process"):
             self.open(mode="later")
 
+    def test_what_was_deferred_is_compressed_by_garbage_collection(self):
+        data = b"well compressible " * 100_000
+        with self.open(defer_compression=True) as store:
+            info = store.put(data)
+            before = store.stats()
+            self.assertGreater(before["deferred_bytes"], 0)
+            self.assertEqual(store.collect_garbage()["deferred_bytes"], before["deferred_bytes"])
+            after = store.stats()
+            self.assertEqual(after["deferred_bytes"], 0)
+            self.assertLess(after["compressed_bytes"], before["compressed_bytes"])
+            with store.open(info["id"]) as stream:
+                self.assertEqual(stream.read(), data)
+
     def test_every_compression_reads_back(self):
         data = b"well compressible " * 100_000
         for name in ("none", "lz4", "zstd", "gzip"):

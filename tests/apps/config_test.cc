@@ -62,6 +62,7 @@ max_body_memory = "8M"
 [storage]
 compression = "lz4"
 compression_level = -3
+defer_compression = true
 mode = "post-process"
 worker_threads = 2
 encryption_key_file = "/etc/strata/key"
@@ -79,6 +80,7 @@ json = true
   CHECK(config->s3.max_body_memory_bytes == 8u << 20);
   CHECK(config->storage.store.compression == dedup::Compression::kLz4);
   CHECK(config->storage.store.compression_level == -3);
+  CHECK(config->storage.store.defer_compression);
   CHECK(config->storage.store.mode == dedup::Mode::kPostProcess);
   CHECK(config->storage.store.worker_threads == 2);
   CHECK(config->storage.encryption_key_file == "/etc/strata/key");

@@ -110,6 +110,23 @@ class DedupTest(unittest.TestCase):
             self.assertEqual((self.folder / name).read_bytes(), data)
         self.run_strata("dedup", "ingest", "--store", self.store, "--mode", "later", self.file, expect=USAGE)
 
+    def test_what_ingest_deferred_is_compressed_by_gc(self):
+        data = random.Random(SEED).randbytes(1_500_000).hex().encode()
+        self.file.write_bytes(data)
+        self.dedup("ingest", "--defer-compression", self.file, "--name", "a")
+        stat = self.dedup("stat")
+        self.assertGreaterEqual(stat["compressed_bytes"], len(data))
+        self.assertEqual(stat["deferred_bytes"], stat["compressed_bytes"])
+        words = self.run_strata("dedup", "stat", "--store", self.store)[0].decode()
+        self.assertIn("await their compression", words)
+        self.assertEqual(self.dedup("gc", "--level", "3", "--region", "1M")["deferred_bytes"], stat["deferred_bytes"])
+        stat = self.dedup("stat")
+        self.assertEqual(stat["deferred_bytes"], 0)
+        self.assertLess(stat["compressed_bytes"], 0.7 * len(data))
+        self.assertNotIn(b"await", self.run_strata("dedup", "stat", "--store", self.store)[0])
+        self.dedup("restore", "a", "--output", self.folder / "back")
+        self.assertEqual((self.folder / "back").read_bytes(), data)
+
     def test_an_encrypted_store_opens_with_its_key_alone(self):
         key, other = self.folder / "key", self.folder / "other"
         for path in (key, other):

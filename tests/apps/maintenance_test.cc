@@ -42,15 +42,16 @@ TEST_CASE("a large share of garbage calls for a collection sooner") {
   CHECK(CollectionDue(kPlan, small, true, {100 * kSecond, 0, 0}) == "");
 }
 
-TEST_CASE("where equal chunks are left for later, what came in calls for a collection") {
-  const CollectionPlan fold{.interval_s = 3600, .garbage_ratio = 0.25, .fold = true};
-  CHECK(CollectionDue(fold, kLast, true, After(7200, 4 * kGiB, 0)) == "");
-  CHECK(CollectionDue(fold, kLast, true, After(3599, 4 * kGiB + 1, 1)) == "");
-  CHECK(CollectionDue(fold, kLast, true, After(3600, 4 * kGiB + 1, 1)) != "");
+TEST_CASE("where equal chunks or compression are left for later, what came in calls for a collection") {
+  const CollectionPlan undone{
+      .interval_s = 3600, .garbage_ratio = 0.25, .leaves_work = true};
+  CHECK(CollectionDue(undone, kLast, true, After(7200, 4 * kGiB, 0)) == "");
+  CHECK(CollectionDue(undone, kLast, true, After(3599, 4 * kGiB + 1, 1)) == "");
+  CHECK(CollectionDue(undone, kLast, true, After(3600, 4 * kGiB + 1, 1)) != "");
   // Sooner when it is a good part of all.
-  CHECK(CollectionDue(fold, kLast, true, After(61, 5 * kGiB, kGiB)) == "");
-  CHECK(CollectionDue(fold, kLast, true, After(61, 6 * kGiB, 2 * kGiB)) != "");
-  CHECK(CollectionDue(fold, kLast, true, After(59, 6 * kGiB, 2 * kGiB)) == "");
+  CHECK(CollectionDue(undone, kLast, true, After(61, 5 * kGiB, kGiB)) == "");
+  CHECK(CollectionDue(undone, kLast, true, After(61, 6 * kGiB, 2 * kGiB)) != "");
+  CHECK(CollectionDue(undone, kLast, true, After(59, 6 * kGiB, 2 * kGiB)) == "");
   CHECK(CollectionDue(kPlan, kLast, true, After(61, 6 * kGiB, 2 * kGiB)) == "");
 }
 

@@ -52,6 +52,16 @@ class ModesTest(unittest.TestCase):
                 self.assertFalse(appliance.strata("verify")["damaged"])
                 appliance.close()
 
+    def test_maintenance_compresses_what_was_deferred(self):
+        self.body = self.body[:BODY_BYTES // 2].hex().encode()
+        appliance = self.start(defer_compression="true", maintenance_gc_interval_s=1, maintenance_reap_interval_s=1)
+        self.put(appliance, "first")
+        wait_until(lambda: re.search(r"compressed [1-9]\d* bytes", appliance.log_text()), "a collection of its own", 60)
+        wait_until(lambda: appliance.strata("stat")["deferred_bytes"] == 0, "and all of it", 60)
+        self.assertLess(appliance.strata("stat")["compressed_bytes"], 0.7 * BODY_BYTES)
+        self.assert_reads(appliance, "first")
+        self.assertFalse(appliance.strata("verify")["damaged"])
+
     def test_maintenance_folds(self):
         appliance = self.start(mode="post-process", maintenance_gc_interval_s=1, maintenance_reap_interval_s=1)
         self.put(appliance, "first", "second")

@@ -200,7 +200,7 @@ struct Machine {
     CheckSurvivor(*device, *kv_store, kind, promises);
   }
 
-  StoreOptions kind;  // Mode, workers, key.
+  StoreOptions kind;  // Mode, workers, key, when it compresses.
   std::unique_ptr<block::FaultDisk> disk;
   std::unique_ptr<test::CrashKv> kv;
 };
@@ -210,6 +210,7 @@ StoreOptions SomeKind(uint64_t seed) {
   StoreOptions kind;
   kind.mode = static_cast<Mode>(random.Uniform(3));
   kind.worker_threads = static_cast<uint32_t>(random.Uniform(3));
+  kind.defer_compression = random.Uniform(2) == 0;
   if (random.Uniform(2) == 0) kind.encryption_key = EncryptionKey{std::byte{9}};
   return kind;
 }

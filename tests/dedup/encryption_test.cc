@@ -10,6 +10,7 @@
 #include "cipher.h"
 #include "codec.h"
 #include "fixture.h"
+#include "region_bytes.h"
 #include "region_format.h"
 #include "strata/base/endian.h"
 #include "strata/block/blocking.h"
@@ -271,7 +272,8 @@ TEST_CASE("a store takes no region that is not sealed as its own are") {
       EncodeRegion(RegionKind::kData, {&entry, 1}, raw, Compression::kLz4, 1, *codec, writing,
                    &region);
       PlaceRegion(1, 0, 1, 0, &region);
-      const auto back = DecodeRegion(region.bytes, reading);
+      const Bytes bytes = BytesOf(region);
+      const auto back = DecodeRegion(bytes, reading);
       CHECK(back.ok() == (writing == reading));
       if (!back.ok()) {
         CHECK(absl::IsDataLoss(back.status()));

@@ -13,6 +13,7 @@
 #include "fixture.h"
 #include "index_records.h"
 #include "recipe.h"
+#include "region_bytes.h"
 #include "region_format.h"
 #include "strata/base/crc32c.h"
 #include "strata/base/endian.h"
@@ -67,8 +68,9 @@ Bytes SomeContainer(Codec& codec, ContainerHeader* header) {
     EncodeRegion(RegionKind::kData, table, raw, Compression::kLz4, 1, codec, nullptr, &region);
     PlaceRegion(header->id, i, static_cast<uint32_t>(at / kUnitBytes), previous, &region);
     previous = region.header.header_crc;
-    std::copy(region.bytes.begin(), region.bytes.end(), slot.begin() + static_cast<ptrdiff_t>(at));
-    at += region.bytes.size();
+    const Bytes bytes = BytesOf(region);
+    std::copy(bytes.begin(), bytes.end(), slot.begin() + static_cast<ptrdiff_t>(at));
+    at += bytes.size();
   }
   return slot;
 }
@@ -169,8 +171,9 @@ TEST_CASE("region: golden bytes, every byte matters") {
   const std::vector<ChunkEntry> table = {{Counting(0), 2}, {Counting(32), 3}};
   EncodeRegion(RegionKind::kRecipes, table, raw, Compression::kZstd, 1, *codec, nullptr, &region);
   PlaceRegion(0x0000000700000003, 4, 9, 0xAABBCCDD, &region);
-  REQUIRE(region.bytes.size() == 192);
-  CHECK(Hex(std::span(region.bytes).first(40)) ==
+  Bytes bytes = BytesOf(region);
+  REQUIRE(bytes.size() == 192);
+  CHECK(Hex(std::span(bytes).first(40)) ==
         "5352474e"
         "0100"
         "00"
@@ -182,27 +185,34 @@ TEST_CASE("region: golden bytes, every byte matters") {
         "05000000"
         "02000000"
         "ddccbbaa");
-  CHECK(Hex(std::span(region.bytes).subspan(64, 77)) ==
+  CHECK(Hex(std::span(bytes).subspan(64, 77)) ==
         "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
         "02000000"
         "202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f"
         "03000000" +
             Hex(raw));
-  const auto back = DecodeRegion(region.bytes, nullptr);
+  const auto back = DecodeRegion(bytes, nullptr);
   REQUIRE(back.ok());
+  CHECK(!back->header.deferred);
   CHECK(back->header.sequence == 4);
   CHECK(back->header.previous_crc == 0xAABBCCDD);
   CHECK(back->table.size() == 2);
   CHECK(Hex(back->payload) == Hex(raw));
   for (size_t i = 0; i < region.header.total_bytes(); ++i) {
-    region.bytes[i] ^= std::byte{1};
+    bytes[i] ^= std::byte{1};
     INFO("byte " << i);
-    CHECK(absl::IsDataLoss(DecodeRegion(region.bytes, nullptr).status()));
-    region.bytes[i] ^= std::byte{1};
+    CHECK(absl::IsDataLoss(DecodeRegion(bytes, nullptr).status()));
+    bytes[i] ^= std::byte{1};
   }
   for (size_t size = 0; size < region.header.total_bytes(); ++size) {
-    CHECK(absl::IsDataLoss(DecodeRegion(std::span(region.bytes).first(size), nullptr).status()));
+    CHECK(absl::IsDataLoss(DecodeRegion(std::span(bytes).first(size), nullptr).status()));
   }
+  region.header.deferred = true;
+  PlaceRegion(0x0000000700000003, 4, 9, 0xAABBCCDD, &region);
+  const Bytes deferred = BytesOf(region);
+  CHECK(bytes[45] == std::byte{0});
+  CHECK(deferred[45] == std::byte{1});
+  CHECK(DecodeRegion(deferred, nullptr)->header.deferred);
 }
 
 TEST_CASE("regions shrink where it pays, with every codec, and come back") {
@@ -218,9 +228,10 @@ TEST_CASE("regions shrink where it pays, with every codec, and come back") {
         INFO("method " << static_cast<int>(method) << " size " << size << " text " << text);
         const bool shrinks = method != Compression::kNone && text && size >= 100;
         CHECK((region.header.codec == method) == (shrinks || method == Compression::kNone));
-        CHECK(region.bytes.size() % kUnitBytes == 0);
+        const Bytes bytes = BytesOf(region);
+        CHECK(bytes.size() % kUnitBytes == 0);
         CHECK((region.header.stored_bytes < size * 3 / 4) == shrinks);
-        const auto back = DecodeRegion(region.bytes, nullptr);
+        const auto back = DecodeRegion(bytes, nullptr);
         REQUIRE(back.ok());
         Bytes out(size);
         REQUIRE(codec->Decompress(back->header.codec, back->payload, out).ok());
@@ -273,6 +284,7 @@ TEST_CASE("footer: golden bytes, every byte matters") {
   CHECK(back->container_id == header.id);
   CHECK(back->contents.chunks == contents.chunks);
   CHECK(back->contents.regions[1].offset_units == 64);
+  CHECK(!back->contents.deferred);
   CHECK(absl::IsOutOfRange(DecodeFooter(std::span(bytes).last(100), nullptr, &size).status()));
   CHECK(size == bytes.size());
   for (size_t i = 0; i < bytes.size(); ++i) {
@@ -281,6 +293,11 @@ TEST_CASE("footer: golden bytes, every byte matters") {
     CHECK(absl::IsDataLoss(DecodeFooter(bytes, nullptr, &size).status()));
     bytes[i] ^= std::byte{1};
   }
+  contents.deferred = true;
+  const std::vector<std::byte> deferred = EncodeFooter(header, contents, nullptr);
+  CHECK(bytes[96 + 53] == std::byte{0});
+  CHECK(deferred[96 + 53] == std::byte{1});
+  CHECK(DecodeFooter(deferred, nullptr, &size)->contents.deferred);
 }
 
 TEST_CASE("a container scan follows the chain and steps over what is damaged") {
@@ -314,11 +331,12 @@ TEST_CASE("a container scan follows the chain and steps over what is damaged") {
   const RegionExtent& last = whole->contents.regions[2];
   EncodedRegion stranger;
   const ChunkEntry entry{Counting(9), 100};
-  EncodeRegion(RegionKind::kData, {&entry, 1}, RandomBytes(1, 100), Compression::kNone, 1, *codec,
-               nullptr, &stranger);
+  const Bytes raw = RandomBytes(1, 100);
+  EncodeRegion(RegionKind::kData, {&entry, 1}, raw, Compression::kNone, 1, *codec, nullptr,
+               &stranger);
   PlaceRegion(header.id, 2, last.offset_units, whole->last_crc ^ 1, &stranger);
-  std::copy(stranger.bytes.begin(), stranger.bytes.end(),
-            slot.begin() + last.offset_units * kUnitBytes);
+  const Bytes bytes = BytesOf(stranger);
+  std::copy(bytes.begin(), bytes.end(), slot.begin() + last.offset_units * kUnitBytes);
   const auto scan = ScanContainer(slot, 4096, nullptr);
   REQUIRE(scan.ok());
   CHECK(scan->contents.regions.size() == 2);
@@ -348,6 +366,10 @@ TEST_CASE("kv records: golden bytes") {
         "5634120000000000"
         "2143650000000000");
   CHECK(*DecodeContainerRecord(container_bytes) == container);
+  ContainerRecord deferred = container;
+  deferred.deferred = true;
+  CHECK(Hex(EncodeContainerRecord(deferred)) == "0102" + Hex(container_bytes).substr(4));
+  CHECK(*DecodeContainerRecord(EncodeContainerRecord(deferred)) == deferred);
   ContainerRecord left = container;
   left.left_regions = {8, 0x1234};
   const std::string left_bytes = EncodeContainerRecord(left);

@@ -53,6 +53,7 @@ DirectoryOptions OptionsFor(const std::string& path, uint64_t round) {
   options.store.region_bytes = 64u << 10;
   options.store.worker_threads = round % 2;
   options.store.mode = static_cast<Mode>(round % 3);
+  options.store.defer_compression = round % 4 < 2;
   options.store.encryption_key = EncryptionKey{std::byte{1}};
   return options;
 }

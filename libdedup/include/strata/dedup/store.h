@@ -90,6 +90,10 @@ struct StoreOptions {
   Mode mode = Mode::kInline;
   Compression compression = Compression::kZstd;
   int compression_level = 1;  // zstd: -7..19. gzip: 0..3. lz4, none: ignored.
+  // New data is stored as it comes, so that a backup ends sooner, and the next garbage collection
+  // compresses it. Until then it takes its whole size; where fewer than 64 containers, or a quarter
+  // of a small device, are free, data is compressed at once.
+  bool defer_compression = false;
   // Chunks compressed together, uncompressed size; 16 KiB..4 MiB, and a quarter of a container at
   // most. Longer regions take less room, shorter ones cost a small random read less.
   uint32_t region_bytes = 128u << 10;
@@ -108,7 +112,8 @@ struct StoreOptions {
   // single long stream keeps 1 + worker_threads cores busy, a short one never meets them. 0..64.
   uint32_t worker_threads = 0;
   // Asked before a new container takes its space; an error (ResourceExhausted) is what the writer
-  // gets. Garbage collection does not ask. Empty: only the device's size limits.
+  // gets. Garbage collection does not ask, defer_compression also asks for many at once. Empty:
+  // only the device's size limits.
   std::function<absl::Status(uint64_t container_bytes)> admit_container = {};
   LogSink log = {};
 };
@@ -135,6 +140,7 @@ struct GarbageReport {
   uint64_t containers_freed = 0;
   uint64_t duplicate_chunks =
       0;  // Needed chunks of which a later copy is kept. Deduplicate() only.
+  uint64_t deferred_bytes = 0;     // Of data, whose compression had been deferred until now.
   uint64_t live_bytes_copied = 0;  // On the device.
   uint64_t freed_bytes = 0;        // On the device, net of what was copied.
 };
@@ -176,6 +182,7 @@ struct Stats {
   uint64_t chunk_count = 0;    // Unique chunks on the device, dead ones included until collected.
   uint64_t unique_bytes = 0;   // Their sizes before compression.
   uint64_t compressed_bytes = 0;  // And after.
+  uint64_t deferred_bytes = 0;    // Of these, in containers that await their compression.
   uint64_t container_count = 0;
   uint64_t container_bytes =
       0;  // Device space the containers take, headers, tables and padding included.
@@ -260,8 +267,8 @@ class STRATA_EXPORT Store {
   // Streams with an id greater than `after`, in order of id.
   virtual absl::StatusOr<std::vector<StreamInfo>> List(const StreamId& after, size_t max_count) = 0;
 
-  // Frees what no stream needs. Runs beside readers and writers; one at a time
-  // (FailedPrecondition).
+  // Frees what no stream needs, and compresses what defer_compression left. Runs beside readers and
+  // writers; one at a time (FailedPrecondition).
   virtual absl::StatusOr<GarbageReport> CollectGarbage(const GarbageOptions& options) = 0;
 
   // Frees what no stream needs, and of chunks that were stored more than once all copies but the

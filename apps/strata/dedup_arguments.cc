@@ -237,10 +237,10 @@ class DedupArguments final {
   }
 
   void AddCollect(CLI::App* parent) {
-    CLI::App* const gc = AddOnStore(
-        parent, "gc", "dedup.gc",
-        "Free what no stream needs; compress what ingest --defer-compression left.",
-        kCollectExamples);
+    CLI::App* const gc =
+        AddOnStore(parent, "gc", "dedup.gc",
+                   "Free what no stream needs; compress what ingest --defer-compression left.",
+                   kCollectExamples);
     AddCompression(gc);
     gc->add_flag("--fold", request_.fold, "Also keep one copy only of what was stored twice.");
     gc->add_option_function<double>(

@@ -6,8 +6,8 @@
 // thread is needed: callers drive the I/O.
 //
 // When a container is full its footer is written, and once that is durable it is entered into the
-// chunk index as sealed, by a worker where the store has some. After a failed write or flush nobody knows what the device holds: the log
-// refuses everything from then on.
+// chunk index as sealed, by a worker where the store has some. After a failed write or flush nobody
+// knows what the device holds: the log refuses everything from then on.
 //
 // Thread safety: any thread.
 #pragma once

@@ -259,10 +259,10 @@ dedup::Mode ParseMode(const std::string& name) {
 std::unique_ptr<PyStore> OpenStore(const std::string& path, bool create, uint64_t max_size_bytes,
                                    const std::string& mode, const std::string& compression,
                                    int level, bool defer_compression, uint32_t region_bytes,
-                                   uint32_t workers,
-                                   const std::string& algorithm, uint32_t min_bytes,
-                                   uint32_t avg_bytes, uint32_t max_bytes, uint32_t normalization,
-                                   const py::object& key, const py::object& encryption_key) {
+                                   uint32_t workers, const std::string& algorithm,
+                                   uint32_t min_bytes, uint32_t avg_bytes, uint32_t max_bytes,
+                                   uint32_t normalization, const py::object& key,
+                                   const py::object& encryption_key) {
   dedup::DirectoryOptions options;
   options.path = path;
   options.create = create;
@@ -317,12 +317,11 @@ PYBIND11_MODULE(_dedup, m) {
       .def(py::init(&OpenStore), py::arg("path"), py::kw_only(), py::arg("create") = true,
            py::arg("max_size_bytes") = 0, py::arg("mode") = "inline",
            py::arg("compression") = "zstd", py::arg("level") = 1,
-           py::arg("defer_compression") = false,
-           py::arg("region_bytes") = store.region_bytes, py::arg("workers") = store.worker_threads,
-           py::arg("algo") = algo, py::arg("min") = chunker.min_bytes,
-           py::arg("avg") = chunker.avg_bytes, py::arg("max") = chunker.max_bytes,
-           py::arg("normalization") = chunker.normalization, py::arg("key") = py::none(),
-           py::arg("encryption_key") = py::none())
+           py::arg("defer_compression") = false, py::arg("region_bytes") = store.region_bytes,
+           py::arg("workers") = store.worker_threads, py::arg("algo") = algo,
+           py::arg("min") = chunker.min_bytes, py::arg("avg") = chunker.avg_bytes,
+           py::arg("max") = chunker.max_bytes, py::arg("normalization") = chunker.normalization,
+           py::arg("key") = py::none(), py::arg("encryption_key") = py::none())
       .def("new_writer", &PyStore::NewWriter)
       .def("open_reader", &PyStore::OpenReader, py::arg("id"))
       .def("delete", &PyStore::Delete, py::arg("id"))

@@ -42,9 +42,9 @@ TEST_CASE("a large share of garbage calls for a collection sooner") {
   CHECK(CollectionDue(kPlan, small, true, {100 * kSecond, 0, 0}) == "");
 }
 
-TEST_CASE("where equal chunks or compression are left for later, what came in calls for a collection") {
-  const CollectionPlan undone{
-      .interval_s = 3600, .garbage_ratio = 0.25, .leaves_work = true};
+TEST_CASE(
+    "where equal chunks or compression are left for later, what came in calls for a collection") {
+  const CollectionPlan undone{.interval_s = 3600, .garbage_ratio = 0.25, .leaves_work = true};
   CHECK(CollectionDue(undone, kLast, true, After(7200, 4 * kGiB, 0)) == "");
   CHECK(CollectionDue(undone, kLast, true, After(3599, 4 * kGiB + 1, 1)) == "");
   CHECK(CollectionDue(undone, kLast, true, After(3600, 4 * kGiB + 1, 1)) != "");

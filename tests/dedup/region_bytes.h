@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// What an encoded region becomes on the device, in one piece.
 #pragma once
 
 #include <cstddef>

@@ -33,6 +33,8 @@ Json ToJson(const DamagedObject& object) {
 
 }  // namespace
 
+double Seconds(uint64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1e9; }
+
 Json StatJson(Appliance& appliance) {
   const dedup::Stats stats = appliance.dedup().Stats();
   const GarbageHistory history = appliance.garbage_history();
@@ -41,6 +43,7 @@ Json StatJson(Appliance& appliance) {
       {"device", appliance.device_name()},
       {"streams", stats.stream_count},
       {"chunks", stats.chunk_count},
+      {"average_chunk_bytes", stats.average_chunk_bytes()},
       {"containers", stats.container_count},
       {"logical_bytes", stats.logical_bytes},
       {"unique_bytes", stats.unique_bytes},
@@ -65,6 +68,15 @@ Json StatJson(Appliance& appliance) {
         {"device_flushes", stats.device_flushes},
         {"index_reads", stats.index_reads},
         {"corruptions_found", stats.corruptions_found},
+        {"ingests", stats.ingests},
+        {"ingest_seconds", Seconds(stats.ingest_ns)},
+        {"reads", stats.reads},
+        {"read_seconds", Seconds(stats.read_ns)},
+        {"commits", stats.commits},
+        {"commit_seconds", Seconds(stats.commit_ns)},
+        {"verifications", stats.verifications},
+        {"verification_seconds", Seconds(stats.verification_ns)},
+        {"collection_seconds", Seconds(stats.collection_ns)},
         {"collections", history.runs},
         {"collected_bytes", history.freed_bytes},
         {"collecting", history.running}}},

@@ -63,7 +63,9 @@ std::string FormatStat(const Json& stat) {
   line("logical", SizeOf(stat, "logical_bytes"),
        absl::StrCat("in ", CountOf(stat, "streams"), " streams"));
   line("unique", SizeOf(stat, "unique_bytes"),
-       absl::StrCat("in ", CountOf(stat, "chunks"), " chunks, uncollected garbage included"));
+       absl::StrCat("in ", CountOf(stat, "chunks"), " chunks, ",
+                    FormatSize(static_cast<uint64_t>(stat.value("average_chunk_bytes", 0.0))),
+                    " on average, uncollected garbage included"));
   line("compressed", SizeOf(stat, "compressed_bytes"),
        stat.value("deferred_bytes", uint64_t{0}) == 0
            ? ""
@@ -78,11 +80,15 @@ std::string FormatStat(const Json& stat) {
   line("compression", RatioOf(stat, "compression_ratio"), "unique to compressed");
   line("reduction", RatioOf(stat, "reduction_ratio"), "logical to containers");
   text += "\nsince the store was opened\n";
+  const auto took = [&now](const char* count, const char* what, const char* seconds) {
+    return absl::StrFormat("%s %s in %.1f s", CountOf(now, count), what, now.value(seconds, 0.0));
+  };
   line("ingested", SizeOf(now, "ingested_bytes"),
-       absl::StrCat(SizeOf(now, "duplicate_bytes"), " of it duplicate"));
-  line("read", SizeOf(now, "read_bytes"), "");
+       absl::StrCat(SizeOf(now, "duplicate_bytes"), " of it duplicate, ",
+                    took("ingests", "streams", "ingest_seconds")));
+  line("read", SizeOf(now, "read_bytes"), took("reads", "reads", "read_seconds"));
   line("collections", CountOf(now, "collections"),
-       absl::StrCat(SizeOf(now, "collected_bytes"), " freed",
+       absl::StrCat(absl::StrFormat("%.1f s, ", now.value("collection_seconds", 0.0)), SizeOf(now, "collected_bytes"), " freed",
                     now.value("collecting", false) ? "; one is running" : ""));
   line("damage met", CountOf(now, "corruptions_found"), "");
   return text;

@@ -419,6 +419,7 @@ absl::StatusOr<Json> Stat(const DedupRequest& request, const dedup::ProgressCall
               {"deferred_bytes", stats.deferred_bytes},
               {"container_bytes", stats.container_bytes},
               {"chunks", stats.chunk_count},
+              {"average_chunk_bytes", stats.average_chunk_bytes()},
               {"containers", stats.container_count},
               {"dedup_ratio", ratio(stats.logical_bytes, stats.unique_bytes)},
               {"compression_ratio", ratio(stats.unique_bytes, stats.compressed_bytes)},

@@ -73,10 +73,25 @@ void AddStored(Families& out, const dedup::Stats& stats) {
             "Device space that the containers take, headers and padding included.",
             stats.container_bytes);
   out.Gauge("strata_dedup_chunks", "Distinct chunks stored.", stats.chunk_count);
+  out.Gauge("strata_dedup_average_chunk_bytes", "Of the distinct chunks, before compression.",
+            stats.average_chunk_bytes());
   out.Gauge("strata_dedup_containers", "Containers on the device.", stats.container_count);
   out.Gauge("strata_dedup_device_bytes", "Size of the device.", stats.device_bytes);
   out.Gauge("strata_dedup_metadata_memory_bytes", "Memory of the index filter and the caches.",
             stats.metadata_memory_bytes);
+}
+
+void AddOperations(Families& out, const dedup::Stats& stats) {
+  const auto add = [&out](const char* operation, uint64_t count, uint64_t time_ns) {
+    out.Summary("strata_dedup_operation_seconds",
+                "Calls of the deduplicating store, and the time that their callers spent in them.",
+                count, static_cast<double>(time_ns) / 1e9, {{"operation", operation}});
+  };
+  add("ingest", stats.ingests, stats.ingest_ns);
+  add("read", stats.reads, stats.read_ns);
+  add("commit", stats.commits, stats.commit_ns);
+  add("collect", stats.collections, stats.collection_ns);
+  add("verify", stats.verifications, stats.verification_ns);
 }
 
 void AddActivity(Families& out, const dedup::Stats& stats) {
@@ -110,6 +125,7 @@ void AddAppliance(Families& out, Appliance& appliance) {
   out.Gauge("strata_metadata_allocated_bytes", "Bytes that the metadata takes on its filesystem.",
             appliance.metadata_allocated_bytes());
   AddActivity(out, stats);
+  AddOperations(out, stats);
   const GarbageHistory history = appliance.garbage_history();
   out.Counter("strata_gc_runs_total", "Garbage collections completed.", history.runs);
   out.Counter("strata_gc_failed_runs_total", "Garbage collections that failed or were cancelled.",

@@ -39,6 +39,7 @@ class RecipeReader final : public Reader {
   const StreamInfo& info() const override { return info_; }
 
   absl::StatusOr<size_t> Read(uint64_t offset_bytes, std::span<std::byte> out) override {
+    const OperationTimer timer(&core_->counters.reads);
     if (offset_bytes > record_->size_bytes) {
       return absl::OutOfRangeError(absl::StrFormat("dedup: read at %d of a stream of %d bytes",
                                                    offset_bytes, record_->size_bytes));

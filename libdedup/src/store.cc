@@ -50,6 +50,7 @@ class ContainerStore final : public Store {
                       kv::Durability durability) override;
 
   absl::Status Delete(const StreamId& id) override {
+    const OperationTimer timer(&core_->counters.commits);
     uint64_t size_bytes = 0;
     STRATA_RETURN_IF_ERROR(kv::RunTransaction(
         *core_->options.kv, kv::Durability::kSync, [&](kv::Transaction& txn) -> absl::Status {
@@ -89,13 +90,16 @@ class ContainerStore final : public Store {
   }
 
   absl::StatusOr<GarbageReport> CollectGarbage(const GarbageOptions& options) override {
+    const OperationTimer timer(&core_->counters.collections);
     return dedup::CollectGarbage(core_.get(), options);
   }
   absl::StatusOr<GarbageReport> Deduplicate(const DeduplicateOptions& options) override {
+    const OperationTimer timer(&core_->counters.collections);
     return DeduplicateStore(core_.get(), options);
   }
   absl::Status Sync() override { return core_->options.kv->Sync(); }
   absl::StatusOr<VerifyReport> Verify(const VerifyOptions& options) override {
+    const OperationTimer timer(&core_->counters.verifications);
     return VerifyStore(core_.get(), options);
   }
   absl::Status RebuildIndex(const ProgressCallback& progress) override {
@@ -124,6 +128,7 @@ class ContainerStore final : public Store {
 
 absl::Status ContainerStore::Commit(kv::Transaction& txn, const Change& change,
                                     kv::Durability durability) {
+  const OperationTimer timer(&core_->counters.commits);
   uint64_t bytes_added = 0;
   uint64_t bytes_removed = 0;
   std::vector<PreparedWriter*> writers;
@@ -177,6 +182,16 @@ dedup::Stats ContainerStore::Stats() {
   stats.index_reads = core_->index->kv_reads();
   stats.corruptions_found = core_->reader->corruptions();
   stats.metadata_memory_bytes = core_->index->memory_bytes();
+  stats.ingests = counters.ingests.count;
+  stats.ingest_ns = counters.ingests.time_ns;
+  stats.reads = counters.reads.count;
+  stats.read_ns = counters.reads.time_ns;
+  stats.commits = counters.commits.count;
+  stats.commit_ns = counters.commits.time_ns;
+  stats.collections = counters.collections.count;
+  stats.collection_ns = counters.collections.time_ns;
+  stats.verifications = counters.verifications.count;
+  stats.verification_ns = counters.verifications.time_ns;
 
   const block::Geometry& geometry = core_->options.device->geometry();
   stats.device_bytes = geometry.block_count * geometry.block_size_bytes;

@@ -22,6 +22,7 @@
 #include "container_table.h"
 #include "device_io.h"
 #include "index_records.h"
+#include "operation_timer.h"
 #include "recipe.h"
 #include "strata/base/mutex.h"
 #include "strata/dedup/store.h"
@@ -42,6 +43,11 @@ struct Counters {
   std::atomic<uint64_t> duplicate_chunks{0};
   std::atomic<uint64_t> rewritten_bytes{0};
   std::atomic<uint64_t> read_bytes{0};
+  OperationCounter ingests;
+  OperationCounter reads;
+  OperationCounter commits;
+  OperationCounter collections;
+  OperationCounter verifications;
 };
 
 struct StoreCore {

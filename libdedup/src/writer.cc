@@ -93,6 +93,7 @@ class WriterToLog final : public PreparedWriter {
   absl::Status Write(std::span<const std::byte> data) override {
     STRATA_RETURN_IF_ERROR(status_);
     if (prepared_) return absl::FailedPreconditionError("dedup: Write() after Prepare()");
+    const OperationTimer timer(&core_->counters.ingests, /*count=*/0);
     status_ = Ingest(data);
     return status_;
   }
@@ -100,6 +101,7 @@ class WriterToLog final : public PreparedWriter {
   absl::StatusOr<StreamInfo> Prepare() override {
     STRATA_RETURN_IF_ERROR(status_);
     if (!prepared_) {
+      const OperationTimer timer(&core_->counters.ingests);
       status_ = Complete();
       STRATA_RETURN_IF_ERROR(status_);
       prepared_ = true;

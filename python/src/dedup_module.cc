@@ -138,6 +138,16 @@ constexpr std::pair<const char*, uint64_t dedup::Stats::*> kStatsFields[] = {
     {"device_flushes", &dedup::Stats::device_flushes},
     {"index_reads", &dedup::Stats::index_reads},
     {"corruptions_found", &dedup::Stats::corruptions_found},
+    {"ingests", &dedup::Stats::ingests},
+    {"ingest_ns", &dedup::Stats::ingest_ns},
+    {"reads", &dedup::Stats::reads},
+    {"read_ns", &dedup::Stats::read_ns},
+    {"commits", &dedup::Stats::commits},
+    {"commit_ns", &dedup::Stats::commit_ns},
+    {"collections", &dedup::Stats::collections},
+    {"collection_ns", &dedup::Stats::collection_ns},
+    {"verifications", &dedup::Stats::verifications},
+    {"verification_ns", &dedup::Stats::verification_ns},
 };
 
 // The store outlives what it handed out: each writer and reader holds it.

@@ -86,7 +86,8 @@ class Store:
         return self._store.verify(read_data, progress)
 
     def stats(self) -> Dict[str, int]:
-        """Sizes in bytes and counts: what is stored now, and what happened since the store was opened."""
+        """Sizes in bytes and counts: what is stored now, and what happened since the store was opened; the time spent in
+        operations is in nanoseconds ("ingests", "ingest_ns", "reads", "read_ns", ...)."""
         return self._store.stats()
 
     def close(self) -> None:

@@ -21,7 +21,7 @@ STAT_OF = {
     "strata_dedup_unique_bytes": "unique_bytes", "strata_dedup_compressed_bytes": "compressed_bytes",
     "strata_dedup_deferred_bytes": "deferred_bytes",
     "strata_dedup_container_bytes": "container_bytes", "strata_dedup_chunks": "chunks",
-    "strata_dedup_containers": "containers", "strata_dedup_device_bytes": "device_bytes",
+    "strata_dedup_average_chunk_bytes": "average_chunk_bytes", "strata_dedup_containers": "containers", "strata_dedup_device_bytes": "device_bytes",
     "strata_device_allocated_bytes": "device_allocated_bytes",
 }
 SINCE_OPEN_OF = {
@@ -29,6 +29,11 @@ SINCE_OPEN_OF = {
     "strata_dedup_duplicate_bytes_total": "duplicate_bytes", "strata_dedup_duplicate_chunks_total": "duplicate_chunks",
     "strata_dedup_read_bytes_total": "read_bytes", "strata_dedup_index_reads_total": "index_reads",
     "strata_dedup_device_flushes_total": "device_flushes", "strata_dedup_corruptions_total": "corruptions_found",
+    'strata_dedup_operation_seconds_count{operation="ingest"}': "ingests",
+    'strata_dedup_operation_seconds_sum{operation="ingest"}': "ingest_seconds",
+    'strata_dedup_operation_seconds_count{operation="read"}': "reads",
+    'strata_dedup_operation_seconds_sum{operation="read"}': "read_seconds",
+    'strata_dedup_operation_seconds_count{operation="collect"}': "collections",
     "strata_gc_runs_total": "collections", "strata_gc_freed_bytes_total": "collected_bytes",
 }
 

@@ -71,6 +71,37 @@ TEST_CASE("live chunks move out of containers that are mostly dead") {
   for (const auto& [id, data] : kept) CHECK(home.Get(id) == data);
 }
 
+TEST_CASE("a collection at the default threshold frees 95 % of the dead bytes") {
+  const uint64_t seed = test::Seed();
+  // One stream in so many stays; a container holds ten.
+  for (const int kept_of : {2, 3, 10, 50}) {
+    INFO("STRATA_SEED=" << seed << " one of " << kept_of);
+    MemoryHome home;
+    home.Open();
+    std::map<StreamId, Bytes> kept;
+    std::vector<StreamId> dropped;
+    uint64_t kept_bytes = 0;
+    for (int i = 0; i < 300; ++i) {
+      Bytes data = RandomBytes(seed + i, 100000);
+      const StreamId id = home.Put(data).id;
+      if (i % kept_of == 0) {
+        kept_bytes += data.size();
+        kept[id] = std::move(data);
+      } else {
+        dropped.push_back(id);
+      }
+    }
+    const uint64_t all_bytes = home.store->Stats().container_bytes;
+    for (const StreamId& id : dropped) REQUIRE(home.store->Delete(id).ok());
+    home.Collect(GarbageOptions().rewrite_below_live_ratio);
+    const Stats after = home.store->Stats();
+    const auto dead = static_cast<double>(30000000 - kept_bytes);
+    CHECK(static_cast<double>(after.unique_bytes) - static_cast<double>(kept_bytes) < 0.05 * dead);
+    CHECK(static_cast<double>(all_bytes - after.container_bytes) > 0.95 * dead);
+    for (const auto& [id, data] : kept) CHECK(home.Get(id) == data);
+  }
+}
+
 TEST_CASE("a reader keeps what it reads from being collected") {
   MemoryHome home;
   home.Open();

@@ -373,4 +373,32 @@ TEST_CASE("options out of range are named") {
   CHECK(id.ToHex() == "00112233445566778899aabbccddeeff");
 }
 
+TEST_CASE("statistics count operations and the time spent in them") {
+  MemoryHome home;
+  home.Open();
+  const Bytes data = TextBytes(test::Seed(), 3000000);
+  const StreamId kept = home.Put(data).id;
+  const StreamId dropped = home.Put(data).id;
+  home.Get(kept);
+  REQUIRE(home.store->Delete(dropped).ok());
+  home.Collect();
+  CHECK(home.Damages() == 0);
+  { const std::unique_ptr<Writer> abandoned = home.store->NewWriter(); }
+  const Stats stats = home.store->Stats();
+  CHECK(stats.ingests == 2);
+  CHECK(stats.reads == 1);
+  CHECK(stats.commits == 3);
+  CHECK(stats.collections == 1);
+  CHECK(stats.verifications == 1);
+  CHECK(stats.ingest_ns > 0);
+  CHECK(stats.read_ns > 0);
+  CHECK(stats.commit_ns > 0);
+  CHECK(stats.collection_ns > 0);
+  CHECK(stats.verification_ns > 0);
+  CHECK(stats.average_chunk_bytes() > 4096);
+  CHECK(stats.average_chunk_bytes() < 16384);
+  home.Open();
+  CHECK(home.store->Stats().ingests == 0);
+}
+
 }  // namespace strata::dedup

@@ -200,6 +200,23 @@ struct Stats {
   uint64_t device_flushes = 0;
   uint64_t index_reads = 0;  // Lookups that went to the kv store.
   uint64_t corruptions_found = 0;
+
+  // Calls, and the time that their callers spent in them, all threads together.
+  uint64_t ingests = 0;  // Streams prepared; the time is that of Write() as well.
+  uint64_t ingest_ns = 0;
+  uint64_t reads = 0;
+  uint64_t read_ns = 0;
+  uint64_t commits = 0;  // Of whatever changed streams, Delete() among it.
+  uint64_t commit_ns = 0;
+  uint64_t collections = 0;  // Deduplicate() too.
+  uint64_t collection_ns = 0;
+  uint64_t verifications = 0;
+  uint64_t verification_ns = 0;
+
+  double average_chunk_bytes() const {
+    return chunk_count == 0 ? 0
+                            : static_cast<double>(unique_bytes) / static_cast<double>(chunk_count);
+  }
 };
 
 // Takes a stream in. Dropping it before its commit abandons the stream; its chunks are garbage.

@@ -35,6 +35,12 @@ std::vector<ChunkPlace> PlacesOf(uint64_t container_id, const ContainerContents&
   return places;
 }
 
+void AddRegions(std::span<const uint32_t> added, std::vector<uint32_t>* regions) {
+  regions->insert(regions->end(), added.begin(), added.end());
+  std::ranges::sort(*regions);
+  regions->erase(std::unique(regions->begin(), regions->end()), regions->end());
+}
+
 absl::StatusOr<Fingerprint> FingerprintOfKey(std::string_view key) {
   Fingerprint fingerprint;
   if (key.size() != fingerprint.bytes.size()) {
@@ -115,7 +121,7 @@ bool ChunkIndex::FindUsable(const Fingerprint& fingerprint, PinSet* pins,
   found->reset();
   if (filter_whole_.load() && !filter_.MayContain(fingerprint)) return true;
   if (const auto unsealed = unsealed_.find(fingerprint); unsealed != unsealed_.end()) {
-    *found = unsealed->second;
+    *found = unsealed->second.chunk;
   } else if (const std::optional<FoundChunk> cached = cache_.Find(fingerprint)) {
     *found = *cached;
   } else {
@@ -127,8 +133,9 @@ bool ChunkIndex::FindUsable(const Fingerprint& fingerprint, PinSet* pins,
 
 std::optional<FoundChunk> ChunkIndex::FindDurable(const Fingerprint& fingerprint) {
   const auto unsealed = unsealed_.find(fingerprint);
-  if (unsealed != unsealed_.end() && unsealed->second.log_position <= durable_position_.load()) {
-    return unsealed->second;
+  if (unsealed != unsealed_.end() &&
+      unsealed->second.chunk.log_position <= durable_position_.load()) {
+    return unsealed->second.chunk;
   }
   const std::optional<FoundChunk> cached = cache_.Find(fingerprint);
   // Of a chunk that was stored twice the table may show the copy that is going, or damaged. The kv
@@ -181,17 +188,23 @@ absl::Status ChunkIndex::FindForDuplicates(std::span<const Fingerprint> fingerpr
       MutexLock lock(&mutex_);
       if (FindUsable(fingerprints[i], pins, &found[i])) continue;
     }
-    STRATA_ASSIGN_OR_RETURN(const std::optional<ChunkPlace> place, FindInKv(fingerprints[i]));
-    if (!place.has_value()) {
-      ++misses;
-      continue;
+    for (;;) {
+      const uint64_t moves = moves_.load();
+      STRATA_ASSIGN_OR_RETURN(const std::optional<ChunkPlace> place, FindInKv(fingerprints[i]));
+      if (!place.has_value()) {
+        ++misses;
+        break;
+      }
+      LoadTable(place->container_id);
+      {
+        MutexLock lock(&mutex_);
+        if (FindUsable(fingerprints[i], pins, &found[i]) && found[i].has_value()) break;
+      }
+      found[i].reset();
+      if (options_.table->PinIfUsable(place->container_id, pins)) found[i] = FoundChunk{*place};
+      // Otherwise the entry may have moved before this pin could tell.
+      if (moves == moves_.load()) break;
     }
-    LoadTable(place->container_id);
-    {
-      MutexLock lock(&mutex_);
-      if (FindUsable(fingerprints[i], pins, &found[i]) && found[i].has_value()) continue;
-    }
-    if (options_.table->PinIfUsable(place->container_id, pins)) found[i] = FoundChunk{*place};
   }
   return AdvanceFilter(misses);
 }
@@ -238,14 +251,18 @@ void ChunkIndex::AddUnsealed(uint64_t container_id, const RegionExtent& region,
                              std::span<const Fingerprint> chunks, uint64_t log_position) {
   MutexLock lock(&mutex_);
   for (size_t i = 0; i < chunks.size(); ++i) {
-    if (!filter_.MayContain(chunks[i])) filter_.Add(chunks[i]);
-    const FoundChunk added{
-        {container_id, region.offset_units, region.size_units, static_cast<uint16_t>(i)},
-        log_position,
-        region.chunk_count};
+    const bool known_to_filter = filter_.MayContain(chunks[i]);
+    if (!known_to_filter) filter_.Add(chunks[i]);
+    const Unsealed added{
+        {{container_id, region.offset_units, region.size_units, static_cast<uint16_t>(i)},
+         log_position,
+         region.chunk_count},
+        known_to_filter || !filter_whole_.load()};
     const auto [known, is_new] = unsealed_.try_emplace(chunks[i], added);
     // Two writers had the same new chunk. The older copy is durable first: readers may need it.
-    if (!is_new && !options_.table->Usable(known->second.place.container_id)) known->second = added;
+    if (!is_new && !options_.table->Usable(known->second.chunk.place.container_id)) {
+      known->second = added;
+    }
   }
 }
 
@@ -260,12 +277,47 @@ absl::Status ChunkIndex::WriteIfFull(kv::WriteBatch* batch, kv::Durability durab
   return absl::OkStatus();
 }
 
+absl::StatusOr<ChunkIndex::Moves> ChunkIndex::FindMoves(std::span<const Entry> entries) {
+  Moves moves;
+  const auto take = [&](const ChunkPlace& old, const ChunkPlace& place) {
+    if (old.container_id >= place.container_id) return;  // Itself, or a rebuild's younger one.
+    moves.left[old.container_id].push_back(old.offset_units);
+    moves.from_to.insert({old.container_id, place.container_id});
+  };
+  std::vector<size_t> suspects;
+  {
+    MutexLock lock(&mutex_);
+    for (size_t i = 0; i < entries.size(); ++i) {
+      if (i > 0 && *entries[i].fingerprint == *entries[i - 1].fingerprint) {
+        take(entries[i - 1].place, entries[i].place);
+        continue;
+      }
+      const auto unsealed = unsealed_.find(*entries[i].fingerprint);
+      const bool alone =
+          unsealed != unsealed_.end() && !unsealed->second.perhaps_stored &&
+          unsealed->second.chunk.place.container_id == entries[i].place.container_id;
+      if (!alone) suspects.push_back(i);
+    }
+  }
+  const std::unique_ptr<kv::Snapshot> snapshot = options_.kv->NewSnapshot();
+  for (size_t first = 0; first < suspects.size(); first += kKeysPerMultiGet) {
+    const size_t end = std::min(first + kKeysPerMultiGet, suspects.size());
+    std::vector<std::string> keys;
+    for (size_t i = first; i < end; ++i) keys.push_back(ChunkKey(*entries[suspects[i]].fingerprint));
+    STRATA_ASSIGN_OR_RETURN(const std::vector<std::optional<std::string>> values,
+                            snapshot->MultiGet(options_.chunks, keys));
+    for (size_t i = 0; i < keys.size(); ++i) {
+      if (!values[i].has_value()) continue;
+      STRATA_ASSIGN_OR_RETURN(const ChunkPlace old, DecodeChunkPlace(*values[i]));
+      take(old, entries[suspects[first + i]].place);
+    }
+  }
+  return moves;
+}
+
 absl::Status ChunkIndex::CommitSealed(std::span<const SealedContainer* const> containers) {
   MutexLock writes(&kv_writes_);
-  // Entries may go ahead of the records in batches of their own: until these say "sealed",
-  // recovery enters them again.
-  kv::WriteBatch batch;
-  std::vector<std::pair<const Fingerprint*, ChunkPlace>> entries;
+  std::vector<Entry> entries;
   for (const SealedContainer* sealed : containers) {
     const std::vector<ChunkPlace> places = PlacesOf(sealed->id, sealed->contents);
     for (size_t i = 0; i < places.size(); ++i) {
@@ -273,44 +325,71 @@ absl::Status ChunkIndex::CommitSealed(std::span<const SealedContainer* const> co
     }
   }
   // In the order of the keys, which the store's tree takes faster. Of equal ones the last counts.
-  std::stable_sort(entries.begin(), entries.end(),
-                   [](const auto& a, const auto& b) { return a.first->bytes < b.first->bytes; });
-  for (const auto& [fingerprint, place] : entries) {
-    batch.Put(options_.chunks, ChunkKey(*fingerprint), EncodeChunkPlace(place));
+  std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+    return a.fingerprint->bytes < b.fingerprint->bytes;
+  });
+  STRATA_ASSIGN_OR_RETURN(Moves moves, FindMoves(entries));
+  std::vector<ContainerRecord> records;
+  for (const SealedContainer* sealed : containers) {
+    records.push_back(sealed->record);
+    // A rebuild's were left in part already.
+    const std::optional<ContainerInfo> now = options_.table->Find(sealed->id);
+    if (now.has_value()) records.back().left_regions = now->record.left_regions;
+    const auto left = moves.left.extract(sealed->id);
+    if (!left.empty()) AddRegions(left.mapped(), &records.back().left_regions);
+  }
+  // Before the entries move: a crash in between costs no more than lookups.
+  for (const auto& [id, regions] : moves.left) {
+    STRATA_RETURN_IF_ERROR(MarkLeftLocked(id, regions));
+  }
+  // Entries may go ahead of the records in batches of their own: until these say "sealed",
+  // recovery enters them again.
+  kv::WriteBatch batch;
+  for (const Entry& entry : entries) {
+    batch.Put(options_.chunks, ChunkKey(*entry.fingerprint), EncodeChunkPlace(entry.place));
     if (batch.operations().size() < kEntriesPerBatch) continue;
     STRATA_RETURN_IF_ERROR(options_.kv->Write(batch, kv::Durability::kAsync));
     batch.Clear();
   }
-  for (const SealedContainer* sealed : containers) {
-    batch.Put(options_.containers, ContainerKey(sealed->id), EncodeContainerRecord(sealed->record));
+  for (size_t i = 0; i < containers.size(); ++i) {
+    batch.Put(options_.containers, ContainerKey(containers[i]->id),
+              EncodeContainerRecord(records[i]));
     STRATA_RETURN_IF_ERROR(WriteIfFull(&batch, kv::Durability::kAsync));
   }
   STRATA_RETURN_IF_ERROR(options_.kv->Write(batch, kv::Durability::kAsync));
+  // Who read an entry before it moved, and pins what it named only after the next loop, sees this.
+  if (!moves.from_to.empty()) moves_.fetch_add(1);
 
-  for (const SealedContainer* sealed : containers) {
-    options_.table->Update(sealed->id, sealed->record);
+  for (size_t i = 0; i < containers.size(); ++i) {
+    const SealedContainer& sealed = *containers[i];
+    options_.table->Update(sealed.id, records[i]);
     MutexLock lock(&mutex_);
-    cache_.Insert(sealed->id, sealed->contents, sealed->record.left_regions);
-    for (const Fingerprint& fingerprint : sealed->contents.chunks) {
+    cache_.Remove(sealed.id);  // A rebuild's.
+    cache_.Insert(sealed.id, sealed.contents, records[i].left_regions);
+    for (const Fingerprint& fingerprint : sealed.contents.chunks) {
       if (!filter_.MayContain(fingerprint)) filter_.Add(fingerprint);
       const auto unsealed = unsealed_.find(fingerprint);
-      if (unsealed != unsealed_.end() && unsealed->second.place.container_id == sealed->id) {
+      if (unsealed != unsealed_.end() &&
+          unsealed->second.chunk.place.container_id == sealed.id) {
         unsealed_.erase(unsealed);
       }
     }
   }
+  for (const auto& [from, to] : moves.from_to) options_.table->PinAlso(from, to);
   return absl::OkStatus();
 }
 
 absl::Status ChunkIndex::MarkLeft(uint64_t container_id, std::span<const uint32_t> regions) {
   MutexLock writes(&kv_writes_);
+  return MarkLeftLocked(container_id, regions);
+}
+
+absl::Status ChunkIndex::MarkLeftLocked(uint64_t container_id, std::span<const uint32_t> regions) {
   const std::optional<ContainerInfo> info = options_.table->Find(container_id);
   if (!info.has_value() || !info->record.sealed) return absl::OkStatus();
   ContainerRecord record = info->record;
-  std::vector<uint32_t>& left = record.left_regions;
-  left.insert(left.end(), regions.begin(), regions.end());
-  std::ranges::sort(left);
-  left.erase(std::unique(left.begin(), left.end()), left.end());
+  AddRegions(regions, &record.left_regions);
+  if (record == info->record) return absl::OkStatus();
   kv::WriteBatch batch;
   batch.Put(options_.containers, ContainerKey(container_id), EncodeContainerRecord(record));
   STRATA_RETURN_IF_ERROR(options_.kv->Write(batch, kv::Durability::kAsync));
@@ -345,7 +424,8 @@ absl::StatusOr<std::vector<bool>> ChunkIndex::LeadsHere(uint64_t container_id,
   // What was stored anew meanwhile is not in the kv store yet.
   MutexLock lock(&mutex_);
   for (size_t i = 0; i < here.size(); ++i) {
-    here[i] = entries[i] == places[i] && !unsealed_.contains(contents.chunks[i]);
+    const bool leads_elsewhere = entries[i].container_id != 0 && entries[i] != places[i];
+    here[i] = !leads_elsewhere && !unsealed_.contains(contents.chunks[i]);
   }
   return here;
 }

@@ -10,7 +10,9 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <utility>
 #include <vector>
@@ -74,7 +76,9 @@ class ChunkIndex final {
                    std::span<const Fingerprint> chunks, uint64_t log_position);
 
   // Enters containers whose data and footers are durable, the oldest first; from then on they are
-  // found through the kv store.
+  // found through the kv store. Of a chunk that an older container has as well the index leads to
+  // the new copy from then on. It does so alone: the older one's region counts as left, and who
+  // relies on the older container relies on the new one too.
   absl::Status CommitSealed(std::span<const SealedContainer* const> containers);
 
   // Chunks of these regions (offsets in units) were stored again. REQUIRES: the container is
@@ -84,8 +88,8 @@ class ChunkIndex final {
   // Takes a container out whose live chunks were copied elsewhere: one durable batch.
   absl::Status RemoveContainer(uint64_t container_id, const ContainerContents& contents);
 
-  // For each chunk of a sealed container, whether the index leads here and not to another copy, in
-  // this container or elsewhere.
+  // For each chunk of a sealed container, whether the index does not lead to another copy, in this
+  // container or elsewhere.
   absl::StatusOr<std::vector<bool>> LeadsHere(uint64_t container_id,
                                               const ContainerContents& contents);
 
@@ -97,6 +101,25 @@ class ChunkIndex final {
   size_t memory_bytes() const;
 
  private:
+  struct Unsealed {
+    FoundChunk chunk;
+    bool perhaps_stored = false;  // In an older container, too.
+  };
+  struct Entry {
+    const Fingerprint* fingerprint;
+    ChunkPlace place;
+  };
+  // Regions (offsets in units) by container, and which containers took over from which.
+  struct Moves {
+    std::map<uint64_t, std::vector<uint32_t>> left;
+    std::set<std::pair<uint64_t, uint64_t>> from_to;
+  };
+  // What `entries`, in the order of their keys, take over from older containers.
+  absl::StatusOr<Moves> FindMoves(std::span<const Entry> entries)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(kv_writes_) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status MarkLeftLocked(uint64_t container_id, std::span<const uint32_t> regions)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(kv_writes_) ABSL_LOCKS_EXCLUDED(mutex_);
+
   // Answers without the kv store, for writers. False: only the kv store knows.
   bool FindUsable(const Fingerprint& fingerprint, PinSet* pins, std::optional<FoundChunk>* found)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -122,6 +145,7 @@ class ChunkIndex final {
   const Options options_;
   std::atomic<uint64_t> kv_reads_{0};
   std::atomic<uint64_t> removals_{0};
+  std::atomic<uint64_t> moves_{0};
   std::atomic<uint64_t> durable_position_{0};
 
   // The summary filter is filled from the kv store bit by bit, by the lookups that it does not
@@ -134,7 +158,7 @@ class ChunkIndex final {
 
   mutable Mutex mutex_;
   SummaryFilter filter_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<Fingerprint, FoundChunk, FingerprintHash> unsealed_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<Fingerprint, Unsealed, FingerprintHash> unsealed_ ABSL_GUARDED_BY(mutex_);
   MetadataCache cache_ ABSL_GUARDED_BY(mutex_);
   std::string unfinished_ ABSL_GUARDED_BY(mutex_);  // What NoteUnfinished() was told, in words.
 

@@ -140,6 +140,14 @@ bool ContainerTable::PinIfUsable(uint64_t id, PinSet* pins) {
   return true;
 }
 
+void ContainerTable::PinAlso(uint64_t from, uint64_t to) {
+  MutexLock lock(&mutex_);
+  for (PinSet* const pins : pin_sets_) {
+    if (pins->ids_.contains(from)) pins->ids_.insert(to);
+  }
+  if (kept_pins_.contains(from)) kept_pins_.insert(to);
+}
+
 void ContainerTable::BeginCollection() {
   MutexLock lock(&mutex_);
   collecting_ = true;

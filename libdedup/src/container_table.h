@@ -83,6 +83,8 @@ class ContainerTable final {
   void Pin(uint64_t id, PinSet* pins);
   // False: the container is gone, condemned or damaged; take its chunks as absent.
   bool PinIfUsable(uint64_t id, PinSet* pins);
+  // Whoever relies on `from` relies on `to` as well: the index leads there now for some chunk.
+  void PinAlso(uint64_t from, uint64_t to);
 
   // Garbage collection. From BeginCollection() on the pins of writers that end are kept.
   void BeginCollection();

@@ -102,6 +102,71 @@ TEST_CASE("a collection at the default threshold frees 95 % of the dead bytes") 
   }
 }
 
+TEST_CASE("a copy that the index does not know is not relied on after the known one is gone") {
+  const uint64_t seed = test::Seed();
+  const size_t chunk = 8192;
+  MemoryHome home(128u << 20);
+  home.options.container_bytes = 4u << 20;
+  home.options.chunker = {.algorithm = ChunkAlgorithm::kFixed,
+                          .min_bytes = chunk,
+                          .avg_bytes = chunk,
+                          .max_bytes = chunk};
+  home.options.mode = Mode::kPostProcess;
+  home.Open();
+  const Bytes twice = RandomBytes(seed, 200 * chunk);
+  const Bytes once = RandomBytes(seed + 1, 200 * chunk);
+  Bytes both(once.size() + twice.size());
+  std::copy(twice.begin(), twice.end(), std::copy(once.begin(), once.end(), both.begin()));
+  const StreamId first = home.Put(both).id;
+  home.Collect();  // Seals its container.
+  const StreamId second = home.Put(twice).id;
+  home.options.mode = Mode::kInline;
+  home.Open();
+  home.Put(once);  // Keeps half of the first container.
+  REQUIRE(home.store->Delete(first).ok());
+  REQUIRE(home.store->Delete(second).ok());
+  CHECK(home.Collect(0.4).containers_freed > 0);  // The second copy goes, and the index entries.
+  home.Open();
+  const StreamId again = home.Put(both).id;
+  const StreamId alone = home.Put(twice).id;
+  home.Open();
+  CHECK(home.Get(alone) == twice);
+  home.Collect(0.9);
+  home.Collect(1.0);
+  CHECK(home.Get(again) == both);
+  CHECK(home.Damages() == 0);
+}
+
+TEST_CASE("who relies on a chunk keeps the copy that is stored of it later") {
+  const uint64_t seed = test::Seed();
+  MemoryHome home(128u << 20);
+  home.options.mode = Mode::kHybrid;
+  home.options.metadata_cache_bytes = 1;  // One container's table.
+  home.Open();
+  const Bytes data = RandomBytes(seed, 600000);
+  const StreamId first = home.Put(data).id;
+  home.Collect();  // Seals the container; its table is in memory.
+  std::unique_ptr<Writer> writer = home.store->NewWriter();
+  REQUIRE(writer->Write(data).ok());
+  // Another container's table takes its place, and the data is not known any more.
+  const StreamId other = home.Put(RandomBytes(seed + 1, 3000000)).id;
+  home.Collect();
+  home.Get(other);
+  const StreamInfo second = home.Put(data);
+  REQUIRE(second.new_chunk_bytes > data.size() / 2);
+  home.Put(RandomBytes(seed + 2, 3000000));
+  REQUIRE(home.store->Delete(first).ok());
+  REQUIRE(home.store->Delete(second.id).ok());
+  home.Collect();
+  const absl::StatusOr<StreamInfo> last = writer->Finish();
+  REQUIRE(last.ok());
+  writer.reset();
+  home.Collect();
+  home.Open();
+  CHECK(home.Get(last->id) == data);
+  CHECK(home.Damages() == 0);
+}
+
 TEST_CASE("a reader keeps what it reads from being collected") {
   MemoryHome home;
   home.Open();

@@ -444,8 +444,9 @@ uint64_t ContainerLog::position() {
   return appended_;
 }
 
-std::vector<ContainerLog::UnsealedContainer> ContainerLog::ListUnsealed() {
+std::vector<ContainerLog::UnsealedContainer> ContainerLog::ListUnsealed(uint64_t* position) {
   MutexLock lock(&mutex_);
+  *position = appended_;
   std::vector<UnsealedContainer> list;
   for (const WaitingContainer& waiting : sealed_) {
     const SealedContainer& sealed = waiting.sealed;
@@ -457,7 +458,8 @@ std::vector<ContainerLog::UnsealedContainer> ContainerLog::ListUnsealed() {
 
 ContainerLog::Unsealed ContainerLog::unsealed() {
   Unsealed sum;
-  const auto add = [&sum](const ContainerContents& contents, uint64_t device_bytes) {
+  const auto add = [&sum](uint64_t id, const ContainerContents& contents, uint64_t device_bytes) {
+    sum.ids.insert(id);
     sum.chunk_count += contents.chunks.size();
     sum.raw_bytes += contents.raw_bytes;
     sum.stored_bytes += contents.stored_bytes;
@@ -465,8 +467,10 @@ ContainerLog::Unsealed ContainerLog::unsealed() {
     sum.device_bytes += device_bytes;
   };
   MutexLock lock(&mutex_);
-  for (const WaitingContainer& waiting : sealed_) add(waiting.sealed.contents, container_bytes_);
-  if (open_.has_value()) add(open_->contents, open_->end_bytes);
+  for (const WaitingContainer& waiting : sealed_) {
+    add(waiting.sealed.id, waiting.sealed.contents, container_bytes_);
+  }
+  if (open_.has_value()) add(open_->header.id, open_->contents, open_->end_bytes);
   return sum;
 }
 

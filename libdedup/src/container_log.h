@@ -21,6 +21,7 @@
 #include <span>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "chunk_index.h"
@@ -79,8 +80,11 @@ class ContainerLog final {
 
   uint64_t flush_count() const { return flushes_.load(std::memory_order_relaxed); }
 
-  // What lies in containers that the index does not know as sealed.
+  // What lies in containers that the index does not know as sealed. While these are entered some of
+  // them may be in the container table as sealed already: ask here first, then there, and count
+  // `ids` once.
   struct Unsealed {
+    absl::flat_hash_set<uint64_t> ids;
     uint64_t chunk_count = 0;
     uint64_t raw_bytes = 0;
     uint64_t stored_bytes = 0;
@@ -89,13 +93,14 @@ class ContainerLog final {
   };
   Unsealed unsealed();
 
-  // The same, in detail, for those who read it from the device. WaitDurable(position()) first.
+  // The same, in detail, for those who read it from the device, which they may do once
+  // WaitDurable(*position) has returned.
   struct UnsealedContainer {
     uint64_t id = 0;
     uint32_t slot = 0;
     ContainerContents contents;
   };
-  std::vector<UnsealedContainer> ListUnsealed();
+  std::vector<UnsealedContainer> ListUnsealed(uint64_t* position);
 
  private:
   struct OpenContainer {

@@ -203,7 +203,7 @@ dedup::Stats ContainerStore::Stats() {
   stats.container_bytes = unsealed.device_bytes;
   for (const auto& [id, info] : core_->table->List()) {
     ++stats.container_count;
-    if (!info.record.sealed) continue;
+    if (!info.record.sealed || unsealed.ids.contains(id)) continue;
     stats.chunk_count += info.record.chunk_count;
     stats.unique_bytes += info.record.raw_bytes;
     stats.compressed_bytes += info.record.stored_bytes;

@@ -2,6 +2,8 @@
 //
 // Reads every container and every recipe. First the containers, which tells the damaged places;
 // then the streams, which tells who suffers from them.
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -42,13 +44,17 @@ class Verification final {
   }
 
   absl::Status CheckContainers() {
-    STRATA_RETURN_IF_ERROR(core_->log->WaitDurable(core_->log->position()));
     std::vector<ToCheck> list;
-    for (ContainerLog::UnsealedContainer& open : core_->log->ListUnsealed()) {
+    absl::flat_hash_set<uint64_t> unsealed;
+    uint64_t position = 0;
+    for (ContainerLog::UnsealedContainer& open : core_->log->ListUnsealed(&position)) {
+      unsealed.insert(open.id);
       list.push_back({open.id, open.slot, false, {}, std::move(open.contents)});
     }
+    STRATA_RETURN_IF_ERROR(core_->log->WaitDurable(position));
     for (const auto& [id, info] : core_->table->List()) {
-      if (info.record.sealed) list.push_back({id, info.record.slot, true, info.record, {}});
+      if (!info.record.sealed || unsealed.contains(id)) continue;
+      list.push_back({id, info.record.slot, true, info.record, {}});
     }
     for (size_t i = 0; i < list.size(); ++i) {
       STRATA_RETURN_IF_ERROR(CheckContainer(list[i]));
@@ -212,8 +218,18 @@ class Verification final {
           stream_ = id;
           bool whole = true;
           STRATA_RETURN_IF_ERROR(CheckNode(record.root, 0, &whole));
+          if (!whole) STRATA_RETURN_IF_ERROR(ForgetUnlessThere(id));
           return Report("streams", ++report_.streams_checked, core_->counters.stream_count);
         });
+  }
+
+  // Who deletes a stream meanwhile has its chunks collected.
+  absl::Status ForgetUnlessThere(const StreamId& id) {
+    STRATA_ASSIGN_OR_RETURN(const std::optional<std::string> value,
+                            core_->options.kv->NewSnapshot()->Get(core_->streams, StreamKey(id)));
+    if (value.has_value()) return absl::OkStatus();
+    std::erase_if(report_.streams, [&id](const Damage& damage) { return damage.stream == id; });
+    return absl::OkStatus();
   }
 
   absl::Status CheckNode(const RecipeNode& node, uint64_t begin_bytes, bool* whole) {

@@ -120,10 +120,22 @@ TEST_CASE("writers, readers, deleters and garbage collection side by side") {
       }
     }
   });
+  std::thread verifier([&] {
+    while (!stop) {
+      const auto report = store.Verify({});
+      if (!report.ok()) {
+        problems.Add("verify: " + report.status().ToString());
+        return;
+      }
+      for (const std::string& damage : report->container_damage) problems.Add(damage);
+      for (const Damage& damage : report->streams) problems.Add("a stream: " + damage.detail);
+    }
+  });
   for (int t = 0; t < 4; ++t) threads[t].join();
   stop = true;
   for (size_t t = 4; t < threads.size(); ++t) threads[t].join();
   collector.join();
+  verifier.join();
   problems.Check();
   for (const auto& [id, content_seed] : streams) {
     const absl::StatusOr<Bytes> back = Get(store, id);

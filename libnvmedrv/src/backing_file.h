@@ -39,6 +39,12 @@ class BackingFile {
   // Where the file ends now; all beyond reads as zeroes.
   uint64_t size_bytes() const { return size_bytes_.load(std::memory_order_acquire); }
 
+  // Where what was written or reserved ends, or the file ended at first. What the file has behind it
+  // was preallocated: it reads as zeroes and goes again when the file is closed.
+  uint64_t used_bytes() const {
+    return std::max(first_size_bytes_, written_end_bytes_.load(std::memory_order_relaxed));
+  }
+
   // Makes room for a write of [offset, end) before it is started, and for some that may follow.
   // ResourceExhausted: no space left.
   absl::Status Extend(uint64_t offset_bytes, uint64_t end_bytes) {
@@ -48,8 +54,7 @@ class BackingFile {
   }
 
   // Makes room for [offset, end), and where there is plenty of it for some that may follow: growing
-  // waits until no write is on its way. Returns where what was written or reserved before ended:
-  // behind it all reads as zeroes.
+  // waits until no write is on its way. Returns used_bytes() as it was before.
   absl::StatusOr<uint64_t> Reserve(uint64_t offset_bytes, uint64_t end_bytes);
 
   // What the filesystem was found not to do, so that it is asked only once.
@@ -78,9 +83,6 @@ class BackingFile {
     uint64_t written = written_end_bytes_.load(std::memory_order_relaxed);
     while (end_bytes > written && !written_end_bytes_.compare_exchange_weak(written, end_bytes)) {
     }
-  }
-  uint64_t used_bytes() const {
-    return std::max(first_size_bytes_, written_end_bytes_.load(std::memory_order_relaxed));
   }
   // A step of growing, as large as suits a file of this size.
   uint64_t StepBytes() const;

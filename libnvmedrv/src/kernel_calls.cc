@@ -138,19 +138,20 @@ KernelCalls::Begin KernelCalls::Start(Request* request) {
 // well: ahead where the filesystem can, otherwise by writing.
 KernelCalls::Begin KernelCalls::StartZeroing(Request* request) {
   const uint64_t offset_bytes = OffsetOf(request);
-  uint64_t file_bytes = file_.size_bytes();
+  // A hole behind it would be taken for preallocated.
+  uint64_t used_bytes = std::min(file_.used_bytes(), file_.size_bytes());
   Succeed(request);
   if (request->op == Op::kWriteZeroes) {
-    const absl::StatusOr<uint64_t> used_bytes =
+    const absl::StatusOr<uint64_t> used_before =
         file_.Reserve(offset_bytes, offset_bytes + SizeOf(request));
-    request->status = used_bytes.status();
-    if (!used_bytes.ok()) return Begin::kFinished;
-    file_bytes = *used_bytes;
+    request->status = used_before.status();
+    if (!used_before.ok()) return Begin::kFinished;
+    used_bytes = *used_before;
   }
   const bool whole = request->op == Op::kWriteZeroes && !file_.can_preallocate;
-  if (offset_bytes >= file_bytes && !whole) return Begin::kFinished;
+  if (offset_bytes >= used_bytes && !whole) return Begin::kFinished;
   ZeroBytes(request) =
-      whole ? SizeOf(request) : std::min(SizeOf(request), file_bytes - offset_bytes);
+      whole ? SizeOf(request) : std::min(SizeOf(request), used_bytes - offset_bytes);
   if (request->op == Op::kDiscard && file_.can_punch_hole.load(std::memory_order_relaxed)) {
     SetStep(request, Step::kPunchHole);
   } else if (file_.can_zero_range.load(std::memory_order_relaxed)) {

@@ -277,10 +277,11 @@ absl::Status ChunkIndex::WriteIfFull(kv::WriteBatch* batch, kv::Durability durab
   return absl::OkStatus();
 }
 
-absl::StatusOr<ChunkIndex::Moves> ChunkIndex::FindMoves(std::span<const Entry> entries) {
+absl::StatusOr<ChunkIndex::Moves> ChunkIndex::FindMoves(std::span<const Entry> entries, bool again) {
   Moves moves;
   const auto take = [&](const ChunkPlace& old, const ChunkPlace& place) {
-    if (old.container_id >= place.container_id) return;  // Itself, or a rebuild's younger one.
+    if (old.container_id == place.container_id) return;
+    if (again && old.container_id > place.container_id) return;
     moves.left[old.container_id].push_back(old.offset_units);
     moves.from_to.insert({old.container_id, place.container_id});
   };
@@ -315,7 +316,8 @@ absl::StatusOr<ChunkIndex::Moves> ChunkIndex::FindMoves(std::span<const Entry> e
   return moves;
 }
 
-absl::Status ChunkIndex::CommitSealed(std::span<const SealedContainer* const> containers) {
+absl::Status ChunkIndex::CommitSealed(std::span<const SealedContainer* const> containers,
+                                      bool again) {
   MutexLock writes(&kv_writes_);
   std::vector<Entry> entries;
   for (const SealedContainer* sealed : containers) {
@@ -328,7 +330,7 @@ absl::Status ChunkIndex::CommitSealed(std::span<const SealedContainer* const> co
   std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
     return a.fingerprint->bytes < b.fingerprint->bytes;
   });
-  STRATA_ASSIGN_OR_RETURN(Moves moves, FindMoves(entries));
+  STRATA_ASSIGN_OR_RETURN(Moves moves, FindMoves(entries, again));
   std::vector<ContainerRecord> records;
   for (const SealedContainer* sealed : containers) {
     records.push_back(sealed->record);

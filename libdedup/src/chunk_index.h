@@ -76,10 +76,12 @@ class ChunkIndex final {
                    std::span<const Fingerprint> chunks, uint64_t log_position);
 
   // Enters containers whose data and footers are durable, the oldest first; from then on they are
-  // found through the kv store. Of a chunk that an older container has as well the index leads to
-  // the new copy from then on. It does so alone: the older one's region counts as left, and who
-  // relies on the older container relies on the new one too.
-  absl::Status CommitSealed(std::span<const SealedContainer* const> containers);
+  // found through the kv store. Of a chunk that another container has as well the index leads to
+  // the new copy from then on. It does so alone: the other one's region counts as left, and who
+  // relies on that container relies on the new one too.
+  // `again`: a rebuild enters them, in order of id; what leads to a younger one is of before.
+  absl::Status CommitSealed(std::span<const SealedContainer* const> containers,
+                            bool again = false);
 
   // Chunks of these regions (offsets in units) were stored again. REQUIRES: the container is
   // pinned.
@@ -115,7 +117,7 @@ class ChunkIndex final {
     std::set<std::pair<uint64_t, uint64_t>> from_to;
   };
   // What `entries`, in the order of their keys, take over from older containers.
-  absl::StatusOr<Moves> FindMoves(std::span<const Entry> entries)
+  absl::StatusOr<Moves> FindMoves(std::span<const Entry> entries, bool again)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(kv_writes_) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status MarkLeftLocked(uint64_t container_id, std::span<const uint32_t> regions)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(kv_writes_) ABSL_LOCKS_EXCLUDED(mutex_);

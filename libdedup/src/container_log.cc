@@ -193,12 +193,12 @@ absl::Status ContainerLog::WaitForCompletion() {
   return failure_;
 }
 
-bool ContainerLog::Fits(const EncodedRegion& region) const {
+bool ContainerLog::Fits(const OpenContainer& open, const EncodedRegion& region) const {
   // Before the region there may be padding up to the next block.
-  const uint64_t end = AlignUp(open_->end_bytes, block_bytes_) + region.size_bytes();
-  const size_t chunks = open_->contents.chunks.size() + region.table.size();
+  const uint64_t end = AlignUp(open.end_bytes, block_bytes_) + region.size_bytes();
+  const size_t chunks = open.contents.chunks.size() + region.table.size();
   const size_t footer =
-      FooterBytes(open_->contents.regions.size() + 1, chunks, options_.cipher != nullptr);
+      FooterBytes(open.contents.regions.size() + 1, chunks, options_.cipher != nullptr);
   return chunks <= kMostChunksPerContainer &&
          AlignUp(end, block_bytes_) + AlignUp(footer, block_bytes_) <= container_bytes_;
 }
@@ -219,6 +219,11 @@ absl::Status ContainerLog::TakeSpace(uint32_t slot, bool may_use_reserve) {
 }
 
 absl::Status ContainerLog::OpenNext(bool may_use_reserve) {
+  std::optional<OpenContainer>& open = OpenFor(may_use_reserve);
+  if (!may_use_reserve && !collecting_ && OpenFor(true).has_value()) {
+    open = std::exchange(OpenFor(true), std::nullopt);  // What the last collection left.
+    return absl::OkStatus();
+  }
   const uint32_t keep_free = may_use_reserve ? 0 : options_.reserved_slots;
   STRATA_ASSIGN_OR_RETURN(const uint32_t slot, options_.table->AcquireSlot(keep_free));
   if (absl::Status status = TakeSpace(slot, may_use_reserve); !status.ok()) {
@@ -246,13 +251,12 @@ absl::Status ContainerLog::OpenNext(bool may_use_reserve) {
     return Fail("a write to the kv store", status);
   }
   STRATA_RETURN_IF_ERROR(options_.table->Add(next.header.id, record));
-  open_ = std::move(next);
+  open = std::move(next);
   return Stage(SlotOffset(slot, container_bytes_), bytes);
 }
 
-absl::Status ContainerLog::CloseOpen() {
-  OpenContainer closing = std::move(*open_);
-  open_.reset();
+absl::Status ContainerLog::Close(std::optional<OpenContainer>* open) {
+  OpenContainer closing = *std::exchange(*open, std::nullopt);
   const std::vector<std::byte> footer =
       EncodeFooter(closing.header, closing.contents, options_.cipher);
   const uint64_t slot_offset = SlotOffset(closing.header.slot, container_bytes_);
@@ -286,28 +290,33 @@ absl::StatusOr<uint64_t> ContainerLog::Append(EncodedRegion* region, PinSet* pin
     STRATA_RETURN_IF_ERROR(failure_);
     while (in_flight_.size() >= kMostInFlight) STRATA_RETURN_IF_ERROR(WaitForCompletion());
     // From here to the end of the block the lock is not given up.
-    if (open_.has_value() && (!Fits(*region) || !options_.table->Usable(open_->header.id))) {
-      STRATA_RETURN_IF_ERROR(CloseOpen());
+    std::optional<OpenContainer>& open = OpenFor(may_use_reserve);
+    for (int tries = 0;; ++tries) {
+      if (open.has_value() &&
+          (!Fits(*open, *region) || !options_.table->Usable(open->header.id))) {
+        STRATA_CHECK(tries < 2, "a region larger than a container");
+        STRATA_RETURN_IF_ERROR(Close(&open));
+      }
+      if (open.has_value()) break;
+      STRATA_RETURN_IF_ERROR(OpenNext(may_use_reserve));
     }
-    if (!open_.has_value()) STRATA_RETURN_IF_ERROR(OpenNext(may_use_reserve));
-    STRATA_CHECK(Fits(*region), "a region larger than a container");
 
-    const uint64_t slot_offset = SlotOffset(open_->header.slot, container_bytes_);
+    const uint64_t slot_offset = SlotOffset(open->header.slot, container_bytes_);
     const bool joins = staging_ != nullptr && staging_->device_offset + staging_->filled_bytes ==
-                                                  slot_offset + open_->end_bytes;
-    const uint64_t at = joins ? open_->end_bytes : AlignUp(open_->end_bytes, block_bytes_);
-    PlaceRegion(open_->header.id, open_->next_sequence, static_cast<uint32_t>(at / kUnitBytes),
-                open_->last_crc, region);
+                                                  slot_offset + open->end_bytes;
+    const uint64_t at = joins ? open->end_bytes : AlignUp(open->end_bytes, block_bytes_);
+    PlaceRegion(open->header.id, open->next_sequence, static_cast<uint32_t>(at / kUnitBytes),
+                open->last_crc, region);
     const RegionHeader& header = region->header;
-    open_->end_bytes = at + region->size_bytes();
-    open_->next_sequence = header.sequence + 1;
-    open_->last_crc = header.header_crc;
-    const size_t first_chunk = open_->contents.chunks.size();
-    AppendToContents(header, region->table, &open_->contents);
+    open->end_bytes = at + region->size_bytes();
+    open->next_sequence = header.sequence + 1;
+    open->last_crc = header.header_crc;
+    const size_t first_chunk = open->contents.chunks.size();
+    AppendToContents(header, region->table, &open->contents);
     position = ++appended_;
     options_.table->Pin(header.container_id, pins);
-    options_.index->AddUnsealed(header.container_id, open_->contents.regions.back(),
-                                std::span(open_->contents.chunks).subspan(first_chunk), position);
+    options_.index->AddUnsealed(header.container_id, open->contents.regions.back(),
+                                std::span(open->contents.chunks).subspan(first_chunk), position);
     const std::array<std::byte, kUnitBytes> zeroes{};
     uint64_t next = slot_offset + at;
     for (const std::span<const std::byte> part :
@@ -408,7 +417,9 @@ absl::Status ContainerLog::Seal() {
   {
     MutexLock lock(&mutex_);
     STRATA_RETURN_IF_ERROR(failure_);
-    if (open_.has_value()) STRATA_RETURN_IF_ERROR(CloseOpen());
+    for (std::optional<OpenContainer>& open : open_) {
+      if (open.has_value()) STRATA_RETURN_IF_ERROR(Close(&open));
+    }
     position = appended_;
   }
   STRATA_RETURN_IF_ERROR(WaitDurable(position));
@@ -417,7 +428,7 @@ absl::Status ContainerLog::Seal() {
 
 void ContainerLog::Resume(const ContainerScan& scan) {
   MutexLock lock(&mutex_);
-  STRATA_CHECK(!open_.has_value(), "a container is open already");
+  STRATA_CHECK(!OpenFor(false).has_value(), "a container is open already");
   OpenContainer open;
   open.header = scan.header;
   open.contents = scan.contents;
@@ -431,12 +442,21 @@ void ContainerLog::Resume(const ContainerScan& scan) {
                                 /*log_position=*/0);
     chunk += region.chunk_count;
   }
-  open_ = std::move(open);
+  OpenFor(false) = std::move(open);
+}
+
+void ContainerLog::SetCollecting(bool collecting) {
+  MutexLock lock(&mutex_);
+  collecting_ = collecting;
 }
 
 uint64_t ContainerLog::current_container() {
   MutexLock lock(&mutex_);
-  return open_.has_value() ? open_->header.id : uint64_t{options_.generation} << 32 | next_id_;
+  uint64_t first = uint64_t{options_.generation} << 32 | next_id_;
+  for (const std::optional<OpenContainer>& open : open_) {
+    if (open.has_value()) first = std::min(first, open->header.id);
+  }
+  return first;
 }
 
 uint64_t ContainerLog::position() {
@@ -452,7 +472,9 @@ std::vector<ContainerLog::UnsealedContainer> ContainerLog::ListUnsealed(uint64_t
     const SealedContainer& sealed = waiting.sealed;
     list.push_back({sealed.id, sealed.record.slot, sealed.contents});
   }
-  if (open_.has_value()) list.push_back({open_->header.id, open_->header.slot, open_->contents});
+  for (const std::optional<OpenContainer>& open : open_) {
+    if (open.has_value()) list.push_back({open->header.id, open->header.slot, open->contents});
+  }
   return list;
 }
 
@@ -470,7 +492,9 @@ ContainerLog::Unsealed ContainerLog::unsealed() {
   for (const WaitingContainer& waiting : sealed_) {
     add(waiting.sealed.id, waiting.sealed.contents, container_bytes_);
   }
-  if (open_.has_value()) add(open_->header.id, open_->contents, open_->end_bytes);
+  for (const std::optional<OpenContainer>& open : open_) {
+    if (open.has_value()) add(open->header.id, open->contents, open->end_bytes);
+  }
   return sum;
 }
 

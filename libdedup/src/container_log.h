@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Appends regions to the open container. Append() places a region and returns at once; the device
+// Appends regions to the open container, or to that of garbage collection. Append() places a region and returns at once; the device
 // write happens behind it, many regions to a write. WaitDurable() writes out what is waiting and
 // flushes the device: one flush serves everybody whose region was appended before it began. No
 // thread is needed: callers drive the I/O.
@@ -12,6 +12,7 @@
 // Thread safety: any thread.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <deque>
@@ -72,8 +73,11 @@ class ContainerLog final {
   // Ids of containers grow. What is appended from now on goes to this one or later ones.
   uint64_t current_container();
 
-  // Closes the open container, durably, and enters it into the index.
+  // Closes the open containers, durably, and enters them into the index.
   absl::Status Seal();
+
+  // While a garbage collection runs, who may use the reserve has a container of its own.
+  void SetCollecting(bool collecting);
 
   // Goes on in a container that recovery scanned. REQUIRES: none is open, and the table holds it.
   void Resume(const ContainerScan& scan);
@@ -128,11 +132,16 @@ class ContainerLog final {
   explicit ContainerLog(const Options& options);
 
   uint32_t MostRequests() const;
-  bool Fits(const EncodedRegion& region) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::optional<OpenContainer>& OpenFor(bool may_use_reserve)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return open_[may_use_reserve ? 1 : 0];
+  }
+  bool Fits(const OpenContainer& open, const EncodedRegion& region) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Takes the space of a slot, so that no write to it finds the device full.
   absl::Status TakeSpace(uint32_t slot, bool may_use_reserve) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status OpenNext(bool may_use_reserve) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status CloseOpen() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status Close(std::optional<OpenContainer>* open) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CommitSealed();
   // The same, by a worker where there is one.
   absl::Status CommitSealedBehind();
@@ -161,7 +170,10 @@ class ContainerLog final {
   std::unique_ptr<block::Channel> channel_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<block::Channel> space_channel_ ABSL_GUARDED_BY(mutex_);
   int event_fd_ = -1;
-  std::optional<OpenContainer> open_ ABSL_GUARDED_BY(mutex_);
+  // That of writers, and that of garbage collection: what is compressed anew does not lie among
+  // what writers deferred, else it would be copied again. Writers go on in the latter afterwards.
+  std::array<std::optional<OpenContainer>, 2> open_ ABSL_GUARDED_BY(mutex_);
+  bool collecting_ ABSL_GUARDED_BY(mutex_) = false;
   std::deque<WaitingContainer> sealed_ ABSL_GUARDED_BY(mutex_);  // Not in the index yet.
   uint32_t next_id_ ABSL_GUARDED_BY(mutex_) = 1;  // Lower half of the next container's id.
   Random random_ ABSL_GUARDED_BY(mutex_);

@@ -86,7 +86,11 @@ class Collection final {
 
   absl::StatusOr<GarbageReport> Run() {
     core_->table->BeginCollection();
-    const absl::Cleanup end = [this] { core_->table->EndCollection(); };
+    core_->log->SetCollecting(true);
+    const absl::Cleanup end = [this] {
+      core_->log->SetCollecting(false);
+      core_->table->EndCollection();
+    };
     // What was deleted lies in the open container as often as elsewhere.
     STRATA_RETURN_IF_ERROR(core_->log->Seal());
     for (const auto& [id, info] : core_->table->List()) {

@@ -88,7 +88,8 @@ std::string FormatStat(const Json& stat) {
                     took("ingests", "streams", "ingest_seconds")));
   line("read", SizeOf(now, "read_bytes"), took("reads", "reads", "read_seconds"));
   line("collections", CountOf(now, "collections"),
-       absl::StrCat(absl::StrFormat("%.1f s, ", now.value("collection_seconds", 0.0)), SizeOf(now, "collected_bytes"), " freed",
+       absl::StrCat(absl::StrFormat("%.1f s, ", now.value("collection_seconds", 0.0)),
+                    SizeOf(now, "collected_bytes"), " freed",
                     now.value("collecting", false) ? "; one is running" : ""));
   line("damage met", CountOf(now, "corruptions_found"), "");
   return text;

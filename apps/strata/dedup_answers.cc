@@ -102,11 +102,11 @@ std::string Deferred(const Json& answer) {
 
 std::string FormatStat(const Json& answer) {
   const uint64_t logical = NumberOf(answer, "logical_bytes");
-  return absl::StrFormat("%s: %d streams, %d chunks (%s on average) in %d containers\n\n",
-                         TextOf(answer, "store"), NumberOf(answer, "streams"),
-                         NumberOf(answer, "chunks"),
-                         FormatSize(static_cast<uint64_t>(answer.value("average_chunk_bytes", 0.0))),
-                         NumberOf(answer, "containers")) +
+  return absl::StrFormat(
+             "%s: %d streams, %d chunks (%s on average) in %d containers\n\n",
+             TextOf(answer, "store"), NumberOf(answer, "streams"), NumberOf(answer, "chunks"),
+             FormatSize(static_cast<uint64_t>(answer.value("average_chunk_bytes", 0.0))),
+             NumberOf(answer, "containers")) +
          Bar("logical", logical, logical) +
          Bar("unique", NumberOf(answer, "unique_bytes"), logical) +
          Bar("compressed", NumberOf(answer, "compressed_bytes"), logical) +

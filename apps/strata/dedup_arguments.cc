@@ -68,7 +68,8 @@ constexpr char kCollectExamples[] =
     "  strata dedup gc --store s --fold      # after ingest --mode hybrid or post-process\n"
     "  strata dedup gc --store s --level 3   # after ingest --defer-compression\n"
     "\n"
-    "The newest container, up to 8 MiB, is still open and left as it is.";
+    "What it copies is compressed as --compression, --level and --region say, whatever ingest "
+    "said.";
 
 constexpr char kVerifyExamples[] =
     "Examples:\n"

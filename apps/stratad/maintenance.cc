@@ -23,8 +23,9 @@ constexpr uint64_t kLeastPause = 60 * kSecond;
 
 StorageFigures FiguresOf(Appliance& appliance) {
   const dedup::Stats stats = appliance.dedup().Stats();
+  const bool compresses = appliance.config().storage.store.compression != dedup::Compression::kNone;
   return {static_cast<uint64_t>(SystemClock().MonotonicNanos()), stats.logical_bytes,
-          stats.ingested_bytes};
+          stats.ingested_bytes, compresses ? stats.deferred_bytes : 0};
 }
 
 class MaintenanceThread final : public Maintenance {
@@ -119,7 +120,8 @@ std::string CollectionDue(const CollectionPlan& plan, const StorageFigures& last
   const uint64_t gone = expected > now.logical_bytes ? expected - now.logical_bytes : 0;
   const uint64_t elapsed_ns = now.now_ns - last.now_ns;
   const uint64_t undone = plan.leaves_work ? came : 0;
-  if (elapsed_ns >= plan.interval_s * kSecond && (gone > 0 || undone > 0 || !last_known)) {
+  const bool work = gone > 0 || undone > 0 || now.deferred_bytes > 0 || !last_known;
+  if (elapsed_ns >= plan.interval_s * kSecond && work) {
     return absl::StrCat(plan.interval_s, " s since the last");
   }
   if (elapsed_ns < kLeastPause) return "";

@@ -277,7 +277,8 @@ absl::Status ChunkIndex::WriteIfFull(kv::WriteBatch* batch, kv::Durability durab
   return absl::OkStatus();
 }
 
-absl::StatusOr<ChunkIndex::Moves> ChunkIndex::FindMoves(std::span<const Entry> entries, bool again) {
+absl::StatusOr<ChunkIndex::Moves> ChunkIndex::FindMoves(std::span<const Entry> entries,
+                                                        bool again) {
   Moves moves;
   const auto take = [&](const ChunkPlace& old, const ChunkPlace& place) {
     if (old.container_id == place.container_id) return;
@@ -294,9 +295,8 @@ absl::StatusOr<ChunkIndex::Moves> ChunkIndex::FindMoves(std::span<const Entry> e
         continue;
       }
       const auto unsealed = unsealed_.find(*entries[i].fingerprint);
-      const bool alone =
-          unsealed != unsealed_.end() && !unsealed->second.perhaps_stored &&
-          unsealed->second.chunk.place.container_id == entries[i].place.container_id;
+      const bool alone = unsealed != unsealed_.end() && !unsealed->second.perhaps_stored &&
+                         unsealed->second.chunk.place.container_id == entries[i].place.container_id;
       if (!alone) suspects.push_back(i);
     }
   }
@@ -304,7 +304,8 @@ absl::StatusOr<ChunkIndex::Moves> ChunkIndex::FindMoves(std::span<const Entry> e
   for (size_t first = 0; first < suspects.size(); first += kKeysPerMultiGet) {
     const size_t end = std::min(first + kKeysPerMultiGet, suspects.size());
     std::vector<std::string> keys;
-    for (size_t i = first; i < end; ++i) keys.push_back(ChunkKey(*entries[suspects[i]].fingerprint));
+    for (size_t i = first; i < end; ++i)
+      keys.push_back(ChunkKey(*entries[suspects[i]].fingerprint));
     STRATA_ASSIGN_OR_RETURN(const std::vector<std::optional<std::string>> values,
                             snapshot->MultiGet(options_.chunks, keys));
     for (size_t i = 0; i < keys.size(); ++i) {
@@ -371,8 +372,7 @@ absl::Status ChunkIndex::CommitSealed(std::span<const SealedContainer* const> co
     for (const Fingerprint& fingerprint : sealed.contents.chunks) {
       if (!filter_.MayContain(fingerprint)) filter_.Add(fingerprint);
       const auto unsealed = unsealed_.find(fingerprint);
-      if (unsealed != unsealed_.end() &&
-          unsealed->second.chunk.place.container_id == sealed.id) {
+      if (unsealed != unsealed_.end() && unsealed->second.chunk.place.container_id == sealed.id) {
         unsealed_.erase(unsealed);
       }
     }

@@ -80,8 +80,7 @@ class ChunkIndex final {
   // the new copy from then on. It does so alone: the other one's region counts as left, and who
   // relies on that container relies on the new one too.
   // `again`: a rebuild enters them, in order of id; what leads to a younger one is of before.
-  absl::Status CommitSealed(std::span<const SealedContainer* const> containers,
-                            bool again = false);
+  absl::Status CommitSealed(std::span<const SealedContainer* const> containers, bool again = false);
 
   // Chunks of these regions (offsets in units) were stored again. REQUIRES: the container is
   // pinned.

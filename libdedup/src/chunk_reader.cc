@@ -92,6 +92,7 @@ absl::StatusOr<std::shared_ptr<const LoadedRegion>> ChunkReader::Load(
   }
   auto loaded = std::make_shared<LoadedRegion>();
   loaded->raw_bytes = region.header.raw_bytes;
+  loaded->deferred = region.header.deferred;
   loaded->raw = std::make_unique_for_overwrite<std::byte[]>(loaded->raw_bytes);
   STRATA_RETURN_IF_ERROR(options_.codec->Decompress(region.header.codec, region.payload,
                                                     {loaded->raw.get(), loaded->raw_bytes}));

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_format.h"
@@ -23,6 +22,7 @@ constexpr size_t kMostInFlight = 8;
 constexpr size_t kMostIdleWrites = 4;
 // Of full containers that wait for a flush. Each flush lets the device run dry.
 constexpr size_t kMostChunksWaiting = 16u << 10;
+constexpr size_t kMostContainersWaiting = 16;  // Recovery reads them all.
 constexpr int kSleepMs = 100;
 
 uint64_t RandomSeed() {
@@ -283,7 +283,7 @@ absl::Status ContainerLog::Close(std::optional<OpenContainer>* open) {
 absl::StatusOr<uint64_t> ContainerLog::Append(EncodedRegion* region, PinSet* pins,
                                               bool may_use_reserve) {
   uint64_t position = 0;
-  size_t not_durable = 0;
+  Waiting waiting;
   std::shared_ptr<Job> behind;
   {
     MutexLock lock(&mutex_);
@@ -292,8 +292,7 @@ absl::StatusOr<uint64_t> ContainerLog::Append(EncodedRegion* region, PinSet* pin
     // From here to the end of the block the lock is not given up.
     std::optional<OpenContainer>& open = OpenFor(may_use_reserve);
     for (int tries = 0;; ++tries) {
-      if (open.has_value() &&
-          (!Fits(*open, *region) || !options_.table->Usable(open->header.id))) {
+      if (open.has_value() && (!Fits(*open, *region) || !options_.table->Usable(open->header.id))) {
         STRATA_CHECK(tries < 2, "a region larger than a container");
         STRATA_RETURN_IF_ERROR(Close(&open));
       }
@@ -326,11 +325,15 @@ absl::StatusOr<uint64_t> ContainerLog::Append(EncodedRegion* region, PinSet* pin
       next += part.size();
     }
     MarkStaged(position);
-    size_t waiting = 0;
-    std::tie(not_durable, waiting) = ChunksWaiting();
-    if (waiting > 3 * kMostChunksWaiting) behind = commit_job_;
+    waiting = WaitingNow();
+    if (waiting.chunks > 3 * kMostChunksWaiting || sealed_.size() > 3 * kMostContainersWaiting) {
+      behind = commit_job_;
+    }
   }
-  if (not_durable > kMostChunksWaiting) STRATA_RETURN_IF_ERROR(WaitDurable(position));
+  if (waiting.not_durable_chunks > kMostChunksWaiting ||
+      waiting.not_durable_containers > kMostContainersWaiting) {
+    STRATA_RETURN_IF_ERROR(WaitDurable(position));
+  }
   if (behind != nullptr) options_.workers->Finish(*behind);
   return position;
 }
@@ -372,14 +375,16 @@ absl::Status ContainerLog::WaitDurable(uint64_t position) {
   return flushed ? CommitSealedBehind() : absl::OkStatus();
 }
 
-std::pair<size_t, size_t> ContainerLog::ChunksWaiting() const {
-  size_t not_durable = 0;
-  size_t waiting = 0;
+ContainerLog::Waiting ContainerLog::WaitingNow() const {
+  Waiting waiting;
   for (const WaitingContainer& full : sealed_) {
-    waiting += full.sealed.contents.chunks.size();
-    if (full.position > durable_) not_durable += full.sealed.contents.chunks.size();
+    const size_t chunks = full.sealed.contents.chunks.size();
+    waiting.chunks += chunks;
+    if (full.position <= durable_) continue;
+    waiting.not_durable_chunks += chunks;
+    ++waiting.not_durable_containers;
   }
-  return {not_durable, waiting};
+  return waiting;
 }
 
 absl::Status ContainerLog::CommitSealedBehind() {

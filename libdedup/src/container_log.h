@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Appends regions to the open container, or to that of garbage collection. Append() places a region and returns at once; the device
-// write happens behind it, many regions to a write. WaitDurable() writes out what is waiting and
-// flushes the device: one flush serves everybody whose region was appended before it began. No
-// thread is needed: callers drive the I/O.
+// Appends regions to the open container, or to that of garbage collection. Append() places a region
+// and returns at once; the device write happens behind it, many regions to a write. WaitDurable()
+// writes out what is waiting and flushes the device: one flush serves everybody whose region was
+// appended before it began. No thread is needed: callers drive the I/O.
 //
 // When a container is full its footer is written, and once that is durable it is entered into the
 // chunk index as sealed, by a worker where the store has some. After a failed write or flush nobody
@@ -145,8 +145,13 @@ class ContainerLog final {
   absl::Status CommitSealed();
   // The same, by a worker where there is one.
   absl::Status CommitSealedBehind();
-  // Chunks of containers that are sealed but not durable, and of all that the index lacks.
-  std::pair<size_t, size_t> ChunksWaiting() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Of sealed_.
+  struct Waiting {
+    size_t chunks = 0;
+    size_t not_durable_chunks = 0;
+    size_t not_durable_containers = 0;
+  };
+  Waiting WaitingNow() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // Copies bytes to where they will be written from; writes out what is full.
   absl::Status Stage(uint64_t device_offset, std::span<const std::byte> bytes)

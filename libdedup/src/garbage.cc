@@ -80,6 +80,7 @@ class Collection final {
       : core_(core),
         options_(options),
         folds_(folds),
+        compresses_(core->options.compression != Compression::kNone),
         pacer_(options.max_bytes_per_second),
         data_(core, RegionKind::kData, &own_pins_, RegionBuilder::Owner::kCollection),
         nodes_(core, RegionKind::kRecipes, &own_pins_, RegionBuilder::Owner::kCollection) {}
@@ -162,7 +163,6 @@ class Collection final {
   absl::Status Examine() {
     std::vector<Candidate> underfilled;  // All alive, but sealed before they were full.
     std::vector<Candidate> deferred;     // All alive, but not compressed yet.
-    const bool compresses = core_->options.compression != Compression::kNone;
     for (const auto& [id, record] : sealed_) {
       const absl::StatusOr<ContainerContents> contents = core_->reader->ReadFooter(id, record);
       if (absl::IsDataLoss(contents.status())) {
@@ -179,7 +179,7 @@ class Collection final {
                           static_cast<double>(core_->superblock.container_bytes);
       if (live == 0 || share < options_.rewrite_below_live_ratio) {
         candidates_.push_back({id, record, live, {}});
-      } else if (record.deferred && compresses) {
+      } else if (record.deferred && compresses_) {
         deferred.push_back({id, record, live, {}});
       } else if (share * fill < options_.rewrite_below_live_ratio) {
         underfilled.push_back({id, record, live, {}});
@@ -229,7 +229,6 @@ class Collection final {
         return absl::OkStatus();
       }
       STRATA_RETURN_IF_ERROR(status);
-      if (candidate.record.deferred) report_.deferred_bytes += candidate.record.stored_bytes;
       batch.push_back(std::move(candidate));
       // A container's worth of copies at a time: on a full disk there is room for little more.
       const uint64_t copied_bytes = data_.stored_bytes() + nodes_.stored_bytes();
@@ -293,7 +292,7 @@ class Collection final {
     RegionBuilder& builder = kind == RegionKind::kRecipes ? nodes_ : data_;
     if (builder.Holds(fingerprint)) return absl::OkStatus();
     const uint64_t before = builder.stored_bytes();
-    STRATA_RETURN_IF_ERROR(builder.Add(fingerprint, region.chunk(ordinal)));
+    STRATA_RETURN_IF_ERROR(builder.Add(fingerprint, region.chunk(ordinal), region.deferred));
     pacer_.Spend(builder.stored_bytes() - before);
     return absl::OkStatus();
   }
@@ -317,6 +316,9 @@ class Collection final {
                             std::string(erased.message())));
       }
       core_->table->ReleaseSlot(candidate.record.slot);
+      if (compresses_ && candidate.record.deferred && candidate.live_chunks > 0) {
+        report_.deferred_bytes += candidate.record.stored_bytes;
+      }
       ++report_.containers_freed;
     }
     batch->clear();
@@ -326,6 +328,7 @@ class Collection final {
   StoreCore* const core_;
   const GarbageOptions& options_;
   const bool folds_;
+  const bool compresses_;
   Pacer pacer_;
   GarbageReport report_;
   std::vector<std::pair<uint64_t, ContainerRecord>> sealed_;

@@ -37,7 +37,8 @@ bool RegionBuilder::Full(const Region& region) const {
          region.table.size() >= kMostChunksPerRegion;
 }
 
-absl::Status RegionBuilder::Add(const Fingerprint& fingerprint, std::span<const std::byte> chunk) {
+absl::Status RegionBuilder::Add(const Fingerprint& fingerprint, std::span<const std::byte> chunk,
+                                bool deferred) {
   // Also a full one, which an error left here.
   if (gathering_ != nullptr && !gathering_->raw.empty() &&
       gathering_->raw.size() + chunk.size() > core_->options.region_bytes) {
@@ -46,6 +47,7 @@ absl::Status RegionBuilder::Add(const Fingerprint& fingerprint, std::span<const 
   Region& region = gathering();
   region.table.push_back({fingerprint, static_cast<uint32_t>(chunk.size())});
   region.raw.insert(region.raw.end(), chunk.begin(), chunk.end());
+  region.deferred |= deferred && core_->options.compression == Compression::kNone;
   fingerprints_.insert(fingerprint);
   return Full(region) ? Close() : absl::OkStatus();
 }
@@ -78,7 +80,7 @@ void RegionBuilder::Encode(Region* region) {
 absl::Status RegionBuilder::Close() {
   Region* const region = gathering_.get();
   closed_.push_back(std::move(gathering_));
-  region->deferred = Defers(*region);
+  region->deferred |= Defers(*region);
   const size_t threads = core_->workers->thread_count();
   // What is deferred and not encrypted costs no more than a checksum.
   if (threads == 0 || (region->deferred && core_->cipher == nullptr)) {
@@ -118,6 +120,7 @@ absl::Status RegionBuilder::AppendFront() {
   for (const ChunkEntry& entry : region.table) fingerprints_.erase(entry.fingerprint);
   region.table.clear();
   region.raw.clear();
+  region.deferred = false;
   region.job = nullptr;
   idle_.push_back(std::move(closed_.front()));
   closed_.pop_front();
@@ -130,7 +133,7 @@ absl::Status RegionBuilder::Flush() {
       STRATA_RETURN_IF_ERROR(Close());
     } else {
       // Alone: nothing is gained by handing it to another thread.
-      gathering_->deferred = Defers(*gathering_);
+      gathering_->deferred |= Defers(*gathering_);
       Encode(gathering_.get());
       closed_.push_back(std::move(gathering_));
     }

@@ -32,8 +32,10 @@ class RegionBuilder final {
       : core_(core), kind_(kind), pins_(pins), owner_(owner) {}
   ~RegionBuilder();
 
-  // Takes the bytes in, and writes regions out that are full.
-  absl::Status Add(const Fingerprint& fingerprint, std::span<const std::byte> chunk);
+  // Takes the bytes in, and writes regions out that are full. `deferred`: nobody has tried to
+  // compress them; where the store does not compress now, that is left to later.
+  absl::Status Add(const Fingerprint& fingerprint, std::span<const std::byte> chunk,
+                   bool deferred = false);
 
   // Not written out yet.
   bool Holds(const Fingerprint& fingerprint) const { return fingerprints_.contains(fingerprint); }

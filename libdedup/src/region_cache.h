@@ -26,6 +26,7 @@ struct LoadedRegion {
   std::vector<uint32_t> offsets;  // Where each chunk begins in `raw`.
   std::unique_ptr<std::byte[]> raw;
   size_t raw_bytes = 0;
+  bool deferred = false;  // Its compression.
 
   std::span<const std::byte> chunk(size_t ordinal) const {
     return {raw.get() + offsets[ordinal], table[ordinal].size_bytes};

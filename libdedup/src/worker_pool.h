@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Threads that take pure computing off a store's callers: compressing and decompressing regions,
-// fingerprints. No result ever depends on a thread getting round to it: whoever needs one does the
-// job itself when nobody has begun. So a busy pool costs nothing but the help.
+// Threads that take work off a store's callers: compressing and decompressing regions,
+// fingerprints, and entering full containers into the kv store (container_log.cc), the one job that
+// does not just compute. No result ever depends on a thread getting round to it: whoever needs one
+// does the job itself when nobody has begun. So a busy pool costs nothing but the help.
 //
 // Thread safety: any thread.
 #pragma once

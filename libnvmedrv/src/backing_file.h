@@ -39,8 +39,8 @@ class BackingFile {
   // Where the file ends now; all beyond reads as zeroes.
   uint64_t size_bytes() const { return size_bytes_.load(std::memory_order_acquire); }
 
-  // Where what was written or reserved ends, or the file ended at first. What the file has behind it
-  // was preallocated: it reads as zeroes and goes again when the file is closed.
+  // Where what was written or reserved ends, or the file ended at first. What the file has behind
+  // it was preallocated: it reads as zeroes and goes again when the file is closed.
   uint64_t used_bytes() const {
     return std::max(first_size_bytes_, written_end_bytes_.load(std::memory_order_relaxed));
   }

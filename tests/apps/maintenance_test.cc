@@ -28,6 +28,14 @@ TEST_CASE("the interval, when anything was deleted or overwritten") {
   CHECK(CollectionDue(kPlan, kLast, true, After(3600, 4 * kGiB, 1)) != "");
 }
 
+TEST_CASE("the interval, when something awaits its compression") {
+  StorageFigures now = After(3599, 4 * kGiB, 0);
+  now.deferred_bytes = 1;
+  CHECK(CollectionDue(kPlan, kLast, true, now) == "");
+  now.now_ns = 3600 * kSecond;
+  CHECK(CollectionDue(kPlan, kLast, true, now) != "");
+}
+
 TEST_CASE("the first interval after a start always ends in a collection") {
   CHECK(CollectionDue(kPlan, kLast, false, After(3599, 4 * kGiB, 0)) == "");
   CHECK(CollectionDue(kPlan, kLast, false, After(3600, 4 * kGiB, 0)) != "");

@@ -75,7 +75,9 @@ TEST_CASE("deferred compression: what a deleted stream left is not compressed bu
   home.Open();
   const StreamId dead = home.Put(TextBytes(seed, kSize)).id;
   REQUIRE(home.store->Delete(dead).ok());
-  CHECK(home.Collect().live_bytes_copied == 0);
+  const GarbageReport report = home.Collect();
+  CHECK(report.live_bytes_copied == 0);
+  CHECK(report.deferred_bytes == 0);
   CHECK(home.store->Stats().container_count == 0);
 }
 
@@ -147,6 +149,59 @@ TEST_CASE("deferred compression: whoever admits containers is asked for many of 
   home.Put(TextBytes(seed, kSize));
   CHECK(home.store->Stats().deferred_bytes == 0);
   CHECK(most_bytes > 4u << 20);
+}
+
+TEST_CASE("deferred compression: opened without compression, what is copied stays deferred") {
+  const uint64_t seed = test::Seed();
+  MemoryHome home = DeferringHome();
+  home.Open();
+  std::vector<StreamId> ids;
+  for (uint64_t i = 0; i < 40; ++i) ids.push_back(home.Put(TextBytes(seed + i, 500000)).id);
+  for (size_t i = 0; i < ids.size(); i += 2) REQUIRE(home.store->Delete(ids[i]).ok());
+  home.options.compression = Compression::kNone;
+  home.Open();
+  const GarbageReport copied = home.Collect();
+  CHECK(copied.live_bytes_copied > 5000000);
+  CHECK(copied.deferred_bytes == 0);
+  CHECK(home.store->Stats().deferred_bytes > 5000000);
+  home.options.compression = Compression::kZstd;
+  home.Open();
+  CHECK(home.Collect().deferred_bytes > 5000000);
+  const Stats after = home.store->Stats();
+  CHECK(after.deferred_bytes == 0);
+  CHECK(after.compressed_bytes < after.unique_bytes * 2 / 3);
+  for (size_t i = 1; i < ids.size(); i += 2) {
+    REQUIRE(home.Get(ids[i]) == TextBytes(seed + i, 500000));
+  }
+}
+
+TEST_CASE("deferred compression: what is compressed beside a writer is not compressed again") {
+  const uint64_t seed = test::Seed();
+  MemoryHome home = DeferringHome(256u << 20);
+  home.Open();
+  const Bytes data = TextBytes(seed, 60u << 20);
+  const StreamId id = home.Put(data).id;
+  uint64_t written = 0;
+  std::vector<StreamId> beside;
+  const absl::StatusOr<GarbageReport> report =
+      home.store->CollectGarbage({.progress = [&](const Progress& now) {
+        if (now.phase == "sweep") {
+          beside.push_back(home.Put(TextBytes(seed + 1 + beside.size(), 100000)).id);
+          written += 100000;
+        }
+        return true;
+      }});
+  REQUIRE(report.ok());
+  CHECK(beside.size() > 50);
+  // What was written, and perhaps the rest of a container.
+  CHECK(home.store->Stats().deferred_bytes >= written);
+  CHECK(home.store->Stats().deferred_bytes < written + (2u << 20));
+  CHECK(home.Collect().deferred_bytes < written + (2u << 20));
+  CHECK(home.store->Stats().deferred_bytes == 0);
+  CHECK(home.Get(id) == data);
+  for (size_t i = 0; i < beside.size(); ++i) {
+    REQUIRE(home.Get(beside[i]) == TextBytes(seed + 1 + i, 100000));
+  }
 }
 
 TEST_CASE("deferred compression: a collection that is cut short goes on where it was") {

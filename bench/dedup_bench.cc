@@ -24,6 +24,9 @@
 //   lookup_hit       nanoseconds to find a chunk that was seen recently
 //   small            streams of 4 KiB from --threads threads, each durable; flushes per stream
 //   gc               collection after every second of many streams was deleted
+//   index_memory     what the index of a TiB of unique data keeps in memory, in chunks of 8 KiB: the
+//                    filter, filled with as many keys, and the caches by default; how often the
+//                    filter asks for a lookup in vain
 // Each prints: name, value, unit. chunk, fingerprint and lookup count processor time, the others
 // wall time; ingest, restore and versions print bytes per second of processor time as well (of the
 // calling thread; versions: of the whole process, which noise from other programs touches least).
@@ -33,6 +36,7 @@
 #include <openssl/evp.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -42,6 +46,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <memory>
@@ -55,9 +60,11 @@
 #include "strata/base/random.h"
 #include "strata/block/devices.h"
 #include "strata/dedup/chunker.h"
+#include "strata/dedup/directory.h"
 #include "strata/dedup/fingerprint.h"
 #include "strata/dedup/store.h"
 #include "strata/kv/engines.h"
+#include "summary_filter.h"
 
 namespace strata::dedup {
 namespace {
@@ -86,6 +93,13 @@ class Timer {
  private:
   const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
+
+uint64_t ResidentBytes() {
+  std::ifstream file("/proc/self/statm");
+  uint64_t pages = 0;
+  file >> pages >> pages;
+  return pages * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
 
 void Print(const char* name, double value, const char* unit) {
   std::printf("%-16s %10.2f %s\n", name, value, unit);
@@ -165,7 +179,8 @@ class Bench {
         {"lookup_miss", &Bench::LookupMiss},
         {"lookup_hit", &Bench::LookupHit},
         {"small", &Bench::Small},
-        {"gc", &Bench::Collect}};
+        {"gc", &Bench::Collect},
+        {"index_memory", &Bench::IndexMemory}};
     for (size_t at = 0; at < flags_.ops.size();) {
       const size_t end = std::min(flags_.ops.find(',', at), flags_.ops.size());
       const auto found = operations.find(flags_.ops.substr(at, end - at));
@@ -494,15 +509,14 @@ class Bench {
     std::vector<Fingerprint> known;
     for (uint64_t id = 1; id <= 50; ++id) {
       STRATA_CHECK(table.Add(id, {.slot = static_cast<uint32_t>(id)}).ok(), "a free slot");
-      ContainerContents contents;
+      SealedContainer sealed{id, {.slot = static_cast<uint32_t>(id), .sealed = true}, {}};
+      ContainerContents& contents = sealed.contents;
       contents.regions = {{1, 1000, 4000, RegionKind::kData}};
       contents.chunks.resize(4000);
       for (Fingerprint& chunk : contents.chunks) random.Fill(chunk.bytes);
       index.AddUnsealed(id, contents.regions[0], contents.chunks, 0);
-      STRATA_CHECK(
-          index.CommitSealed(id, {.slot = static_cast<uint32_t>(id), .sealed = true}, contents)
-              .ok(),
-          "sealed");
+      const SealedContainer* const list[] = {&sealed};
+      STRATA_CHECK(index.CommitSealed(list).ok(), "sealed");
       known.insert(known.end(), contents.chunks.begin(), contents.chunks.end());
     }
     std::vector<Fingerprint> asked = known;
@@ -562,6 +576,28 @@ class Bench {
     const GarbageReport report = Must(store_->CollectGarbage({.progress = nullptr}));
     Print("gc", before / timer.seconds() / 1e6, "MB/s examined");
     Print("gc.freed", static_cast<double>(report.freed_bytes) / before, "of the device");
+  }
+
+  void IndexMemory() {
+    constexpr uint64_t kChunks = (uint64_t{1} << 40) / 8192;
+    const uint64_t before = ResidentBytes();
+    SummaryFilter filter(/*expected=*/0);
+    strata::Random random(1);
+    const auto next = [&random] {
+      Fingerprint fingerprint;
+      random.Fill(fingerprint.bytes);
+      return fingerprint;
+    };
+    for (uint64_t i = 0; i < kChunks; ++i) filter.Add(next());
+    const uint64_t caches =
+        StoreOptions().metadata_cache_bytes + DirectoryOptions().kv_cache_bytes;
+    Print("index_memory.filter", static_cast<double>(ResidentBytes() - before) / (1 << 20), "MiB");
+    Print("index_memory", static_cast<double>(ResidentBytes() - before + caches) / (1 << 20),
+          "MiB a TiB");
+    constexpr int kProbes = 1 << 20;
+    int vain = 0;
+    for (int i = 0; i < kProbes; ++i) vain += filter.MayContain(next());
+    Print("index_memory.vain", 100.0 * vain / kProbes, "%");
   }
 
   const Flags flags_;

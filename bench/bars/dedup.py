@@ -30,6 +30,9 @@ def kernels(kit, bench):
     kit.at_least("dedup.fingerprint/openssl",
                  statistics.median(s["fingerprint"] / s["fingerprint_one"] for s in samples), 2.0)
     again = measure(bench, "--ops", "ingest,ingest_again", "--mb", "64")
+    memory = measure(bench, "--ops", "index_memory")
+    print(f"# the filter asks for {memory['index_memory.vain']:.1f} % of lookups in vain")
+    kit.at_most("dedup.index_memory_of_a_TiB", memory["index_memory"], 0.3 * 1024, " MiB")
     kit.at_most("dedup.index_reads.recently_seen", again["ingest_again.reads"] - again["ingest.reads"], 0)
 
 

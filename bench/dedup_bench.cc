@@ -24,7 +24,8 @@
 //   lookup_hit       nanoseconds to find a chunk that was seen recently
 //   small            streams of 4 KiB from --threads threads, each durable; flushes per stream
 //   gc               collection after every second of many streams was deleted
-//   index_memory     what the index of a TiB of unique data keeps in memory, in chunks of 8 KiB: the
+//   index_memory     what the index of a TiB of unique data keeps in memory, in chunks of 8 KiB:
+//   the
 //                    filter, filled with as many keys, and the caches by default; how often the
 //                    filter asks for a lookup in vain
 // Each prints: name, value, unit. chunk, fingerprint and lookup count processor time, the others
@@ -589,8 +590,7 @@ class Bench {
       return fingerprint;
     };
     for (uint64_t i = 0; i < kChunks; ++i) filter.Add(next());
-    const uint64_t caches =
-        StoreOptions().metadata_cache_bytes + DirectoryOptions().kv_cache_bytes;
+    const uint64_t caches = StoreOptions().metadata_cache_bytes + DirectoryOptions().kv_cache_bytes;
     Print("index_memory.filter", static_cast<double>(ResidentBytes() - before) / (1 << 20), "MiB");
     Print("index_memory", static_cast<double>(ResidentBytes() - before + caches) / (1 << 20),
           "MiB a TiB");

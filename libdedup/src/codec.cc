@@ -199,7 +199,7 @@ class CodecWithIdleStates final : public Codec {
 }  // namespace
 
 bool LooksIncompressible(std::span<const std::byte> raw) {
-  if (raw.size() < 2 * kProbeSampleBytes) return false;  // Trying it costs no more.
+  if (raw.size() < kLeastProbedBytes) return false;
   for (size_t at = 0; at + kProbeSampleBytes <= raw.size(); at += kProbeStepBytes) {
     const std::span<const std::byte> sample = raw.subspan(at, kProbeSampleBytes);
     if (!LooksEven(sample) || HasMatches(sample)) return false;

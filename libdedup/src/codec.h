@@ -30,7 +30,9 @@ class Codec {
                                   std::span<std::byte> raw) = 0;
 };
 
-// Samples say that compressing would not save even a twentieth: encrypted or compressed before.
+// Samples say that compressing would not save even a twentieth: encrypted or compressed before. Of
+// less than kLeastProbedBytes they say nothing: trying it costs no more.
+inline constexpr size_t kLeastProbedBytes = 8u << 10;
 bool LooksIncompressible(std::span<const std::byte> raw);
 
 std::unique_ptr<Codec> CreateCodec();

@@ -55,7 +55,8 @@ absl::Status RegionBuilder::Add(const Fingerprint& fingerprint, std::span<const 
 bool RegionBuilder::Defers(const Region& region) const {
   const StoreOptions& options = core_->options;
   if (!options.defer_compression || options.compression == Compression::kNone ||
-      owner_ == Owner::kCollection || kind_ == RegionKind::kRecipes) {
+      owner_ == Owner::kCollection || kind_ == RegionKind::kRecipes ||
+      region.raw.size() < kLeastProbedBytes) {
     return false;
   }
   // Uncompressed data must not be what fills the device.

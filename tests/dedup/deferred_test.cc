@@ -86,6 +86,7 @@ TEST_CASE("deferred compression: nothing is deferred that would not shrink") {
   MemoryHome home = DeferringHome();
   home.Open();
   home.Put(RandomBytes(seed, kSize));
+  for (const size_t size : {1u, 100u, 5000u, 9000u}) home.Put(RandomBytes(seed + size, size));
   CHECK(home.store->Stats().deferred_bytes == 0);
   home.options.compression = Compression::kNone;
   home.Open();

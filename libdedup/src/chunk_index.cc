@@ -286,33 +286,28 @@ absl::StatusOr<ChunkIndex::Moves> ChunkIndex::FindMoves(std::span<const Entry> e
     moves.left[old.container_id].push_back(old.offset_units);
     moves.from_to.insert({old.container_id, place.container_id});
   };
-  std::vector<size_t> suspects;
+  // Chunks that the kv store may know, and where it will say that they are.
+  std::vector<Fingerprint> suspects;
+  std::vector<ChunkPlace> places;
   {
     MutexLock lock(&mutex_);
-    for (size_t i = 0; i < entries.size(); ++i) {
-      if (i > 0 && *entries[i].fingerprint == *entries[i - 1].fingerprint) {
-        take(entries[i - 1].place, entries[i].place);
+    for (size_t i = 0, end = 0; i < entries.size(); i = end) {
+      const Fingerprint& fingerprint = *entries[i].fingerprint;
+      for (end = i + 1; end < entries.size() && *entries[end].fingerprint == fingerprint;) ++end;
+      const ChunkPlace& last = entries[end - 1].place;
+      for (size_t older = i; older + 1 < end; ++older) take(entries[older].place, last);
+      const auto unsealed = unsealed_.find(fingerprint);
+      if (unsealed != unsealed_.end() && !unsealed->second.perhaps_stored &&
+          unsealed->second.chunk.place.container_id == entries[i].place.container_id) {
         continue;
       }
-      const auto unsealed = unsealed_.find(*entries[i].fingerprint);
-      const bool alone = unsealed != unsealed_.end() && !unsealed->second.perhaps_stored &&
-                         unsealed->second.chunk.place.container_id == entries[i].place.container_id;
-      if (!alone) suspects.push_back(i);
+      suspects.push_back(fingerprint);
+      places.push_back(last);
     }
   }
-  const std::unique_ptr<kv::Snapshot> snapshot = options_.kv->NewSnapshot();
-  for (size_t first = 0; first < suspects.size(); first += kKeysPerMultiGet) {
-    const size_t end = std::min(first + kKeysPerMultiGet, suspects.size());
-    std::vector<std::string> keys;
-    for (size_t i = first; i < end; ++i)
-      keys.push_back(ChunkKey(*entries[suspects[i]].fingerprint));
-    STRATA_ASSIGN_OR_RETURN(const std::vector<std::optional<std::string>> values,
-                            snapshot->MultiGet(options_.chunks, keys));
-    for (size_t i = 0; i < keys.size(); ++i) {
-      if (!values[i].has_value()) continue;
-      STRATA_ASSIGN_OR_RETURN(const ChunkPlace old, DecodeChunkPlace(*values[i]));
-      take(old, entries[suspects[first + i]].place);
-    }
+  STRATA_ASSIGN_OR_RETURN(const std::vector<ChunkPlace> known, EntriesOf(suspects));
+  for (size_t i = 0; i < known.size(); ++i) {
+    if (known[i].container_id != 0) take(known[i], places[i]);
   }
   return moves;
 }
@@ -401,13 +396,13 @@ absl::Status ChunkIndex::MarkLeftLocked(uint64_t container_id, std::span<const u
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<ChunkPlace>> ChunkIndex::EntriesOf(const ContainerContents& contents) {
-  std::vector<ChunkPlace> entries(contents.chunks.size());
+absl::StatusOr<std::vector<ChunkPlace>> ChunkIndex::EntriesOf(std::span<const Fingerprint> chunks) {
+  std::vector<ChunkPlace> entries(chunks.size());
   const std::unique_ptr<kv::Snapshot> snapshot = options_.kv->NewSnapshot();
-  for (size_t first = 0; first < contents.chunks.size(); first += kKeysPerMultiGet) {
-    const size_t end = std::min(first + kKeysPerMultiGet, contents.chunks.size());
+  for (size_t first = 0; first < chunks.size(); first += kKeysPerMultiGet) {
+    const size_t end = std::min(first + kKeysPerMultiGet, chunks.size());
     std::vector<std::string> keys;
-    for (size_t i = first; i < end; ++i) keys.push_back(ChunkKey(contents.chunks[i]));
+    for (size_t i = first; i < end; ++i) keys.push_back(ChunkKey(chunks[i]));
     STRATA_ASSIGN_OR_RETURN(const std::vector<std::optional<std::string>> values,
                             snapshot->MultiGet(options_.chunks, keys));
     for (size_t i = 0; i < keys.size(); ++i) {
@@ -420,7 +415,7 @@ absl::StatusOr<std::vector<ChunkPlace>> ChunkIndex::EntriesOf(const ContainerCon
 
 absl::StatusOr<std::vector<bool>> ChunkIndex::LeadsHere(uint64_t container_id,
                                                         const ContainerContents& contents) {
-  STRATA_ASSIGN_OR_RETURN(const std::vector<ChunkPlace> entries, EntriesOf(contents));
+  STRATA_ASSIGN_OR_RETURN(const std::vector<ChunkPlace> entries, EntriesOf(contents.chunks));
   const std::vector<ChunkPlace> places = PlacesOf(container_id, contents);
   std::vector<bool> here(entries.size());
   // What was stored anew meanwhile is not in the kv store yet.
@@ -434,7 +429,7 @@ absl::StatusOr<std::vector<bool>> ChunkIndex::LeadsHere(uint64_t container_id,
 
 absl::Status ChunkIndex::RemoveContainer(uint64_t container_id, const ContainerContents& contents) {
   MutexLock writes(&kv_writes_);
-  STRATA_ASSIGN_OR_RETURN(const std::vector<ChunkPlace> entries, EntriesOf(contents));
+  STRATA_ASSIGN_OR_RETURN(const std::vector<ChunkPlace> entries, EntriesOf(contents.chunks));
   kv::WriteBatch batch;
   for (size_t i = 0; i < contents.chunks.size(); ++i) {
     if (entries[i].container_id != container_id) continue;

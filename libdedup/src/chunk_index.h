@@ -128,7 +128,7 @@ class ChunkIndex final {
   std::optional<FoundChunk> FindDurable(const Fingerprint& fingerprint)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The kv store's entry of each chunk; one of container 0 where there is none.
-  absl::StatusOr<std::vector<ChunkPlace>> EntriesOf(const ContainerContents& contents);
+  absl::StatusOr<std::vector<ChunkPlace>> EntriesOf(std::span<const Fingerprint> chunks);
   using VisitEntry =
       std::function<absl::Status(const Fingerprint& fingerprint, const ChunkPlace& place)>;
   absl::Status ForEachEntry(const VisitEntry& visit);

@@ -401,4 +401,32 @@ TEST_CASE("statistics count operations and the time spent in them") {
   CHECK(home.store->Stats().ingests == 0);
 }
 
+TEST_CASE("statistics stay as they are while workers enter full containers") {
+  const uint64_t seed = test::Seed();
+  for (uint64_t round = 0; round < 20; ++round) {
+    MemoryHome home(128u << 20);
+    home.options.worker_threads = 2;
+    home.Open();
+    const Bytes data = RandomBytes(seed + round, 20u << 20);
+    home.Put(data);
+    for (int i = 0; i < 300; ++i) {
+      const Stats stats = home.store->Stats();
+      REQUIRE(stats.unique_bytes >= data.size());
+      REQUIRE(stats.unique_bytes < data.size() + (1u << 20));
+    }
+  }
+}
+
+TEST_CASE("full containers do not wait for a flush without limit, however large the chunks") {
+  MemoryHome home(256u << 20);
+  home.options.chunker.min_bytes = 64u << 10;
+  home.options.chunker.avg_bytes = 128u << 10;
+  home.options.chunker.max_bytes = 256u << 10;
+  home.Open();
+  const std::unique_ptr<Writer> writer = home.store->NewWriter();
+  REQUIRE(writer->Write(RandomBytes(test::Seed(), 100u << 20)).ok());
+  CHECK(home.store->Stats().device_flushes >= 4);
+  REQUIRE(writer->Finish().ok());
+}
+
 }  // namespace strata::dedup

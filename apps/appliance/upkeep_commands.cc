@@ -31,9 +31,9 @@ Json ToJson(const DamagedObject& object) {
           {"detail", object.detail}};
 }
 
-}  // namespace
-
 double Seconds(uint64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1e9; }
+
+}  // namespace
 
 Json StatJson(Appliance& appliance) {
   const dedup::Stats stats = appliance.dedup().Stats();

@@ -21,7 +21,8 @@ STAT_OF = {
     "strata_dedup_unique_bytes": "unique_bytes", "strata_dedup_compressed_bytes": "compressed_bytes",
     "strata_dedup_deferred_bytes": "deferred_bytes",
     "strata_dedup_container_bytes": "container_bytes", "strata_dedup_chunks": "chunks",
-    "strata_dedup_average_chunk_bytes": "average_chunk_bytes", "strata_dedup_containers": "containers", "strata_dedup_device_bytes": "device_bytes",
+    "strata_dedup_average_chunk_bytes": "average_chunk_bytes",
+    "strata_dedup_containers": "containers", "strata_dedup_device_bytes": "device_bytes",
     "strata_device_allocated_bytes": "device_allocated_bytes",
 }
 SINCE_OPEN_OF = {

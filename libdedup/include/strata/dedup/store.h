@@ -138,9 +138,9 @@ struct GarbageReport {
   uint64_t streams_marked = 0;
   uint64_t containers_examined = 0;
   uint64_t containers_freed = 0;
-  uint64_t duplicate_chunks =
-      0;                        // Needed chunks of which a later copy is kept. Deduplicate() only.
-  uint64_t deferred_bytes = 0;  // Of containers that were compressed now at last.
+  // Needed chunks of which a later copy is kept. Deduplicate() only.
+  uint64_t duplicate_chunks = 0;
+  uint64_t deferred_bytes = 0;     // Of containers that were compressed now at last.
   uint64_t live_bytes_copied = 0;  // On the device.
   uint64_t freed_bytes = 0;        // On the device, net of what was copied.
 };

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+strata_add_fuzzer(NAME dedup_container_scan_fuzz LIB dedup SRCS dedup_container_scan_fuzz.cc
+                  CORPUS dedup_container_scan_corpus)
 strata_add_fuzzer(NAME dedup_format_fuzz LIB dedup SRCS dedup_format_fuzz.cc
                   CORPUS dedup_format_corpus)
 strata_add_fuzzer(NAME dedup_record_fuzz LIB dedup SRCS dedup_record_fuzz.cc

@@ -243,7 +243,7 @@ absl::Status ContainerLog::OpenNext(bool may_use_reserve) {
   next.end_bytes = kContainerHeaderBytes;
 
   // Whoever commits a stream durably makes this record durable before it: commits keep their order.
-  const ContainerRecord record{.slot = slot};
+  const ContainerRecord record{.slot = slot, .nonce = next.header.nonce};
   kv::WriteBatch batch;
   batch.Put(options_.containers, ContainerKey(next.header.id), EncodeContainerRecord(record));
   if (absl::Status status = options_.kv->Write(batch, kv::Durability::kAsync); !status.ok()) {
@@ -304,8 +304,12 @@ absl::StatusOr<uint64_t> ContainerLog::Append(EncodedRegion* region, PinSet* pin
     const bool joins = staging_ != nullptr && staging_->device_offset + staging_->filled_bytes ==
                                                   slot_offset + open->end_bytes;
     const uint64_t at = joins ? open->end_bytes : AlignUp(open->end_bytes, block_bytes_);
-    PlaceRegion(open->header.id, open->next_sequence, static_cast<uint32_t>(at / kUnitBytes),
-                open->last_crc, region);
+    PlaceRegion({.container_id = open->header.id,
+                 .container_nonce = open->header.nonce,
+                 .sequence = open->next_sequence,
+                 .offset_units = static_cast<uint32_t>(at / kUnitBytes),
+                 .previous_crc = open->last_crc},
+                region);
     const RegionHeader& header = region->header;
     open->end_bytes = at + region->size_bytes();
     open->next_sequence = header.sequence + 1;

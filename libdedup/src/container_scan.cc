@@ -7,16 +7,22 @@
 namespace strata::dedup {
 namespace {
 
+// Whether the log put this region there. Bytes that a client stored may look like a region, but do
+// not know the container's nonce.
+bool StandsAt(const RegionHeader& header, uint64_t offset_bytes, const ContainerScan& scan) {
+  return header.container_id == scan.header.id && header.container_nonce == scan.header.nonce &&
+         uint64_t{header.offset_units} * kUnitBytes == offset_bytes;
+}
+
 // The region at `offset_bytes`, when it is the next of the chain. The first need not continue the
-// header, which may have been written anew.
+// header, which recovery may have restored.
 absl::StatusOr<DecodedRegion> NextRegion(std::span<const std::byte> slot, uint64_t offset_bytes,
                                          Cipher* cipher, const ContainerScan& scan) {
   if (offset_bytes >= slot.size()) return absl::OutOfRangeError("the slot is full");
   STRATA_ASSIGN_OR_RETURN(DecodedRegion region, DecodeRegion(slot.subspan(offset_bytes), cipher));
   const RegionHeader& header = region.header;
-  if (header.container_id != scan.header.id || header.sequence != scan.next_sequence ||
-      (header.previous_crc != scan.last_crc && header.sequence != 0) ||
-      uint64_t{header.offset_units} * kUnitBytes != offset_bytes) {
+  if (!StandsAt(header, offset_bytes, scan) || header.sequence != scan.next_sequence ||
+      (header.previous_crc != scan.last_crc && header.sequence != 0)) {
     return absl::DataLossError("region: a leftover, not the next of this container");
   }
   return region;
@@ -29,13 +35,11 @@ absl::StatusOr<DecodedRegion> RegionBehindGap(std::span<const std::byte> slot,
                                               uint64_t offset_bytes, uint32_t least_sequence,
                                               Cipher* cipher, const ContainerScan& scan) {
   for (uint64_t at = AlignUp(offset_bytes, kUnitBytes); at < slot.size(); at += kUnitBytes) {
+    // The header first: a body is not worth its checksum before the header fits.
+    const absl::StatusOr<RegionHeader> header = DecodeRegionHeader(slot.subspan(at));
+    if (!header.ok() || !StandsAt(*header, at, scan) || header->sequence < least_sequence) continue;
     absl::StatusOr<DecodedRegion> region = DecodeRegion(slot.subspan(at), cipher);
-    if (!region.ok()) continue;
-    const RegionHeader& header = region->header;
-    if (header.container_id == scan.header.id && header.sequence >= least_sequence &&
-        uint64_t{header.offset_units} * kUnitBytes == at) {
-      return region;
-    }
+    if (region.ok()) return region;
   }
   return absl::NotFoundError("no region follows");
 }

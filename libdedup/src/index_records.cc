@@ -83,7 +83,7 @@ std::string EncodeContainerRecord(const ContainerRecord& record) {
   StoreLe32(at + 2, record.slot);
   StoreLe32(at + 6, record.chunk_count);
   StoreLe32(at + 10, record.footer_bytes);
-  StoreLe64(at + 14, record.raw_bytes);
+  StoreLe64(at + 14, record.sealed ? record.raw_bytes : record.nonce);
   StoreLe64(at + 22, record.stored_bytes);
   at += kContainerRecordBytes;
   for (const uint32_t offset_units : record.left_regions) {
@@ -112,7 +112,7 @@ absl::StatusOr<ContainerRecord> DecodeContainerRecord(std::string_view bytes) {
   record.slot = LoadLe32(at + 2);
   record.chunk_count = LoadLe32(at + 6);
   record.footer_bytes = LoadLe32(at + 10);
-  record.raw_bytes = LoadLe64(at + 14);
+  (record.sealed ? record.raw_bytes : record.nonce) = LoadLe64(at + 14);
   record.stored_bytes = LoadLe64(at + 22);
   return record;
 }

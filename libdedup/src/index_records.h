@@ -42,6 +42,7 @@ absl::StatusOr<ChunkPlace> DecodeChunkPlace(std::string_view bytes);
 struct ContainerRecord {
   uint32_t slot = 0;
   bool sealed = false;       // Otherwise what it holds must be read from the device.
+  uint64_t nonce = 0;        // Open only: of the container's header, should that be damaged.
   uint32_t chunk_count = 0;  // This and what follows: sealed only.
   uint32_t footer_bytes = 0;
   uint64_t raw_bytes = 0;

@@ -416,9 +416,10 @@ class Opener final {
         ScanContainer(bytes.span(), core_->superblock.block_bytes, core_->cipher.get());
     if (absl::IsUnimplemented(scan.status())) return scan.status();
     bool ours = scan.ok() && scan->header.id == id && scan->header.slot == record.slot &&
-                scan->header.store_uuid == core_->superblock.uuid;
+                scan->header.store_uuid == core_->superblock.uuid &&
+                scan->header.nonce == record.nonce;
     if (!ours) {
-      scan = RestoreHeader(id, record.slot, bytes.span());
+      scan = RestoreHeader(id, record, bytes.span());
       ours = scan.ok();
       if (!ours && !absl::IsNotFound(scan.status())) return scan.status();
     }
@@ -449,12 +450,13 @@ class Opener final {
 
   // For a container whose header is damaged: writes it anew where regions say that the container
   // was there. NotFound: none does.
-  absl::StatusOr<ContainerScan> RestoreHeader(uint64_t id, uint32_t slot,
+  absl::StatusOr<ContainerScan> RestoreHeader(uint64_t id, const ContainerRecord& record,
                                               std::span<const std::byte> bytes) {
     ContainerHeader header;
     header.id = id;
     header.store_uuid = core_->superblock.uuid;
-    header.slot = slot;
+    header.slot = record.slot;
+    header.nonce = record.nonce;
     header.container_bytes = core_->superblock.container_bytes;
     header.created_ns = static_cast<uint64_t>(SystemClock().WallNanos());
     STRATA_ASSIGN_OR_RETURN(
@@ -464,7 +466,7 @@ class Opener final {
     std::vector<std::byte> block(first.begin(), first.end());
     EncodeContainerHeader(&header, block.data());
     STRATA_RETURN_IF_ERROR(
-        core_->io->Write(SlotOffset(slot, core_->superblock.container_bytes), block));
+        core_->io->Write(SlotOffset(record.slot, core_->superblock.container_bytes), block));
     scan.header = header;
     return scan;
   }

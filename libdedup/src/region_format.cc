@@ -30,6 +30,7 @@ constexpr size_t kPreviousCrcAt = 36;
 constexpr size_t kBodyCrcAt = 40;
 constexpr size_t kSealedAt = 44;
 constexpr size_t kDeferredAt = 45;
+constexpr size_t kContainerNonceAt = 48;
 constexpr size_t kHeaderCrcAt = 60;
 static_assert(kHeaderCrcAt + 4 == kRegionHeaderBytes);
 static_assert(kRegionHeaderBytes % kUnitBytes == 0);
@@ -89,26 +90,27 @@ void EncodeRegion(RegionKind kind, std::span<const ChunkEntry> table,
       ExtendCrc32c(Crc32c(region->front.subspan(kRegionHeaderBytes)), region->uncompressed);
 }
 
-void PlaceRegion(uint64_t container_id, uint32_t sequence, uint32_t offset_units,
-                 uint32_t previous_crc, EncodedRegion* region) {
+void PlaceRegion(const RegionPlace& place, EncodedRegion* region) {
   RegionHeader& header = region->header;
-  header.container_id = container_id;
-  header.sequence = sequence;
-  header.offset_units = offset_units;
-  header.previous_crc = previous_crc;
+  header.container_id = place.container_id;
+  header.container_nonce = place.container_nonce;
+  header.sequence = place.sequence;
+  header.offset_units = place.offset_units;
+  header.previous_crc = place.previous_crc;
   std::byte* at = region->front.data();
   std::memset(at, 0, kRegionHeaderBytes);
   StoreLe32(at, kMagic);
   StoreLe16(at + kVersionAt, kFormatVersion);
   at[kCodecAt] = static_cast<std::byte>(header.codec);
   at[kKindAt] = static_cast<std::byte>(header.kind);
-  StoreLe64(at + kContainerIdAt, container_id);
-  StoreLe32(at + kSequenceAt, sequence);
-  StoreLe32(at + kOffsetUnitsAt, offset_units);
+  StoreLe64(at + kContainerIdAt, header.container_id);
+  StoreLe64(at + kContainerNonceAt, header.container_nonce);
+  StoreLe32(at + kSequenceAt, header.sequence);
+  StoreLe32(at + kOffsetUnitsAt, header.offset_units);
   StoreLe32(at + kRawBytesAt, header.raw_bytes);
   StoreLe32(at + kStoredBytesAt, header.stored_bytes);
   StoreLe32(at + kChunkCountAt, header.chunk_count);
-  StoreLe32(at + kPreviousCrcAt, previous_crc);
+  StoreLe32(at + kPreviousCrcAt, header.previous_crc);
   StoreLe32(at + kBodyCrcAt, header.body_crc);
   at[kSealedAt] = std::byte{header.sealed};
   at[kDeferredAt] = std::byte{header.deferred};
@@ -133,6 +135,7 @@ absl::StatusOr<RegionHeader> DecodeRegionHeader(std::span<const std::byte> bytes
   header.codec = static_cast<Compression>(at[kCodecAt]);
   header.kind = static_cast<RegionKind>(at[kKindAt]);
   header.container_id = LoadLe64(at + kContainerIdAt);
+  header.container_nonce = LoadLe64(at + kContainerNonceAt);
   header.sequence = LoadLe32(at + kSequenceAt);
   header.offset_units = LoadLe32(at + kOffsetUnitsAt);
   header.raw_bytes = LoadLe32(at + kRawBytesAt);

@@ -30,8 +30,9 @@ struct ChunkEntry {
 
 struct RegionHeader {
   uint64_t container_id = 0;
-  uint32_t sequence = 0;      // 0, 1, 2 ... within the container.
-  uint32_t offset_units = 0;  // From the start of the container.
+  uint64_t container_nonce = 0;  // As in the container's header. A secret: see RegionPlace.
+  uint32_t sequence = 0;         // 0, 1, 2 ... within the container.
+  uint32_t offset_units = 0;     // From the start of the container.
   uint32_t raw_bytes = 0;
   uint32_t stored_bytes = 0;
   uint32_t chunk_count = 0;
@@ -72,9 +73,18 @@ void EncodeRegion(RegionKind kind, std::span<const ChunkEntry> table,
                   std::span<const std::byte> raw, Compression method, int level, Codec& codec,
                   Cipher* cipher, EncodedRegion* region);
 
+// Where a region stands. The nonce tells a region from bytes that a client stored and that look
+// like one: a scan that steps over damage meets those too.
+struct RegionPlace {
+  uint64_t container_id = 0;
+  uint64_t container_nonce = 0;
+  uint32_t sequence = 0;
+  uint32_t offset_units = 0;
+  uint32_t previous_crc = 0;
+};
+
 // Writes the header with its place into region->front.
-void PlaceRegion(uint64_t container_id, uint32_t sequence, uint32_t offset_units,
-                 uint32_t previous_crc, EncodedRegion* region);
+void PlaceRegion(const RegionPlace& place, EncodedRegion* region);
 
 // Reads and checks a header alone. DataLoss says what is wrong; Unimplemented: a newer format.
 absl::StatusOr<RegionHeader> DecodeRegionHeader(std::span<const std::byte> bytes);

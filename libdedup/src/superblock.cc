@@ -12,7 +12,9 @@
 namespace strata::dedup {
 namespace {
 
-constexpr uint16_t kVersionWithKeys = 2;  // Encrypted, or with a keyed chunker.
+// In versions 1 and 2 regions did not carry their container's nonce.
+constexpr uint16_t kVersion = 3;
+constexpr uint16_t kVersionWithKeys = 4;  // Encrypted, or with a keyed chunker.
 
 constexpr char kMagic[8] = {'S', 'T', 'R', 'D', 'E', 'D', 'U', 'P'};
 
@@ -40,7 +42,7 @@ std::vector<std::byte> EncodeSuperblock(const Superblock& superblock) {
   std::byte* at = bytes.data();
   std::memcpy(at, kMagic, sizeof(kMagic));
   const bool has_keys = superblock.encrypted || superblock.chunker_keyed;
-  StoreLe16(at + kVersionAt, has_keys ? kVersionWithKeys : kFormatVersion);
+  StoreLe16(at + kVersionAt, has_keys ? kVersionWithKeys : kVersion);
   StoreLe32(at + kBlockBytesAt, superblock.block_bytes);
   std::copy(superblock.uuid.begin(), superblock.uuid.end(), at + kUuidAt);
   StoreLe64(at + kCreatedAt, superblock.created_ns);
@@ -71,9 +73,10 @@ absl::StatusOr<Superblock> DecodeSuperblock(std::span<const std::byte> bytes) {
   }
   const uint16_t version = LoadLe16(at + kVersionAt);
   const bool intact = LoadLe32(at + kCrcAt) == Crc32c({at, kCrcAt});
-  if (intact && version > kVersionWithKeys) {
-    return absl::UnimplementedError(absl::StrFormat(
-        "superblock: format version %d, this program knows up to %d", version, kVersionWithKeys));
+  if (intact && (version < kVersion || version > kVersionWithKeys)) {
+    return absl::UnimplementedError(
+        absl::StrFormat("superblock: format version %d, this program knows %d and %d", version,
+                        kVersion, kVersionWithKeys));
   }
   if (!intact) return absl::DataLossError("superblock: checksum does not match");
 
@@ -97,7 +100,7 @@ absl::StatusOr<Superblock> DecodeSuperblock(std::span<const std::byte> bytes) {
     std::copy_n(at + kChunkerKeyCheckAt, superblock.chunker_key_check.size(),
                 superblock.chunker_key_check.begin());
   }
-  const bool sane = version >= kFormatVersion && LoadLe64(at + kDataOffsetAt) == kDataOffsetBytes &&
+  const bool sane = LoadLe64(at + kDataOffsetAt) == kDataOffsetBytes &&
                     std::has_single_bit(superblock.container_bytes) &&
                     superblock.container_bytes >= kLeastContainerBytes &&
                     superblock.container_bytes <= kMostContainerBytes &&

@@ -271,7 +271,7 @@ TEST_CASE("a store takes no region that is not sealed as its own are") {
       EncodedRegion region;
       EncodeRegion(RegionKind::kData, {&entry, 1}, raw, Compression::kLz4, 1, *codec, writing,
                    &region);
-      PlaceRegion(1, 0, 1, 0, &region);
+      PlaceRegion({.container_id = 1, .offset_units = 1}, &region);
       const Bytes bytes = BytesOf(region);
       const auto back = DecodeRegion(bytes, reading);
       CHECK(back.ok() == (writing == reading));

@@ -66,7 +66,12 @@ Bytes SomeContainer(Codec& codec, ContainerHeader* header) {
                                      {Counting(static_cast<uint8_t>(100 + i)), 100 + 500 * i}};
     EncodedRegion region;
     EncodeRegion(RegionKind::kData, table, raw, Compression::kLz4, 1, codec, nullptr, &region);
-    PlaceRegion(header->id, i, static_cast<uint32_t>(at / kUnitBytes), previous, &region);
+    PlaceRegion({.container_id = header->id,
+                 .container_nonce = header->nonce,
+                 .sequence = i,
+                 .offset_units = static_cast<uint32_t>(at / kUnitBytes),
+                 .previous_crc = previous},
+                &region);
     previous = region.header.header_crc;
     const Bytes bytes = BytesOf(region);
     std::copy(bytes.begin(), bytes.end(), slot.begin() + static_cast<ptrdiff_t>(at));
@@ -81,7 +86,7 @@ TEST_CASE("superblock: golden bytes, every byte matters") {
   std::vector<std::byte> bytes = EncodeSuperblock(SomeSuperblock());
   CHECK(Hex(std::span(bytes).first(72)) ==
         "5354524445445550"
-        "0100"
+        "0300"
         "0000"
         "00100000"
         "000102030405060708090a0b0c0d0e0f"
@@ -117,7 +122,7 @@ TEST_CASE("superblock with keys: what is kept of them, and where") {
   superblock.key_check.fill(std::byte{0xA5});
   superblock.chunker_key_check.fill(std::byte{0x5A});
   std::vector<std::byte> bytes = EncodeSuperblock(superblock);
-  CHECK(Hex(std::span(bytes).subspan(8, 2)) == "0200");
+  CHECK(Hex(std::span(bytes).subspan(8, 2)) == "0400");
   CHECK(Hex(std::span(bytes).subspan(72, 8)) == "0101000000000000");
   CHECK(bytes[80] == std::byte{0xA5});
   CHECK(bytes[111] == std::byte{0xA5});
@@ -170,7 +175,7 @@ TEST_CASE("region: golden bytes, every byte matters") {
   EncodedRegion region;
   const std::vector<ChunkEntry> table = {{Counting(0), 2}, {Counting(32), 3}};
   EncodeRegion(RegionKind::kRecipes, table, raw, Compression::kZstd, 1, *codec, nullptr, &region);
-  PlaceRegion(0x0000000700000003, 4, 9, 0xAABBCCDD, &region);
+  PlaceRegion({0x0000000700000003, 0xF0E0D0C0B0A09080, 4, 9, 0xAABBCCDD}, &region);
   Bytes bytes = BytesOf(region);
   REQUIRE(bytes.size() == 192);
   CHECK(Hex(std::span(bytes).first(40)) ==
@@ -191,8 +196,10 @@ TEST_CASE("region: golden bytes, every byte matters") {
         "202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f"
         "03000000" +
             Hex(raw));
+  CHECK(Hex(std::span(bytes).subspan(48, 8)) == "8090a0b0c0d0e0f0");
   const auto back = DecodeRegion(bytes, nullptr);
   REQUIRE(back.ok());
+  CHECK(back->header.container_nonce == 0xF0E0D0C0B0A09080);
   CHECK(!back->header.deferred);
   CHECK(back->header.sequence == 4);
   CHECK(back->header.previous_crc == 0xAABBCCDD);
@@ -208,7 +215,7 @@ TEST_CASE("region: golden bytes, every byte matters") {
     CHECK(absl::IsDataLoss(DecodeRegion(std::span(bytes).first(size), nullptr).status()));
   }
   region.header.deferred = true;
-  PlaceRegion(0x0000000700000003, 4, 9, 0xAABBCCDD, &region);
+  PlaceRegion({0x0000000700000003, 0xF0E0D0C0B0A09080, 4, 9, 0xAABBCCDD}, &region);
   const Bytes deferred = BytesOf(region);
   CHECK(bytes[45] == std::byte{0});
   CHECK(deferred[45] == std::byte{1});
@@ -224,7 +231,7 @@ TEST_CASE("regions shrink where it pays, with every codec, and come back") {
         EncodedRegion region;
         const ChunkEntry entry{Counting(0), static_cast<uint32_t>(size)};
         EncodeRegion(RegionKind::kData, {&entry, 1}, raw, method, 1, *codec, nullptr, &region);
-        PlaceRegion(1, 0, 1, 0, &region);
+        PlaceRegion({.container_id = 1, .offset_units = 1}, &region);
         INFO("method " << static_cast<int>(method) << " size " << size << " text " << text);
         const bool shrinks = method != Compression::kNone && text && size >= 100;
         CHECK((region.header.codec == method) == (shrinks || method == Compression::kNone));
@@ -334,13 +341,51 @@ TEST_CASE("a container scan follows the chain and steps over what is damaged") {
   const Bytes raw = RandomBytes(1, 100);
   EncodeRegion(RegionKind::kData, {&entry, 1}, raw, Compression::kNone, 1, *codec, nullptr,
                &stranger);
-  PlaceRegion(header.id, 2, last.offset_units, whole->last_crc ^ 1, &stranger);
+  PlaceRegion({header.id, header.nonce, 2, last.offset_units, whole->last_crc ^ 1}, &stranger);
   const Bytes bytes = BytesOf(stranger);
   std::copy(bytes.begin(), bytes.end(), slot.begin() + last.offset_units * kUnitBytes);
   const auto scan = ScanContainer(slot, 4096, nullptr);
   REQUIRE(scan.ok());
   CHECK(scan->contents.regions.size() == 2);
   CHECK(scan->end_reason.find("leftover") != std::string::npos);
+}
+
+// A client may store bytes that are a whole region, checksums and all, for the place where it
+// expects them to lie. A scan that steps over damage meets them.
+TEST_CASE("a region that a client stored as content is not taken for one of the log's") {
+  const auto codec = CreateCodec();
+  ContainerHeader header = SomeHeader();
+  Bytes slot(1u << 20);
+  EncodeContainerHeader(&header, slot.data());
+  EncodedRegion forged;
+  const ChunkEntry victim{Counting(9), 100};
+  const Bytes wrong = RandomBytes(1, 100);
+  EncodeRegion(RegionKind::kData, {&victim, 1}, wrong, Compression::kNone, 1, *codec, nullptr,
+               &forged);
+  const bool knows_nonce = GENERATE(false, true);  // Nobody does; the true case shows the aim.
+  Bytes content = RandomBytes(2, 4096);
+  // The payload begins at byte 64 + 64 + 36; the first unit in it is 3.
+  const uint32_t forged_unit = 8;
+  PlaceRegion({header.id, knows_nonce ? header.nonce : 0, 7, forged_unit, 0}, &forged);
+  const Bytes forged_bytes = BytesOf(forged);
+  std::copy(forged_bytes.begin(), forged_bytes.end(),
+            content.begin() + forged_unit * kUnitBytes - (64 + 64 + 36));
+  EncodedRegion region;
+  const ChunkEntry entry{Counting(1), 4096};
+  EncodeRegion(RegionKind::kData, {&entry, 1}, content, Compression::kNone, 1, *codec, nullptr,
+               &region);
+  PlaceRegion({header.id, header.nonce, 0, 1, header.header_crc}, &region);
+  const Bytes bytes = BytesOf(region);
+  std::copy(bytes.begin(), bytes.end(), slot.begin() + kContainerHeaderBytes);
+  REQUIRE(ScanContainer(slot, 4096, nullptr)->contents.chunks ==
+          std::vector<Fingerprint>{entry.fingerprint});
+
+  slot[kContainerHeaderBytes + 70] ^= std::byte{1};
+  const auto scan = ScanContainer(slot, 4096, nullptr);
+  REQUIRE(scan.ok());
+  CHECK(scan->contents.chunks.size() == (knows_nonce ? 1 : 0));
+  const auto headless = ScanWithoutHeader(slot, header, 4096, nullptr);
+  CHECK(headless.ok() == knows_nonce);
 }
 
 TEST_CASE("kv records: golden bytes") {
@@ -366,6 +411,13 @@ TEST_CASE("kv records: golden bytes") {
         "5634120000000000"
         "2143650000000000");
   CHECK(*DecodeContainerRecord(container_bytes) == container);
+  const ContainerRecord open{.slot = 5, .nonce = 0xF0E0D0C0B0A09080};
+  CHECK(Hex(EncodeContainerRecord(open)) ==
+        "010005000000"
+        "0000000000000000"
+        "8090a0b0c0d0e0f0"
+        "0000000000000000");
+  CHECK(*DecodeContainerRecord(EncodeContainerRecord(open)) == open);
   ContainerRecord deferred = container;
   deferred.deferred = true;
   CHECK(Hex(EncodeContainerRecord(deferred)) == "0102" + Hex(container_bytes).substr(4));

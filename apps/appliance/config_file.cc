@@ -64,14 +64,22 @@ absl::StatusOr<std::vector<FileSetting>> Flatten(const std::string& path,
   return settings;
 }
 
+constexpr size_t kMaxFileBytes = 1u << 20;
+
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
   std::FILE* const file = std::fopen(path.c_str(), "re");
   if (file == nullptr) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
   std::string text;
   char buffer[4096];
   size_t got;
-  while ((got = std::fread(buffer, 1, sizeof(buffer), file)) > 0) text.append(buffer, got);
+  while (text.size() <= kMaxFileBytes && (got = std::fread(buffer, 1, sizeof(buffer), file)) > 0) {
+    text.append(buffer, got);
+  }
   absl::Status status;
+  if (text.size() > kMaxFileBytes) {
+    status = absl::InvalidArgumentError(
+        absl::StrCat(path, " is longer than the ", kMaxFileBytes, " bytes of a configuration"));
+  }
   if (std::ferror(file) != 0) {
     status = absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
   }

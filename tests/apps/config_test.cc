@@ -150,15 +150,22 @@ TEST_CASE("errors name the place, the key and what is wrong") {
   CHECK_THAT(std::string(absent.message()), Catch::Contains("/nonexistent/strata.toml"));
 }
 
+TEST_CASE("a file without an end is refused, not read into memory") {
+  const absl::StatusOr<Config> config = LoadConfig({.file = "/dev/zero"});
+  REQUIRE(absl::IsInvalidArgument(config.status()));
+  CHECK_THAT(std::string(config.status().message()), Catch::Contains("/dev/zero is longer"));
+}
+
 TEST_CASE("what is printed reads back as the same") {
-  absl::StatusOr<Config> config = LoadConfig({.overrides = {{"s3.domains", "a.org,b.org"},
-                                                            {"s3.max_body_memory", "65M"},
-                                                            {"storage.max_size", "5T"},
-                                                            {"storage.compression", "none"},
-                                                            {"storage.device", "file:/dev/sdb"},
-                                                            {"maintenance.gc_garbage_ratio", "1"},
-                                                            {"log.level", "debug"},
-                                                            {"log.requests", "true"}}});
+  absl::StatusOr<Config> config =
+      LoadConfig({.overrides = {{"s3.domains", "a.org,b.org"},
+                                {"s3.max_body_memory", "65M"},
+                                {"storage.max_size", "5T"},
+                                {"storage.compression", "none"},
+                                {"storage.device", "file:/dev/s\n\"d\\b\x7f"},
+                                {"maintenance.gc_garbage_ratio", "1"},
+                                {"log.level", "debug"},
+                                {"log.requests", "true"}}});
   REQUIRE(config.status() == absl::OkStatus());
   const std::string printed = PrintConfig(*config);
   const absl::StatusOr<Config> again = Load(printed);

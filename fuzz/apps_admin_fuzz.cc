@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// An operator's command: its name up to the first line's end, then its arguments in JSON, run on
+// the stores of a data directory that lives as long as the program.
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "appliance/appliance.h"
+#include "appliance/commands.h"
+#include "strata/base/check.h"
+
+namespace {
+
+using namespace strata::appliance;  // NOLINT: a program's own file
+
+class Home final {
+ public:
+  Home() {
+    std::string path = (std::filesystem::temp_directory_path() / "strata_admin_XXXXXX").string();
+    STRATA_CHECK(mkdtemp(path.data()) != nullptr, "mkdtemp");
+    path_ = path;
+    ApplianceOptions options;
+    options.data = path + "/data";
+    options.config.storage.max_size_bytes = 256u << 20;
+    auto appliance = Appliance::Open(options);
+    STRATA_CHECK(appliance.ok(), appliance.status().ToString());
+    appliance_ = *std::move(appliance);
+  }
+  ~Home() {
+    appliance_.reset();
+    std::filesystem::remove_all(path_);
+  }
+  Appliance& appliance() { return *appliance_; }
+
+ private:
+  std::filesystem::path path_;
+  std::unique_ptr<Appliance> appliance_;
+};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  static Home home;
+  const std::string_view input(reinterpret_cast<const char*>(data), size);
+  const size_t end = std::min(input.find('\n'), input.size());
+  const std::string_view text = input.substr(std::min(end + 1, input.size()));
+  Json arguments = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (arguments.is_discarded()) arguments = Json::object();
+  const absl::StatusOr<Json> answer =
+      RunCommand(home.appliance(), input.substr(0, end), arguments, nullptr);
+  if (answer.ok()) {
+    (void)answer->dump(-1, ' ', false, Json::error_handler_t::replace);
+  } else {
+    STRATA_CHECK(!answer.status().message().empty(), "an error that says nothing");
+    STRATA_CHECK(!absl::IsInternal(answer.status()), answer.status().ToString());
+  }
+  return 0;
+}

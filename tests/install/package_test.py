@@ -28,7 +28,7 @@ USES = {
               " : absl::OkStatus();",
 }
 # What the libraries are built from, of which a user of the shared ones needs to know nothing.
-PRIVATE_PACKAGES = ("zstd", "OpenSSL", "Boost", "pugixml", "PkgConfig", "RocksDB")
+PRIVATE_PACKAGES = ("zstd", "OpenSSL", "Boost", "EXPAT", "PkgConfig", "RocksDB")
 
 
 def run(*command, env=None):

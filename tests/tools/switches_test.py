@@ -18,7 +18,7 @@ USES = {name: [n for n in needed.split(",") if n]
 del sys.argv[1:]
 
 # Found by find_package; those that come by pkg-config are hidden together.
-THIRD_PARTIES = ("zstd", "OpenSSL", "Boost", "pugixml", "prometheus-cpp", "tomlplusplus", "CLI11",
+THIRD_PARTIES = ("zstd", "OpenSSL", "Boost", "EXPAT", "prometheus-cpp", "tomlplusplus", "CLI11",
                  "spdlog", "pybind11", "benchmark", "Python")
 
 

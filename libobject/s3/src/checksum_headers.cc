@@ -152,6 +152,10 @@ absl::StatusOr<std::optional<std::string>> ChecksumOfElement(const XmlElement& e
   for (const AlgorithmRow& row : kAlgorithms) {
     const XmlElement* child = element.Child(row.element);
     if (child == nullptr || child->text.empty()) continue;
+    if (value) {
+      return MakeError(ErrorCode::kInvalidRequest,
+                       Concat({element.name, " has checksums of more than one algorithm."}));
+    }
     STRATA_ASSIGN_OR_RETURN(value, ParseChecksumValue(row.algorithm, child->text));
   }
   return value;

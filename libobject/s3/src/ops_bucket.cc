@@ -22,6 +22,17 @@ absl::StatusOr<Reply> CreateBucketNow(const Call& call, const std::string& body)
   if (!body.empty()) {
     STRATA_ASSIGN_OR_RETURN(const XmlElement configuration,
                             ParseXml(body, "CreateBucketConfiguration"));
+    STRATA_RETURN_IF_ERROR(
+        CheckXmlChildren(configuration, {{"LocationConstraint", XmlContent::kText},
+                                         {"Location", XmlContent::kElements},
+                                         {"Bucket", XmlContent::kElements},
+                                         {"Tags", XmlContent::kElements}}));
+    for (std::string_view name : {"Location", "Bucket", "Tags"}) {
+      if (configuration.Child(name) != nullptr) {
+        return MakeError(ErrorCode::kNotImplemented,
+                         Concat({name, " of a CreateBucketConfiguration is not implemented."}));
+      }
+    }
     const std::string_view location = configuration.ChildText("LocationConstraint");
     if (!location.empty() && !call.options.region.empty() && location != call.options.region) {
       return MakeError(ErrorCode::kIllegalLocationConstraint);
@@ -36,8 +47,14 @@ absl::StatusOr<Reply> CreateBucketNow(const Call& call, const std::string& body)
 absl::StatusOr<Reply> PutVersioningNow(const Call& call, const std::string& body) {
   STRATA_ASSIGN_OR_RETURN(const XmlElement configuration,
                           ParseXml(body, "VersioningConfiguration"));
-  if (configuration.ChildText("MfaDelete") == "Enabled") {
-    return MakeError(ErrorCode::kNotImplemented, "MFA delete is not implemented.");
+  STRATA_RETURN_IF_ERROR(CheckXmlChildren(configuration, {{"Status", XmlContent::kText},
+                                                          {"MfaDelete", XmlContent::kText},
+                                                          {"MFADelete", XmlContent::kText}}));
+  for (std::string_view name : {"MfaDelete", "MFADelete"}) {  // The reference has both spellings.
+    const XmlElement* mfa_delete = configuration.Child(name);
+    if (mfa_delete != nullptr && mfa_delete->text != "Disabled") {
+      return MakeError(ErrorCode::kNotImplemented, "MFA delete is not implemented.");
+    }
   }
   const std::string_view status = configuration.ChildText("Status");
   if (status != "Enabled" && status != "Suspended") {

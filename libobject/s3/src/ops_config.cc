@@ -67,12 +67,22 @@ absl::Status CheckObjectExists(const Call& call) {
 }
 
 // Clients that copy an object hand back the list they were given with it.
-bool GrantsOwnerOnly(const Call& call, const XmlElement& policy) {
+absl::StatusOr<bool> GrantsOwnerOnly(const Call& call, const XmlElement& policy) {
+  using enum XmlContent;
+  STRATA_RETURN_IF_ERROR(
+      CheckXmlChildren(policy, {{"Owner", kElements}, {"AccessControlList", kElements}}));
   const XmlElement* list = policy.Child("AccessControlList");
   if (list == nullptr) return false;
+  STRATA_RETURN_IF_ERROR(CheckXmlChildren(*list, {{"Grant", kElements, XmlCount::kMany}}));
   for (const XmlElement& grant : list->children) {
+    STRATA_RETURN_IF_ERROR(
+        CheckXmlChildren(grant, {{"Grantee", kElements}, {"Permission", kText}}));
     const XmlElement* grantee = grant.Child("Grantee");
-    if (grantee == nullptr || grantee->ChildText("ID") != call.bucket.owner ||
+    if (grantee == nullptr) return false;
+    STRATA_RETURN_IF_ERROR(CheckXmlChildren(
+        *grantee,
+        {{"ID", kText}, {"DisplayName", kText}, {"EmailAddress", kText}, {"URI", kText}}));
+    if (grantee->ChildText("ID") != call.bucket.owner ||
         grant.ChildText("Permission") != "FULL_CONTROL") {
       return false;
     }
@@ -84,9 +94,8 @@ absl::StatusOr<Reply> PutAclNow(const Call& call, const std::string& body) {
   // A canned list was checked with the headers.
   if (call.request.head.Find("x-amz-acl") == nullptr) {
     STRATA_ASSIGN_OR_RETURN(const XmlElement policy, ParseXml(body, "AccessControlPolicy"));
-    if (!GrantsOwnerOnly(call, policy)) {
-      return MakeError(ErrorCode::kAccessControlListNotSupported);
-    }
+    STRATA_ASSIGN_OR_RETURN(const bool owner_only, GrantsOwnerOnly(call, policy));
+    if (!owner_only) return MakeError(ErrorCode::kAccessControlListNotSupported);
   }
   return Reply();
 }

@@ -42,9 +42,17 @@ void AddFailed(const DeleteRequest& request, const absl::Status& status, XmlWrit
 
 absl::StatusOr<Reply> DeleteNow(const Call& call, const std::string& body) {
   STRATA_ASSIGN_OR_RETURN(const XmlElement root, ParseXml(body, "Delete"));
+  STRATA_RETURN_IF_ERROR(CheckXmlChildren(
+      root, {{"Object", XmlContent::kElements, XmlCount::kMany}, {"Quiet", XmlContent::kText}}));
+  STRATA_ASSIGN_OR_RETURN(const bool quiet, ParseXmlBool(root, "Quiet"));
   std::vector<DeleteRequest> requests;
   for (const XmlElement& element : root.children) {
     if (element.name != "Object") continue;
+    STRATA_RETURN_IF_ERROR(CheckXmlChildren(element, {{"Key", XmlContent::kText},
+                                                      {"VersionId", XmlContent::kText},
+                                                      {"ETag", XmlContent::kText},
+                                                      {"LastModifiedTime", XmlContent::kText},
+                                                      {"Size", XmlContent::kText}}));
     const XmlElement* key = element.Child("Key");
     if (key == nullptr || key->text.empty()) {
       return MakeError(ErrorCode::kMalformedXml, "An Object has no Key.");
@@ -52,13 +60,16 @@ absl::StatusOr<Reply> DeleteNow(const Call& call, const std::string& body) {
     if (element.Child("ETag") || element.Child("LastModifiedTime") || element.Child("Size")) {
       return MakeError(ErrorCode::kNotImplemented, "Conditional deletes are not implemented.");
     }
-    requests.push_back({key->text, std::string(element.ChildText("VersionId"))});
+    const XmlElement* version = element.Child("VersionId");
+    if (version != nullptr && version->text.empty()) {
+      // To delete the latest version instead is not what was asked for.
+      return MakeError(ErrorCode::kMalformedXml, "A VersionId is empty.");
+    }
+    requests.push_back({key->text, version == nullptr ? std::string() : version->text});
   }
   if (requests.empty() || requests.size() > object::ObjectLimits::kMaxDeleteKeys) {
     return MakeError(ErrorCode::kMalformedXml, "There must be 1 to 1000 Objects.");
   }
-  const bool quiet = root.ChildText("Quiet") == "true";
-
   XmlWriter xml("DeleteResult");
   for (const DeleteRequest& request : requests) {
     const absl::StatusOr<object::DeleteResult> result =

@@ -78,11 +78,25 @@ absl::StatusOr<bool> ParseFullObject(const Request& request,
                    "This x-amz-checksum-type cannot be had with this checksum algorithm.");
 }
 
+// A checksum of an algorithm that is not known here is refused with the rest: it is not verified.
+absl::Status CheckPartChildren(const XmlElement& part) {
+  using enum XmlContent;
+  return CheckXmlChildren(part, {{"PartNumber", kText},
+                                 {"ETag", kText},
+                                 {"ChecksumCRC32", kText},
+                                 {"ChecksumCRC32C", kText},
+                                 {"ChecksumCRC64NVME", kText},
+                                 {"ChecksumSHA1", kText},
+                                 {"ChecksumSHA256", kText}});
+}
+
 absl::StatusOr<std::vector<object::CompletedPart>> ParseCompletion(const std::string& body) {
   STRATA_ASSIGN_OR_RETURN(const XmlElement root, ParseXml(body, "CompleteMultipartUpload"));
+  STRATA_RETURN_IF_ERROR(
+      CheckXmlChildren(root, {{"Part", XmlContent::kElements, XmlCount::kMany}}));
   std::vector<object::CompletedPart> parts;
   for (const XmlElement& element : root.children) {
-    if (element.name != "Part") continue;
+    STRATA_RETURN_IF_ERROR(CheckPartChildren(element));
     const std::optional<uint64_t> number = ParseDecimal(Trim(element.ChildText("PartNumber")));
     std::string_view etag = Trim(element.ChildText("ETag"));
     if (!number || *number < 1 || *number > object::ObjectLimits::kMaxPartNumber || etag.empty()) {

@@ -46,12 +46,15 @@ absl::Status ReplaceTags(const Call& call, Tags tags) {
 
 absl::StatusOr<Reply> PutTaggingNow(const Call& call, const std::string& body) {
   STRATA_ASSIGN_OR_RETURN(const XmlElement root, ParseXml(body, "Tagging"));
+  STRATA_RETURN_IF_ERROR(CheckXmlChildren(root, {{"TagSet", XmlContent::kElements}}));
   const XmlElement* set = root.Child("TagSet");
   if (set == nullptr) return MakeError(ErrorCode::kMalformedXml, "There is no TagSet.");
+  STRATA_RETURN_IF_ERROR(CheckXmlChildren(*set, {{"Tag", XmlContent::kElements, XmlCount::kMany}}));
   Tags tags;
   for (const XmlElement& element : set->children) {
-    if (element.name != "Tag" || element.Child("Key") == nullptr ||
-        element.Child("Value") == nullptr) {
+    STRATA_RETURN_IF_ERROR(
+        CheckXmlChildren(element, {{"Key", XmlContent::kText}, {"Value", XmlContent::kText}}));
+    if (element.Child("Key") == nullptr || element.Child("Value") == nullptr) {
       return MakeError(ErrorCode::kMalformedXml, "A TagSet holds Tags of Key and Value.");
     }
     if (!tags.emplace(element.ChildText("Key"), element.ChildText("Value")).second) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The documents of the S3 protocol: written by XmlWriter, read by ParseXml (pugixml).
+// The documents of the S3 protocol: written by XmlWriter, read by ParseXml (expat).
 //
 //   XmlWriter xml("LocationConstraint");
 //   xml.Text("Name", bucket);
@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,7 +42,7 @@ class XmlWriter final {
   std::vector<std::string_view> open_;
 };
 
-// An element without its attributes and its prefix. `text` is what stands between its children.
+// An element without its attributes and its namespace. An element has children or `text`.
 struct XmlElement {
   std::string name;
   std::string text;
@@ -58,8 +59,27 @@ struct XmlLimits {
   size_t max_elements = 100'000;
 };
 
-// The root element. kMalformedXml: not well formed, a limit, not UTF-8, or another root.
+// The root element. kMalformedXml, with what is wrong: not well-formed XML 1.0 with namespaces,
+// another encoding than UTF-8, a document type or processing instruction, text between elements,
+// a limit, or another root. Characters that XML 1.0 lacks are not well formed as references either.
 absl::StatusOr<XmlElement> ParseXml(std::string_view document, std::string_view root,
                                     const XmlLimits& limits = {});
+
+enum class XmlContent { kText, kElements };
+enum class XmlCount { kOne, kMany };  // kOne: at most one.
+
+struct XmlChildRule {
+  std::string_view name;
+  XmlContent content;
+  XmlCount count = XmlCount::kOne;
+};
+
+// The child of that name, false where there is none. kMalformedXml: neither true nor false.
+absl::StatusOr<bool> ParseXmlBool(const XmlElement& element, std::string_view child_name);
+
+// A document that changes something must not mean two things: what is not known may be a condition
+// of it, and of two equal elements only one could be meant. kMalformedXml: a child that `rules` do
+// not name, a second one where they say one, elements where they say text, or text beside children.
+absl::Status CheckXmlChildren(const XmlElement& element, std::initializer_list<XmlChildRule> rules);
 
 }  // namespace strata::s3

@@ -125,8 +125,8 @@ absl::StatusOr<Json> CreateBucket(Appliance& appliance, Arguments& arguments,
   STRATA_ASSIGN_OR_RETURN(const std::string name, arguments.RequiredText("name"));
   const std::string owner = arguments.Text("owner", kRootUser);
   STRATA_RETURN_IF_ERROR(arguments.Finish());
-  STRATA_RETURN_IF_ERROR(appliance.objects().GetUser(owner).status());
-  STRATA_RETURN_IF_ERROR(appliance.objects().CreateBucket(name, owner));
+  STRATA_ASSIGN_OR_RETURN(const object::User user, appliance.objects().GetUser(owner));
+  STRATA_RETURN_IF_ERROR(appliance.objects().CreateBucket(name, user));
   return Json::object();
 }
 

@@ -20,7 +20,8 @@ BucketInfo ToInfo(std::string_view name, const BucketRecord& record) {
   return {.name = std::string(name),
           .owner = record.owner,
           .created_ns = record.created_ns,
-          .versioning = record.versioning};
+          .versioning = record.versioning,
+          .id = record.id};
 }
 
 absl::Status AddVersion(std::string_view value, bool is_head, BucketUsage* usage) {
@@ -36,29 +37,35 @@ absl::Status AddVersion(std::string_view value, bool is_head, BucketUsage* usage
 
 }  // namespace
 
-absl::Status ObjectStore::CreateBucket(std::string_view bucket, std::string_view owner) {
+absl::Status ObjectStore::CreateBucket(std::string_view bucket, UserRef owner) {
   STRATA_RETURN_IF_ERROR(CheckBucketName(bucket));
-  STRATA_RETURN_IF_ERROR(CheckOwner(owner));
+  STRATA_RETURN_IF_ERROR(CheckOwner(owner.id));
   return Mutate(bucket, [&](Mutation& mutation) -> absl::Status {
+    // Read here, the user's record conflicts with the deletion of the user.
+    if (owner.created_ns != 0) STRATA_RETURN_IF_ERROR(RequireUser(mutation.txn(), owner).status());
     STRATA_ASSIGN_OR_RETURN(
         const std::optional<BucketRecord> old,
         ReadRecord(mutation.txn(), mutation.space(), BucketKey(bucket), DecodeBucket));
     if (old.has_value()) {
       return MakeError(
-          old->owner == owner ? Reason::kBucketAlreadyOwnedByYou : Reason::kBucketAlreadyExists,
+          old->owner == owner.id ? Reason::kBucketAlreadyOwnedByYou : Reason::kBucketAlreadyExists,
           absl::StrFormat("there is a bucket '%s' already", bucket));
     }
     BucketRecord record;
     while (record.id == 0) record.id = backing_.ids->Next64();
-    record.owner = owner;
+    record.owner = owner.id;
     record.created_ns = mutation.now_ns();
-    STRATA_RETURN_IF_ERROR(mutation.Put(BucketOfOwnerKey(owner, bucket), ""));
+    STRATA_RETURN_IF_ERROR(mutation.Put(BucketOfOwnerKey(owner.id, bucket), ""));
     return mutation.Put(BucketKey(bucket), Encode(record));
   });
 }
 
 // Uploads are aborted one by one beforehand, so that no transaction grows with their number.
-absl::Status ObjectStore::DeleteBucket(std::string_view bucket) {
+absl::Status ObjectStore::DeleteBucket(BucketRef bucket) {
+  // One bucket in all rounds, even where the caller gave a name alone.
+  STRATA_ASSIGN_OR_RETURN(const BucketRecord record,
+                          RequireBucket(*backing_.kv->NewSnapshot(), bucket));
+  bucket.id = record.id;
   bool only_uploads_left = false;
   absl::Status status;
   for (int round = 0; round < kDeleteBucketRounds; ++round) {
@@ -69,8 +76,8 @@ absl::Status ObjectStore::DeleteBucket(std::string_view bucket) {
   return status;
 }
 
-absl::Status ObjectStore::DeleteEmptyBucket(std::string_view bucket, bool* only_uploads_left) {
-  return Mutate(bucket, [&](Mutation& mutation) -> absl::Status {
+absl::Status ObjectStore::DeleteEmptyBucket(BucketRef bucket, bool* only_uploads_left) {
+  return Mutate(bucket.name, [&](Mutation& mutation) -> absl::Status {
     *only_uploads_left = false;
     kv::Transaction& txn = mutation.txn();
     STRATA_ASSIGN_OR_RETURN(const BucketRecord record, RequireBucket(txn, bucket));
@@ -82,19 +89,19 @@ absl::Status ObjectStore::DeleteEmptyBucket(std::string_view bucket, bool* only_
       if (!page.items.empty()) {
         *only_uploads_left = table == Table::kUpload;
         return MakeError(Reason::kBucketNotEmpty,
-                         absl::StrFormat("bucket '%s' still holds %s", bucket,
+                         absl::StrFormat("bucket '%s' still holds %s", bucket.name,
                                          *only_uploads_left ? "multipart uploads"
                                                             : "objects or older versions"));
       }
     }
     STRATA_RETURN_IF_ERROR(
         txn.DeleteRange(mutation.space(), BucketRange(Table::kCompleted, record.id)));
-    STRATA_RETURN_IF_ERROR(mutation.Delete(BucketOfOwnerKey(record.owner, bucket)));
-    return mutation.Delete(BucketKey(bucket));
+    STRATA_RETURN_IF_ERROR(mutation.Delete(BucketOfOwnerKey(record.owner, bucket.name)));
+    return mutation.Delete(BucketKey(bucket.name));
   });
 }
 
-absl::Status ObjectStore::AbortUploads(std::string_view bucket) {
+absl::Status ObjectStore::AbortUploads(BucketRef bucket) {
   STRATA_ASSIGN_OR_RETURN(const UploadsPage page, ListUploads(bucket, {}, {}));
   for (const UploadInfo& upload : page.uploads) {
     const absl::Status status = AbortUpload(bucket, upload.key, upload.upload_id);
@@ -103,10 +110,10 @@ absl::Status ObjectStore::AbortUploads(std::string_view bucket) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<BucketInfo> ObjectStore::GetBucket(std::string_view bucket) {
+absl::StatusOr<BucketInfo> ObjectStore::GetBucket(BucketRef bucket) {
   const std::unique_ptr<kv::Snapshot> snapshot = backing_.kv->NewSnapshot();
   STRATA_ASSIGN_OR_RETURN(const BucketRecord record, RequireBucket(*snapshot, bucket));
-  return ToInfo(bucket, record);
+  return ToInfo(bucket.name, record);
 }
 
 absl::StatusOr<std::vector<BucketInfo>> ObjectStore::ListBuckets(std::string_view owner) {
@@ -124,8 +131,8 @@ absl::StatusOr<std::vector<BucketInfo>> ObjectStore::ListBuckets(std::string_vie
   }
 }
 
-absl::Status ObjectStore::SetVersioning(std::string_view bucket, Versioning versioning) {
-  return Mutate(bucket, [&](Mutation& mutation) -> absl::Status {
+absl::Status ObjectStore::SetVersioning(BucketRef bucket, Versioning versioning) {
+  return Mutate(bucket.name, [&](Mutation& mutation) -> absl::Status {
     STRATA_ASSIGN_OR_RETURN(BucketRecord record, RequireBucket(mutation.txn(), bucket));
     if (record.versioning == versioning) return absl::OkStatus();
     if (versioning == Versioning::kOff) {
@@ -133,11 +140,11 @@ absl::Status ObjectStore::SetVersioning(std::string_view bucket, Versioning vers
                        "versioning can be suspended, but not switched off again");
     }
     record.versioning = versioning;
-    return mutation.Put(BucketKey(bucket), Encode(record));
+    return mutation.Put(BucketKey(bucket.name), Encode(record));
   });
 }
 
-absl::StatusOr<BucketUsage> ObjectStore::GetBucketUsage(std::string_view bucket) {
+absl::StatusOr<BucketUsage> ObjectStore::GetBucketUsage(BucketRef bucket) {
   STRATA_ASSIGN_OR_RETURN(const BucketRecord record,
                           RequireBucket(*backing_.kv->NewSnapshot(), bucket));
   BucketUsage usage;

@@ -172,8 +172,7 @@ absl::Status RememberCompletion(Mutation* mutation, const ObjectStore::UploadRef
 
 }  // namespace
 
-absl::StatusOr<ObjectInfo> ObjectStore::CompleteUpload(std::string_view bucket,
-                                                       std::string_view key,
+absl::StatusOr<ObjectInfo> ObjectStore::CompleteUpload(BucketRef bucket, std::string_view key,
                                                        std::string_view upload_id,
                                                        const std::vector<CompletedPart>& listed,
                                                        const Conditions& conditions,

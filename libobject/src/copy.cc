@@ -48,7 +48,7 @@ absl::StatusOr<Checksum> ObjectStore::ChecksumContent(ObjectReader* reader,
   return Checksum{algorithm, digest->Finish(), 0};
 }
 
-absl::StatusOr<ObjectInfo> ObjectStore::CopyOnce(const CopySource& source, std::string_view bucket,
+absl::StatusOr<ObjectInfo> ObjectStore::CopyOnce(const CopySource& source, BucketRef bucket,
                                                  std::string_view key,
                                                  const std::optional<Metadata>& metadata,
                                                  const PutOptions& options) {
@@ -57,7 +57,7 @@ absl::StatusOr<ObjectInfo> ObjectStore::CopyOnce(const CopySource& source, std::
   if (options.checksum_algorithm.has_value()) {
     STRATA_ASSIGN_OR_RETURN(
         const std::unique_ptr<ObjectReader> reader,
-        OpenReader(source.bucket, source.key, {.version_id = source.version_id}));
+        OpenReader(source.bucket_ref(), source.key, {.version_id = source.version_id}));
     if (!HasChecksum(reader->info().checksum, *options.checksum_algorithm)) {
       STRATA_ASSIGN_OR_RETURN(computed, ChecksumContent(reader.get(), *options.checksum_algorithm));
       computed_etag = reader->info().etag;
@@ -67,7 +67,7 @@ absl::StatusOr<ObjectInfo> ObjectStore::CopyOnce(const CopySource& source, std::
   ObjectRecord record;
   STRATA_RETURN_IF_ERROR(Mutate(key, [&](Mutation& mutation) -> absl::Status {
     kv::Transaction& txn = mutation.txn();
-    STRATA_ASSIGN_OR_RETURN(const BucketRecord from, RequireBucket(txn, source.bucket));
+    STRATA_ASSIGN_OR_RETURN(const BucketRecord from, RequireBucket(txn, source.bucket_ref()));
     STRATA_ASSIGN_OR_RETURN(const FoundVersion found, FindVersion(txn, mutation.space(), from.id,
                                                                   source.key, source.version_id));
     STRATA_RETURN_IF_ERROR(CheckCopySourceConditions(source.conditions, found.record));
@@ -91,7 +91,7 @@ absl::StatusOr<ObjectInfo> ObjectStore::CopyOnce(const CopySource& source, std::
   return InfoOf(key, record, true);
 }
 
-absl::StatusOr<ObjectInfo> ObjectStore::Copy(const CopySource& source, std::string_view bucket,
+absl::StatusOr<ObjectInfo> ObjectStore::Copy(const CopySource& source, BucketRef bucket,
                                              std::string_view key,
                                              const std::optional<Metadata>& metadata,
                                              const PutOptions& options) {

@@ -140,7 +140,7 @@ absl::Status CheckPartNumber(const ObjectRecord& record, uint32_t part_number) {
 
 }  // namespace
 
-absl::StatusOr<ObjectInfo> ObjectStore::Head(std::string_view bucket, std::string_view key,
+absl::StatusOr<ObjectInfo> ObjectStore::Head(BucketRef bucket, std::string_view key,
                                              const GetOptions& options) {
   STRATA_RETURN_IF_ERROR(CheckObjectKey(key));
   const std::unique_ptr<kv::Snapshot> snapshot = backing_.kv->NewSnapshot();
@@ -152,7 +152,7 @@ absl::StatusOr<ObjectInfo> ObjectStore::Head(std::string_view bucket, std::strin
   return InfoOf(key, found.record, found.is_latest);
 }
 
-absl::StatusOr<std::unique_ptr<ObjectReader>> ObjectStore::OpenReader(std::string_view bucket,
+absl::StatusOr<std::unique_ptr<ObjectReader>> ObjectStore::OpenReader(BucketRef bucket,
                                                                       std::string_view key,
                                                                       const GetOptions& options) {
   STRATA_RETURN_IF_ERROR(CheckObjectKey(key));

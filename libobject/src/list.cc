@@ -21,7 +21,7 @@ ObjectInfo ListedInfo(std::string_view key, ObjectRecord record) {
 
 }  // namespace
 
-absl::StatusOr<ListPage> ObjectStore::List(std::string_view bucket, const ListOptions& options) {
+absl::StatusOr<ListPage> ObjectStore::List(BucketRef bucket, const ListOptions& options) {
   const std::unique_ptr<kv::Snapshot> snapshot = backing_.kv->NewSnapshot();
   STRATA_ASSIGN_OR_RETURN(const BucketRecord in, RequireBucket(*snapshot, bucket));
   const size_t limit = PageLimit(options);

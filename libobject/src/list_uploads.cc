@@ -24,8 +24,7 @@ absl::StatusOr<RecordId> RequireUploadId(std::string_view text) {
 
 }  // namespace
 
-absl::StatusOr<UploadsPage> ObjectStore::ListUploads(std::string_view bucket,
-                                                     const ListOptions& options,
+absl::StatusOr<UploadsPage> ObjectStore::ListUploads(BucketRef bucket, const ListOptions& options,
                                                      std::string_view upload_id_marker) {
   const std::unique_ptr<kv::Snapshot> snapshot = backing_.kv->NewSnapshot();
   STRATA_ASSIGN_OR_RETURN(const BucketRecord in, RequireBucket(*snapshot, bucket));
@@ -63,21 +62,21 @@ absl::StatusOr<UploadsPage> ObjectStore::ListUploads(std::string_view bucket,
     if (!record.ok()) return FromStorage(record.status(), "decoding an upload");
     const std::optional<RecordId> id = ParseUploadId(ToHex(parsed.suffix));
     if (!id.has_value()) return MakeError(Reason::kDamaged, "a stored upload's key is malformed");
-    page.uploads.push_back(UploadInfoOf(bucket, parsed.key, *id, *record));
+    page.uploads.push_back(UploadInfoOf(bucket.name, parsed.key, *id, *record));
     page.next_key_marker = parsed.key;
     page.next_upload_id_marker = page.uploads.back().upload_id;
     cursor.Advance();
   }
 }
 
-absl::StatusOr<PartsPage> ObjectStore::ListParts(std::string_view bucket, std::string_view key,
+absl::StatusOr<PartsPage> ObjectStore::ListParts(BucketRef bucket, std::string_view key,
                                                  std::string_view upload_id,
                                                  uint32_t part_number_marker, size_t max_parts) {
   const std::unique_ptr<kv::Snapshot> snapshot = backing_.kv->NewSnapshot();
   STRATA_ASSIGN_OR_RETURN(const UploadRef upload, FindUpload(*snapshot, bucket, key, upload_id));
   STRATA_ASSIGN_OR_RETURN(const UploadRecord record, RequireUpload(*snapshot, upload));
   PartsPage page;
-  page.upload = UploadInfoOf(bucket, key, upload.id, record);
+  page.upload = UploadInfoOf(bucket.name, key, upload.id, record);
   if (max_parts == 0 || part_number_marker >= ObjectLimits::kMaxPartNumber) return page;
 
   kv::Range range = PartRange(upload.bucket_id, upload.id);

@@ -152,8 +152,7 @@ class VersionsWalk final {
 
 }  // namespace
 
-absl::StatusOr<ListPage> ObjectStore::ListVersions(std::string_view bucket,
-                                                   const ListOptions& options) {
+absl::StatusOr<ListPage> ObjectStore::ListVersions(BucketRef bucket, const ListOptions& options) {
   const std::unique_ptr<kv::Snapshot> snapshot = backing_.kv->NewSnapshot();
   STRATA_ASSIGN_OR_RETURN(const BucketRecord in, RequireBucket(*snapshot, bucket));
   if (PageLimit(options) == 0) return ListPage();

@@ -38,53 +38,50 @@ class ObjectStore final : public Store {
   absl::StatusOr<AccessKey> FindAccessKey(std::string_view access_key) override;
   absl::StatusOr<std::vector<AccessKey>> ListAccessKeys(std::string_view user_id) override;
 
-  absl::Status CreateBucket(std::string_view bucket, std::string_view owner) override;
-  absl::Status DeleteBucket(std::string_view bucket) override;
-  absl::StatusOr<BucketInfo> GetBucket(std::string_view bucket) override;
+  absl::Status CreateBucket(std::string_view bucket, UserRef owner) override;
+  absl::Status DeleteBucket(BucketRef bucket) override;
+  absl::StatusOr<BucketInfo> GetBucket(BucketRef bucket) override;
   absl::StatusOr<std::vector<BucketInfo>> ListBuckets(std::string_view owner) override;
-  absl::Status SetVersioning(std::string_view bucket, Versioning versioning) override;
-  absl::StatusOr<BucketUsage> GetBucketUsage(std::string_view bucket) override;
+  absl::Status SetVersioning(BucketRef bucket, Versioning versioning) override;
+  absl::StatusOr<BucketUsage> GetBucketUsage(BucketRef bucket) override;
 
-  absl::StatusOr<std::unique_ptr<ObjectWriter>> NewWriter(std::string_view bucket,
-                                                          std::string_view key,
+  absl::StatusOr<std::unique_ptr<ObjectWriter>> NewWriter(BucketRef bucket, std::string_view key,
                                                           const PutOptions& options) override;
-  absl::StatusOr<std::unique_ptr<ObjectReader>> OpenReader(std::string_view bucket,
-                                                           std::string_view key,
+  absl::StatusOr<std::unique_ptr<ObjectReader>> OpenReader(BucketRef bucket, std::string_view key,
                                                            const GetOptions& options) override;
-  absl::StatusOr<ObjectInfo> Head(std::string_view bucket, std::string_view key,
+  absl::StatusOr<ObjectInfo> Head(BucketRef bucket, std::string_view key,
                                   const GetOptions& options) override;
-  absl::StatusOr<DeleteResult> Delete(std::string_view bucket, std::string_view key,
+  absl::StatusOr<DeleteResult> Delete(BucketRef bucket, std::string_view key,
                                       std::string_view version_id) override;
-  absl::StatusOr<ObjectInfo> Copy(const CopySource& source, std::string_view bucket,
-                                  std::string_view key, const std::optional<Metadata>& metadata,
+  absl::StatusOr<ObjectInfo> Copy(const CopySource& source, BucketRef bucket, std::string_view key,
+                                  const std::optional<Metadata>& metadata,
                                   const PutOptions& options) override;
-  absl::StatusOr<ListPage> List(std::string_view bucket, const ListOptions& options) override;
-  absl::StatusOr<ListPage> ListVersions(std::string_view bucket,
-                                        const ListOptions& options) override;
+  absl::StatusOr<ListPage> List(BucketRef bucket, const ListOptions& options) override;
+  absl::StatusOr<ListPage> ListVersions(BucketRef bucket, const ListOptions& options) override;
 
-  absl::StatusOr<UploadInfo> CreateUpload(std::string_view bucket, std::string_view key,
+  absl::StatusOr<UploadInfo> CreateUpload(BucketRef bucket, std::string_view key,
                                           const PutOptions& options,
                                           bool full_object_checksum) override;
-  absl::StatusOr<UploadInfo> GetUpload(std::string_view bucket, std::string_view key,
+  absl::StatusOr<UploadInfo> GetUpload(BucketRef bucket, std::string_view key,
                                        std::string_view upload_id) override;
   absl::StatusOr<std::unique_ptr<ObjectWriter>> NewPartWriter(
-      std::string_view bucket, std::string_view key, std::string_view upload_id,
-      uint32_t part_number, std::optional<ChecksumAlgorithm> checksum) override;
+      BucketRef bucket, std::string_view key, std::string_view upload_id, uint32_t part_number,
+      std::optional<ChecksumAlgorithm> checksum) override;
   absl::StatusOr<PartInfo> CopyPart(
-      const CopySource& source, std::string_view bucket, std::string_view key,
-      std::string_view upload_id, uint32_t part_number,
+      const CopySource& source, BucketRef bucket, std::string_view key, std::string_view upload_id,
+      uint32_t part_number,
       std::optional<std::pair<uint64_t, uint64_t>> offset_and_size_bytes) override;
-  absl::StatusOr<PartsPage> ListParts(std::string_view bucket, std::string_view key,
+  absl::StatusOr<PartsPage> ListParts(BucketRef bucket, std::string_view key,
                                       std::string_view upload_id, uint32_t part_number_marker,
                                       size_t max_parts) override;
-  absl::StatusOr<UploadsPage> ListUploads(std::string_view bucket, const ListOptions& options,
+  absl::StatusOr<UploadsPage> ListUploads(BucketRef bucket, const ListOptions& options,
                                           std::string_view upload_id_marker) override;
-  absl::StatusOr<ObjectInfo> CompleteUpload(std::string_view bucket, std::string_view key,
+  absl::StatusOr<ObjectInfo> CompleteUpload(BucketRef bucket, std::string_view key,
                                             std::string_view upload_id,
                                             const std::vector<CompletedPart>& parts,
                                             const Conditions& conditions,
                                             const ContentClaims& claims) override;
-  absl::Status AbortUpload(std::string_view bucket, std::string_view key,
+  absl::Status AbortUpload(BucketRef bucket, std::string_view key,
                            std::string_view upload_id) override;
 
   absl::StatusOr<size_t> ReapStreams(size_t max_streams) override;
@@ -99,9 +96,8 @@ class ObjectStore final : public Store {
     RecordId id;
   };
 
-  absl::StatusOr<ObjectInfo> CommitPut(const std::string& bucket, uint64_t bucket_id,
-                                       const std::string& key, const PutOptions& options,
-                                       const TakenContent& content);
+  absl::StatusOr<ObjectInfo> CommitPut(BucketRef bucket, const std::string& key,
+                                       const PutOptions& options, const TakenContent& content);
   absl::StatusOr<PartRecord> CommitPart(const UploadRef& upload, uint32_t part_number,
                                         const TakenContent& content);
   absl::StatusOr<std::vector<ContentPiece>> ReadManifest(kv::Reader& reader, uint64_t bucket_id,
@@ -117,20 +113,23 @@ class ObjectStore final : public Store {
   absl::Status Mutate(std::string_view contended, const MutationBody& body);
   absl::Status MutateOnce(const MutationBody& body, bool* defer_removals);
 
-  // kNoSuchBucket, kInvalidBucketName.
-  absl::StatusOr<BucketRecord> RequireBucket(kv::Reader& reader, std::string_view bucket);
+  // kNoSuchUser: also when another one has the id now.
+  absl::StatusOr<User> RequireUser(kv::Reader& reader, UserRef user);
 
-  absl::Status DeleteEmptyBucket(std::string_view bucket, bool* only_uploads_left);
-  absl::Status AbortUploads(std::string_view bucket);  // The first page of them.
+  // kNoSuchBucket: also when another one has the name now. kInvalidBucketName.
+  absl::StatusOr<BucketRecord> RequireBucket(kv::Reader& reader, BucketRef bucket);
+
+  absl::Status DeleteEmptyBucket(BucketRef bucket, bool* only_uploads_left);
+  absl::Status AbortUploads(BucketRef bucket);  // The first page of them.
 
   // kNoSuchUpload.
-  absl::StatusOr<UploadRef> FindUpload(kv::Reader& reader, std::string_view bucket,
-                                       std::string_view key, std::string_view upload_id);
+  absl::StatusOr<UploadRef> FindUpload(kv::Reader& reader, BucketRef bucket, std::string_view key,
+                                       std::string_view upload_id);
   absl::StatusOr<UploadRecord> RequireUpload(kv::Reader& reader, const UploadRef& upload);
 
   // The digest of an object's content, read from the store.
   absl::StatusOr<Checksum> ChecksumContent(ObjectReader* reader, ChecksumAlgorithm algorithm);
-  absl::StatusOr<ObjectInfo> CopyOnce(const CopySource& source, std::string_view bucket,
+  absl::StatusOr<ObjectInfo> CopyOnce(const CopySource& source, BucketRef bucket,
                                       std::string_view key, const std::optional<Metadata>& metadata,
                                       const PutOptions& options);
 

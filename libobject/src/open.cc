@@ -88,14 +88,21 @@ absl::Status ObjectStore::Mutate(std::string_view contended, const MutationBody&
   return FromStorage(std::move(status));
 }
 
-absl::StatusOr<BucketRecord> ObjectStore::RequireBucket(kv::Reader& reader,
-                                                        std::string_view bucket) {
-  if (bucket.size() > kMaxBucketNameBytes) return CheckBucketName(bucket);
+absl::StatusOr<BucketRecord> ObjectStore::RequireBucket(kv::Reader& reader, BucketRef bucket) {
+  if (bucket.name.size() > kMaxBucketNameBytes) return CheckBucketName(bucket.name);
   STRATA_ASSIGN_OR_RETURN(std::optional<BucketRecord> record,
-                          ReadRecord(reader, backing_.space, BucketKey(bucket), DecodeBucket));
-  if (record.has_value()) return *std::move(record);
-  STRATA_RETURN_IF_ERROR(CheckBucketName(bucket));
-  return MakeError(Reason::kNoSuchBucket, absl::StrFormat("there is no bucket '%s'", bucket));
+                          ReadRecord(reader, backing_.space, BucketKey(bucket.name), DecodeBucket));
+  if (!record.has_value()) {
+    STRATA_RETURN_IF_ERROR(CheckBucketName(bucket.name));
+    return MakeError(Reason::kNoSuchBucket,
+                     absl::StrFormat("there is no bucket '%s'", bucket.name));
+  }
+  if (bucket.id != 0 && bucket.id != record->id) {
+    return MakeError(
+        Reason::kNoSuchBucket,
+        absl::StrFormat("bucket '%s' was deleted, and another one has its name", bucket.name));
+  }
+  return *std::move(record);
 }
 
 absl::StatusOr<std::vector<ContentPiece>> ObjectStore::ReadManifest(kv::Reader& reader,

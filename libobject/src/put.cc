@@ -15,11 +15,10 @@ namespace {
 
 class PutWriter final : public ObjectWriter {
  public:
-  PutWriter(ObjectStore* store, std::string_view bucket, uint64_t bucket_id, std::string_view key,
-            const PutOptions& options)
+  PutWriter(ObjectStore* store, BucketRef bucket, std::string_view key, const PutOptions& options)
       : store_(store),
-        bucket_(bucket),
-        bucket_id_(bucket_id),
+        bucket_(bucket.name),
+        bucket_id_(bucket.id),
         key_(key),
         options_(options),
         intake_(store->backing().dedup, options.checksum_algorithm) {}
@@ -30,7 +29,7 @@ class PutWriter final : public ObjectWriter {
 
   absl::StatusOr<ObjectInfo> Finish(const ContentClaims& claims) override {
     STRATA_ASSIGN_OR_RETURN(const TakenContent content, intake_.Finish(claims));
-    return store_->CommitPut(bucket_, bucket_id_, key_, options_, content);
+    return store_->CommitPut({bucket_, bucket_id_}, key_, options_, content);
   }
 
  private:
@@ -44,7 +43,7 @@ class PutWriter final : public ObjectWriter {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<ObjectWriter>> ObjectStore::NewWriter(std::string_view bucket,
+absl::StatusOr<std::unique_ptr<ObjectWriter>> ObjectStore::NewWriter(BucketRef bucket,
                                                                      std::string_view key,
                                                                      const PutOptions& options) {
   STRATA_RETURN_IF_ERROR(CheckObjectKey(key));
@@ -60,11 +59,11 @@ absl::StatusOr<std::unique_ptr<ObjectWriter>> ObjectStore::NewWriter(std::string
     STRATA_RETURN_IF_ERROR(CheckWriteConditions(
         options.conditions, head.has_value() && !head->is_delete_marker ? &*head : nullptr));
   }
-  return std::make_unique<PutWriter>(this, bucket, record.id, key, options);
+  return std::make_unique<PutWriter>(this, BucketRef(bucket.name, record.id), key, options);
 }
 
-absl::StatusOr<ObjectInfo> ObjectStore::CommitPut(const std::string& bucket, uint64_t bucket_id,
-                                                  const std::string& key, const PutOptions& options,
+absl::StatusOr<ObjectInfo> ObjectStore::CommitPut(BucketRef bucket, const std::string& key,
+                                                  const PutOptions& options,
                                                   const TakenContent& content) {
   ObjectRecord record;
   record.size_bytes = content.piece.size_bytes;
@@ -77,16 +76,12 @@ absl::StatusOr<ObjectInfo> ObjectStore::CommitPut(const std::string& bucket, uin
   if (content.piece.size_bytes > 0) record.pieces = {content.piece};
 
   const absl::Status status = Mutate(key, [&](Mutation& mutation) -> absl::Status {
-    STRATA_ASSIGN_OR_RETURN(const BucketRecord current, RequireBucket(mutation.txn(), bucket));
-    if (current.id != bucket_id) {
-      return MakeError(Reason::kNoSuchBucket,
-                       absl::StrFormat("bucket '%s' was deleted meanwhile", bucket));
-    }
-    STRATA_ASSIGN_OR_RETURN(KeyVersions versions, KeyVersions::Load(&mutation, bucket_id, key));
+    STRATA_ASSIGN_OR_RETURN(const BucketRecord in, RequireBucket(mutation.txn(), bucket));
+    STRATA_ASSIGN_OR_RETURN(KeyVersions versions, KeyVersions::Load(&mutation, in.id, key));
     STRATA_RETURN_IF_ERROR(CheckWriteConditions(options.conditions, versions.current()));
     record.modified_ns = mutation.now_ns();
     if (content.writer != nullptr) mutation.AddStream(content.writer);
-    return versions.Add(current.versioning, &record);
+    return versions.Add(in.versioning, &record);
   });
   if (absl::IsAborted(status) && !AsksNothing(options.conditions)) {
     return MakeError(Reason::kConditionalConflict,

@@ -32,7 +32,7 @@ absl::Status AddDeleteMarker(KeyVersions* versions, const BucketRecord& bucket, 
 
 }  // namespace
 
-absl::StatusOr<DeleteResult> ObjectStore::Delete(std::string_view bucket, std::string_view key,
+absl::StatusOr<DeleteResult> ObjectStore::Delete(BucketRef bucket, std::string_view key,
                                                  std::string_view version_id) {
   STRATA_RETURN_IF_ERROR(CheckObjectKey(key));
   std::optional<VersionRef> version;

@@ -63,15 +63,14 @@ class PartWriter final : public ObjectWriter {
 
 }  // namespace
 
-absl::StatusOr<ObjectStore::UploadRef> ObjectStore::FindUpload(kv::Reader& reader,
-                                                               std::string_view bucket,
+absl::StatusOr<ObjectStore::UploadRef> ObjectStore::FindUpload(kv::Reader& reader, BucketRef bucket,
                                                                std::string_view key,
                                                                std::string_view upload_id) {
   STRATA_RETURN_IF_ERROR(CheckObjectKey(key));
   STRATA_ASSIGN_OR_RETURN(const BucketRecord in, RequireBucket(reader, bucket));
   const std::optional<RecordId> id = ParseUploadId(upload_id);
   if (!id.has_value()) return NoSuchUpload(upload_id);
-  return UploadRef{std::string(bucket), in.id, std::string(key), *id};
+  return UploadRef{std::string(bucket.name), in.id, std::string(key), *id};
 }
 
 absl::StatusOr<UploadRecord> ObjectStore::RequireUpload(kv::Reader& reader,
@@ -84,7 +83,7 @@ absl::StatusOr<UploadRecord> ObjectStore::RequireUpload(kv::Reader& reader,
   return NoSuchUpload(ToHex(AsText(upload.id)));
 }
 
-absl::StatusOr<UploadInfo> ObjectStore::CreateUpload(std::string_view bucket, std::string_view key,
+absl::StatusOr<UploadInfo> ObjectStore::CreateUpload(BucketRef bucket, std::string_view key,
                                                      const PutOptions& options,
                                                      bool full_object_checksum) {
   STRATA_RETURN_IF_ERROR(CheckObjectKey(key));
@@ -109,19 +108,19 @@ absl::StatusOr<UploadInfo> ObjectStore::CreateUpload(std::string_view bucket, st
     record.created_ns = mutation.now_ns();
     return mutation.Put(UploadKey(in.id, key, id), Encode(record));
   }));
-  return UploadInfoOf(bucket, key, id, record);
+  return UploadInfoOf(bucket.name, key, id, record);
 }
 
-absl::StatusOr<UploadInfo> ObjectStore::GetUpload(std::string_view bucket, std::string_view key,
+absl::StatusOr<UploadInfo> ObjectStore::GetUpload(BucketRef bucket, std::string_view key,
                                                   std::string_view upload_id) {
   const std::unique_ptr<kv::Snapshot> snapshot = backing_.kv->NewSnapshot();
   STRATA_ASSIGN_OR_RETURN(const UploadRef upload, FindUpload(*snapshot, bucket, key, upload_id));
   STRATA_ASSIGN_OR_RETURN(const UploadRecord record, RequireUpload(*snapshot, upload));
-  return UploadInfoOf(bucket, key, upload.id, record);
+  return UploadInfoOf(bucket.name, key, upload.id, record);
 }
 
 absl::StatusOr<std::unique_ptr<ObjectWriter>> ObjectStore::NewPartWriter(
-    std::string_view bucket, std::string_view key, std::string_view upload_id, uint32_t part_number,
+    BucketRef bucket, std::string_view key, std::string_view upload_id, uint32_t part_number,
     std::optional<ChecksumAlgorithm> checksum) {
   STRATA_RETURN_IF_ERROR(CheckPartNumber(part_number));
   const std::unique_ptr<kv::Snapshot> snapshot = backing_.kv->NewSnapshot();
@@ -162,13 +161,12 @@ absl::StatusOr<PartRecord> ObjectStore::CommitPart(const UploadRef& upload, uint
 }
 
 absl::StatusOr<PartInfo> ObjectStore::CopyPart(
-    const CopySource& source, std::string_view bucket, std::string_view key,
-    std::string_view upload_id, uint32_t part_number,
-    std::optional<std::pair<uint64_t, uint64_t>> offset_and_size_bytes) {
+    const CopySource& source, BucketRef bucket, std::string_view key, std::string_view upload_id,
+    uint32_t part_number, std::optional<std::pair<uint64_t, uint64_t>> offset_and_size_bytes) {
   STRATA_ASSIGN_OR_RETURN(const std::unique_ptr<ObjectWriter> writer,
                           NewPartWriter(bucket, key, upload_id, part_number, std::nullopt));
   absl::StatusOr<std::unique_ptr<ObjectReader>> reader =
-      OpenReader(source.bucket, source.key,
+      OpenReader(source.bucket_ref(), source.key,
                  {.version_id = source.version_id, .conditions = source.conditions});
   if (ReasonOf(reader.status()) == Reason::kNotModified) {
     return MakeError(Reason::kPreconditionFailed, std::string(reader.status().message()));
@@ -204,7 +202,7 @@ absl::StatusOr<PartInfo> ObjectStore::CopyPart(
                   .checksum = std::move(info.checksum)};
 }
 
-absl::Status ObjectStore::AbortUpload(std::string_view bucket, std::string_view key,
+absl::Status ObjectStore::AbortUpload(BucketRef bucket, std::string_view key,
                                       std::string_view upload_id) {
   return Mutate(upload_id, [&](Mutation& mutation) -> absl::Status {
     kv::Transaction& txn = mutation.txn();

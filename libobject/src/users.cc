@@ -42,6 +42,13 @@ absl::StatusOr<AccessKey> ReadAccessKey(kv::Reader& reader, kv::SpaceId space,
 
 }  // namespace
 
+absl::StatusOr<User> ObjectStore::RequireUser(kv::Reader& reader, UserRef user) {
+  STRATA_ASSIGN_OR_RETURN(User found, ReadUser(reader, backing_.space, user.id));
+  if (user.created_ns == 0 || user.created_ns == found.created_ns) return found;
+  return MakeError(Reason::kNoSuchUser,
+                   absl::StrFormat("user '%s' was deleted, and another one has the id", user.id));
+}
+
 absl::Status ObjectStore::CreateUser(const User& user) {
   STRATA_RETURN_IF_ERROR(CheckUserId(user.id));
   if (user.display_name.size() > 256) {

@@ -258,6 +258,80 @@ TEST_CASE("Users and keys") {
   CHECK(ReasonOf(f.store().DeleteUser("ada")) == Reason::kNoSuchUser);
 }
 
+// What a caller decided about one bucket must not happen to another of the same name.
+TEST_CASE("Each call that names a bucket that is gone by its id is refused") {
+  StoreFixture f;
+  Store& store = f.store();
+  Must(store.CreateBucket("other", ""));
+  f.Put("other", "k", "from elsewhere");
+  Must(store.CreateBucket("bkt", "ada"));
+  const BucketInfo gone = Must(store.GetBucket("bkt"));
+  CHECK(gone.id != 0);
+  const UploadInfo old_upload = Must(store.CreateUpload(gone, "k", {}, false));
+  const std::unique_ptr<ObjectWriter> writer = Must(store.NewWriter(gone, "k", {}));
+  const std::unique_ptr<ObjectWriter> part =
+      Must(store.NewPartWriter(gone, "k", old_upload.upload_id, 1, std::nullopt));
+  Must(store.DeleteBucket("bkt"));
+  Must(store.CreateBucket("bkt", "bob"));
+  f.Put("bkt", "k", "of bob");
+  const UploadInfo upload = Must(store.CreateUpload("bkt", "k", {}, false));
+  const std::string& id = upload.upload_id;
+  const CopySource from_gone{.bucket = "bkt", .key = "k", .bucket_id = gone.id};
+  const CopySource from_other{.bucket = "other", .key = "k"};
+
+  const std::vector<std::pair<const char*, absl::Status>> results = {
+      {"GetBucket", store.GetBucket(gone).status()},
+      {"DeleteBucket", store.DeleteBucket(gone)},
+      {"SetVersioning", store.SetVersioning(gone, Versioning::kEnabled)},
+      {"GetBucketUsage", store.GetBucketUsage(gone).status()},
+      {"NewWriter", store.NewWriter(gone, "k", {}).status()},
+      {"Finish", writer->Finish({}).status()},
+      {"OpenReader", store.OpenReader(gone, "k", {}).status()},
+      {"Head", store.Head(gone, "k", {}).status()},
+      {"Delete", store.Delete(gone, "k", "").status()},
+      {"Delete of a version", store.Delete(gone, "k", "null").status()},
+      {"Copy", store.Copy(from_other, gone, "k", std::nullopt, {}).status()},
+      {"Copy from", store.Copy(from_gone, "other", "k", std::nullopt, {}).status()},
+      {"List", store.List(gone, {}).status()},
+      {"ListVersions", store.ListVersions(gone, {}).status()},
+      {"CreateUpload", store.CreateUpload(gone, "k", {}, false).status()},
+      {"GetUpload", store.GetUpload(gone, "k", id).status()},
+      {"NewPartWriter", store.NewPartWriter(gone, "k", id, 1, std::nullopt).status()},
+      {"CopyPart", store.CopyPart(from_other, gone, "k", id, 1, std::nullopt).status()},
+      {"CopyPart from", store.CopyPart(from_gone, "bkt", "k", id, 1, std::nullopt).status()},
+      {"ListParts", store.ListParts(gone, "k", id, 0, 1000).status()},
+      {"ListUploads", store.ListUploads(gone, {}, "").status()},
+      {"CompleteUpload", store.CompleteUpload(gone, "k", id, {{1, "x", {}}}, {}, {}).status()},
+      {"AbortUpload", store.AbortUpload(gone, "k", id)},
+  };
+  for (const auto& [call, status] : results) {
+    INFO(call << ": " << status.ToString());
+    CHECK(ReasonOf(status) == Reason::kNoSuchBucket);
+  }
+  CHECK(ReasonOf(part->Finish({})) == Reason::kNoSuchUpload);
+
+  CHECK(f.Get("bkt", "k") == "of bob");
+  CHECK(f.Get("other", "k") == "from elsewhere");
+  CHECK(Must(store.ListVersions("bkt", {})).objects.size() == 1);
+  CHECK(Must(store.GetBucket("bkt")).versioning == Versioning::kOff);
+  CHECK(Must(store.ListParts("bkt", "k", id, 0, 1000)).parts.empty());
+  Must(store.Head(Must(store.GetBucket("bkt")), "k", {}).status());
+}
+
+TEST_CASE("A bucket is not created for a user who is gone, nor for the next one of that name") {
+  StoreFixture f;
+  Must(f.store().CreateUser({.id = "ada", .display_name = ""}));
+  const User ada = Must(f.store().GetUser("ada"));
+  Must(f.store().CreateBucket("one", ada));
+  Must(f.store().DeleteBucket("one"));
+  Must(f.store().DeleteUser("ada"));
+  CHECK(ReasonOf(f.store().CreateBucket("two", ada)) == Reason::kNoSuchUser);
+  f.clock.now_ns += 1;
+  Must(f.store().CreateUser({.id = "ada", .display_name = ""}));
+  CHECK(ReasonOf(f.store().CreateBucket("two", ada)) == Reason::kNoSuchUser);
+  Must(f.store().CreateBucket("two", Must(f.store().GetUser("ada"))));
+}
+
 TEST_CASE("Everything is there after reopening, on disk and in memory") {
   for (const bool on_disk : {false, true}) {
     INFO((on_disk ? "RocksDB and a file" : "memory"));

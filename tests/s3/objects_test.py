@@ -8,55 +8,17 @@ import zlib
 from xml.sax.saxutils import escape
 
 from support.crc32c import crc32c
-from support.server import Server
+from support.case import S3Test as Case, md5_base64, md5_hex
 
 CONTENT = os.urandom(700_000)
-
-
-def md5_base64(data):
-    return base64.b64encode(hashlib.md5(data).digest()).decode()
 
 
 def crc32c_base64(data):
     return base64.b64encode(crc32c(data).to_bytes(4, "big")).decode()
 
 
-def md5_hex(data):
-    return hashlib.md5(data).hexdigest()
-
-
-class S3Test(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.server = Server("--max-xml", "100000")
-        cls.addClassCleanup(cls.server.stop)
-        cls.ada = cls.server.client("ada")
-
-    def setUp(self):
-        self.bucket = "/" + self.id().split(".")[-1].replace("_", "-").lower()[:60]
-        self.ok(self.ada.request("PUT", self.bucket))
-
-    def ok(self, reply, status=200):
-        self.assertEqual(reply.status, status, reply)
-        self.assertRegex(reply.headers["x-amz-request-id"], "^[0-9a-f]{16}$")
-        return reply
-
-    def fails(self, reply, status, code):
-        self.assertEqual((reply.status, reply.code), (status, code), reply)
-        self.assertEqual(reply.text("RequestId"), reply.headers["x-amz-request-id"])
-        return reply
-
-    def put(self, key, body=b"", headers=None, **options):
-        return self.ok(self.ada.request("PUT", f"{self.bucket}/{key}", headers=headers, body=body,
-                                        **options))
-
-    def get(self, key, query=(), headers=None):
-        return self.ada.request("GET", f"{self.bucket}/{key}", query, headers)
-
-    def post_xml(self, path, query, xml, headers=None):
-        body = xml.encode()
-        return self.ada.request("POST", path, query,
-                                {"content-md5": md5_base64(body), **(headers or {})}, body)
+class S3Test(Case):
+    SERVER_ARGUMENTS = ("--max-xml", "100000")
 
 
 class BucketTest(S3Test):
@@ -532,7 +494,7 @@ class MultipartTest(S3Test):
                 self.assertEqual(got.headers["x-amz-checksum-crc32"], expected)
 
 
-del S3Test  # Its subclasses are the tests.
+del Case, S3Test  # Their subclasses are the tests.
 
 if __name__ == "__main__":
     unittest.main(warnings="ignore")

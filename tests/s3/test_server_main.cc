@@ -2,7 +2,8 @@
 //
 // An S3 server for tests that speak the protocol: everything in memory, or in a folder with --data.
 // Prints "PORT n" when it listens and ends when its standard input does. Then it prints what it
-// counted, one line per operation.
+// counted, one line per operation. Lines on its standard input: "stats", "stop", and "renew USER",
+// which deletes that user and creates another one of the same name and keys.
 //
 //   s3_test_server [--data DIR] [--NAME VALUE]...     the names are in Flags()
 //
@@ -107,6 +108,15 @@ void MakeUser(object::Store& store, const std::string& id, const std::string& ac
   STRATA_CHECK(added.ok(), added.ToString());
 }
 
+void Renew(object::Store& store, const std::string& id) {
+  const std::vector<object::AccessKey> keys = Must(store.ListAccessKeys(id));
+  const absl::Status deleted = store.DeleteUser(id);
+  STRATA_CHECK(deleted.ok(), deleted.ToString());
+  for (const object::AccessKey& key : keys) {
+    MakeUser(store, id, key.access_key, key.secret_key, false);
+  }
+}
+
 void PrintStats(const s3::ServerStats& stats) {
   std::printf("connections now=%lu accepted=%lu refused=%lu body_memory=%lu queued=%lu\n",
               stats.connections, stats.connections_accepted, stats.connections_refused,
@@ -170,6 +180,7 @@ int main(int argc, char** argv) {
   std::string line;
   while (std::getline(std::cin, line)) {
     if (line == "stats") PrintStats(server->Stats());
+    if (line.starts_with("renew ")) Renew(*store, line.substr(6));
     if (line == "stop") break;
     std::printf("OK\n");
     std::fflush(stdout);

@@ -35,7 +35,9 @@ struct Call {
   const ServiceOptions& options;
   const Request& request;
   const Caller& caller;
-  object::BucketInfo bucket;                   // Where the request names one that must exist.
+  // The bucket that the caller may use, where the request names one that must exist. Handlers give
+  // it to the store, and never its name: by the end of the body the name may be another bucket's.
+  object::BucketInfo bucket;
   std::optional<uint64_t> content_size_bytes;  // Of the body, without its aws-chunked encoding.
 
   object::Store& store() const { return *options.store; }

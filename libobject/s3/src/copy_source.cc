@@ -42,11 +42,13 @@ absl::StatusOr<object::CopySource> ParseCopySource(const Call& call) {
   }
   source.conditions = ParseConditions(call.request, "x-amz-copy-source-");
 
-  if (source.bucket != call.request.bucket) {
-    STRATA_ASSIGN_OR_RETURN(const object::BucketInfo info, call.store().GetBucket(source.bucket));
-    STRATA_RETURN_IF_ERROR(
-        Authorize(call.caller, info, call.request.Header("x-amz-source-expected-bucket-owner")));
+  object::BucketInfo from = call.bucket;
+  if (source.bucket != from.name) {
+    STRATA_ASSIGN_OR_RETURN(from, call.store().GetBucket(source.bucket));
   }
+  STRATA_RETURN_IF_ERROR(
+      Authorize(call.caller, from, call.request.Header("x-amz-source-expected-bucket-owner")));
+  source.bucket_id = from.id;
   return source;
 }
 

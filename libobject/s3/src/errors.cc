@@ -209,7 +209,8 @@ ErrorCode CodeOfReason(Reason reason, absl::StatusCode status_code) {
       return ErrorCode::kInvalidArgument;
     case Reason::kStorageFull:
       return ErrorCode::kStorageFull;
-    case Reason::kNoSuchUser:
+    case Reason::kNoSuchUser:  // The caller, removed while the request was served.
+      return ErrorCode::kInvalidAccessKeyId;
     case Reason::kUserAlreadyExists:
     case Reason::kDamaged:
     case Reason::kNone:

@@ -38,7 +38,8 @@ absl::StatusOr<Reply> CreateBucketNow(const Call& call, const std::string& body)
       return MakeError(ErrorCode::kIllegalLocationConstraint);
     }
   }
-  STRATA_RETURN_IF_ERROR(call.store().CreateBucket(call.request.bucket, call.caller.user_id));
+  STRATA_RETURN_IF_ERROR(call.store().CreateBucket(
+      call.request.bucket, object::UserRef(call.caller.user_id, call.caller.created_ns)));
   Reply reply;
   reply.Add("Location", Concat({"/", call.request.bucket}));
   return reply;
@@ -61,7 +62,7 @@ absl::StatusOr<Reply> PutVersioningNow(const Call& call, const std::string& body
     return MakeError(ErrorCode::kMalformedXml, "Status must be Enabled or Suspended.");
   }
   STRATA_RETURN_IF_ERROR(call.store().SetVersioning(
-      call.request.bucket,
+      call.bucket,
       status == "Enabled" ? object::Versioning::kEnabled : object::Versioning::kSuspended));
   return Reply();
 }
@@ -124,7 +125,7 @@ absl::StatusOr<Step> HeadBucket(const Call& call) {
 }
 
 absl::StatusOr<Step> DeleteBucket(const Call& call) {
-  STRATA_RETURN_IF_ERROR(call.store().DeleteBucket(call.request.bucket));
+  STRATA_RETURN_IF_ERROR(call.store().DeleteBucket(call.bucket));
   return EmptyReply(204);
 }
 

@@ -63,7 +63,7 @@ absl::Status CheckObjectExists(const Call& call) {
   if (call.request.key.empty()) return absl::OkStatus();
   object::GetOptions options;
   options.version_id = call.request.Query("versionId");
-  return call.store().Head(call.request.bucket, call.request.key, options).status();
+  return call.store().Head(call.bucket, call.request.key, options).status();
 }
 
 // Clients that copy an object hand back the list they were given with it.

@@ -73,7 +73,9 @@ absl::StatusOr<Reply> DeleteNow(const Call& call, const std::string& body) {
   XmlWriter xml("DeleteResult");
   for (const DeleteRequest& request : requests) {
     const absl::StatusOr<object::DeleteResult> result =
-        call.store().Delete(call.request.bucket, request.key, request.version_id);
+        call.store().Delete(call.bucket, request.key, request.version_id);
+    // The bucket went: no other key fares better.
+    if (ErrorCodeOf(result.status()) == ErrorCode::kNoSuchBucket) return result.status();
     if (!result.ok() && ErrorCodeOf(result.status()) != ErrorCode::kNoSuchVersion) {
       AddFailed(request, result.status(), xml);
     } else if (!quiet) {
@@ -92,7 +94,7 @@ absl::StatusOr<Step> DeleteObject(const Call& call) {
     return MakeError(ErrorCode::kNotImplemented, "Conditional deletes are not implemented.");
   }
   const absl::StatusOr<object::DeleteResult> result =
-      call.store().Delete(call.request.bucket, call.request.key, call.request.Query("versionId"));
+      call.store().Delete(call.bucket, call.request.key, call.request.Query("versionId"));
   Reply reply = EmptyReply(204);
   if (!result.ok()) {
     // Deleting what is gone already is done.

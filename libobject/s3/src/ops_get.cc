@@ -75,7 +75,7 @@ absl::StatusOr<Reply> NotModifiedReply(const Call& call, object::GetOptions opti
   options.conditions = {};
   options.part_number = 0;
   STRATA_ASSIGN_OR_RETURN(const object::ObjectInfo info,
-                          call.store().Head(call.request.bucket, call.request.key, options));
+                          call.store().Head(call.bucket, call.request.key, options));
   Reply reply = EmptyReply(304);
   reply.Add("ETag", QuotedEtag(info.etag));
   reply.Add("Last-Modified", FormatHttpDate(info.modified_ns));
@@ -147,7 +147,7 @@ absl::StatusOr<Step> GetObject(const Call& call) {
   STRATA_RETURN_IF_ERROR(RefuseUnsupportedHeaders(call.request));
   STRATA_ASSIGN_OR_RETURN(const object::GetOptions options, GetOptionsOf(call));
   absl::StatusOr<std::unique_ptr<object::ObjectReader>> reader =
-      call.store().OpenReader(call.request.bucket, call.request.key, options);
+      call.store().OpenReader(call.bucket, call.request.key, options);
   if (!reader.ok()) {
     if (ErrorCodeOf(reader.status()) != ErrorCode::kNotModified) return reader.status();
     return NotModifiedReply(call, options);
@@ -172,7 +172,7 @@ absl::StatusOr<Step> HeadObject(const Call& call) {
   absl::Status status;
   if (options.part_number > 0) {
     // Where a part begins and ends is for a reader to know.
-    auto reader = call.store().OpenReader(call.request.bucket, call.request.key, options);
+    auto reader = call.store().OpenReader(call.bucket, call.request.key, options);
     status = reader.status();
     if (reader.ok()) {
       info = (*reader)->info();
@@ -180,7 +180,7 @@ absl::StatusOr<Step> HeadObject(const Call& call) {
       size_bytes = (*reader)->size_bytes();
     }
   } else {
-    auto head = call.store().Head(call.request.bucket, call.request.key, options);
+    auto head = call.store().Head(call.bucket, call.request.key, options);
     status = head.status();
     if (head.ok()) {
       info = *std::move(head);
@@ -218,7 +218,7 @@ absl::StatusOr<Step> GetObjectAttributes(const Call& call) {
   object::GetOptions options;
   options.version_id = call.request.Query("versionId");
   STRATA_ASSIGN_OR_RETURN(const object::ObjectInfo info,
-                          call.store().Head(call.request.bucket, call.request.key, options));
+                          call.store().Head(call.bucket, call.request.key, options));
   XmlWriter xml("GetObjectAttributesResponse");
   if (wanted[0]) xml.Text("ETag", info.etag);
   if (wanted[1] && info.checksum) {

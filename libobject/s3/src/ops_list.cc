@@ -64,8 +64,8 @@ void AddVersion(const object::ObjectInfo& info, std::string_view owner, const Na
 absl::StatusOr<object::ListPage> ReadPage(const Call& call, const object::ListOptions& options,
                                           bool versions) {
   if (options.max_keys == 0) return object::ListPage();
-  return versions ? call.store().ListVersions(call.request.bucket, options)
-                  : call.store().List(call.request.bucket, options);
+  return versions ? call.store().ListVersions(call.bucket, options)
+                  : call.store().List(call.bucket, options);
 }
 
 absl::StatusOr<object::ListOptions> ParseListOptions(const Request& request) {

@@ -142,7 +142,7 @@ absl::StatusOr<Reply> CompleteNow(const Call& call, const std::string& body) {
   STRATA_ASSIGN_OR_RETURN(const object::ContentClaims claims, ParseObjectClaims(request));
   STRATA_ASSIGN_OR_RETURN(
       const object::ObjectInfo info,
-      call.store().CompleteUpload(request.bucket, request.key, request.Query("uploadId"), parts,
+      call.store().CompleteUpload(call.bucket, request.key, request.Query("uploadId"), parts,
                                   ParseConditions(request, ""), claims));
   XmlWriter xml("CompleteMultipartUploadResult");
   xml.Text("Location", Concat({"http://", request.Header("host"), "/", request.bucket, "/",
@@ -185,7 +185,7 @@ absl::StatusOr<Step> CreateMultipartUpload(const Call& call) {
                           ParseFullObject(request, options.checksum_algorithm));
   STRATA_ASSIGN_OR_RETURN(
       const object::UploadInfo upload,
-      call.store().CreateUpload(request.bucket, request.key, options, full_object));
+      call.store().CreateUpload(call.bucket, request.key, options, full_object));
 
   XmlWriter xml("InitiateMultipartUploadResult");
   xml.Text("Bucket", request.bucket);
@@ -211,8 +211,8 @@ absl::StatusOr<Step> UploadPart(const Call& call) {
   STRATA_ASSIGN_OR_RETURN(ContentChecksum checksum, ParseContentChecksum(request));
   STRATA_ASSIGN_OR_RETURN(
       std::unique_ptr<object::ObjectWriter> writer,
-      call.store().NewPartWriter(request.bucket, request.key, request.Query("uploadId"),
-                                 part_number, checksum.algorithm));
+      call.store().NewPartWriter(call.bucket, request.key, request.Query("uploadId"), part_number,
+                                 checksum.algorithm));
   writer->OmitSha256();  // A signed payload's is checked before the content gets here.
   return Step(std::make_unique<PartSink>(call, std::move(checksum), std::move(writer)));
 }
@@ -231,7 +231,7 @@ absl::StatusOr<Step> UploadPartCopy(const Call& call) {
     }
   }
   const absl::StatusOr<object::PartInfo> part = call.store().CopyPart(
-      source, request.bucket, request.key, request.Query("uploadId"), part_number, range);
+      source, call.bucket, request.key, request.Query("uploadId"), part_number, range);
   if (!part.ok()) return CopyError(part.status());
   XmlWriter xml("CopyPartResult");
   xml.Text("LastModified", FormatIsoDate(part->modified_ns));
@@ -247,8 +247,8 @@ absl::StatusOr<Step> CompleteMultipartUpload(const Call& call) {
 }
 
 absl::StatusOr<Step> AbortMultipartUpload(const Call& call) {
-  STRATA_RETURN_IF_ERROR(call.store().AbortUpload(call.request.bucket, call.request.key,
-                                                  call.request.Query("uploadId")));
+  STRATA_RETURN_IF_ERROR(
+      call.store().AbortUpload(call.bucket, call.request.key, call.request.Query("uploadId")));
   return EmptyReply(204);
 }
 
@@ -266,7 +266,7 @@ absl::StatusOr<Step> ListParts(const Call& call) {
   }
   STRATA_ASSIGN_OR_RETURN(
       object::PartsPage page,
-      call.store().ListParts(request.bucket, request.key, request.Query("uploadId"),
+      call.store().ListParts(call.bucket, request.key, request.Query("uploadId"),
                              static_cast<uint32_t>(marker), std::max<size_t>(max_parts, 1)));
   if (max_parts == 0) {
     page.parts.clear();
@@ -313,7 +313,7 @@ absl::StatusOr<Step> ListMultipartUploads(const Call& call) {
       options.start_after.empty() ? std::string_view() : request.Query("upload-id-marker");
   object::UploadsPage page;
   if (options.max_keys > 0) {
-    STRATA_ASSIGN_OR_RETURN(page, call.store().ListUploads(request.bucket, options, upload_marker));
+    STRATA_ASSIGN_OR_RETURN(page, call.store().ListUploads(call.bucket, options, upload_marker));
   }
 
   const NameWriter names(url_encoded);

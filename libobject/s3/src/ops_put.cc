@@ -65,7 +65,7 @@ absl::StatusOr<Step> PutObject(const Call& call) {
   STRATA_ASSIGN_OR_RETURN(object::PutOptions options, PutOptionsOf(call));
   options.checksum_algorithm = checksum.algorithm;
   STRATA_ASSIGN_OR_RETURN(std::unique_ptr<object::ObjectWriter> writer,
-                          call.store().NewWriter(call.request.bucket, call.request.key, options));
+                          call.store().NewWriter(call.bucket, call.request.key, options));
   writer->OmitSha256();  // A signed payload's is checked before the content gets here.
   return Step(std::make_unique<PutSink>(call, std::move(checksum), std::move(writer)));
 }
@@ -109,13 +109,13 @@ absl::StatusOr<Step> CopyObject(const Call& call) {
     object::GetOptions get;
     get.version_id = source.version_id;
     STRATA_ASSIGN_OR_RETURN(const object::ObjectInfo info,
-                            call.store().Head(source.bucket, source.key, get));
+                            call.store().Head(source.bucket_ref(), source.key, get));
     metadata = replaces ? options.metadata : info.metadata;
     metadata->tags = replaces_tags ? options.metadata.tags : info.metadata.tags;
     metadata->storage_class = options.metadata.storage_class;
   }
   absl::StatusOr<object::ObjectInfo> info =
-      call.store().Copy(source, call.request.bucket, call.request.key, metadata, options);
+      call.store().Copy(source, call.bucket, call.request.key, metadata, options);
   if (!info.ok()) return CopyError(info.status());
 
   XmlWriter xml("CopyObjectResult");

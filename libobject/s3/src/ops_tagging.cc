@@ -21,7 +21,7 @@ using Tags = std::map<std::string, std::string>;
 absl::StatusOr<object::ObjectInfo> HeadOf(const Call& call) {
   object::GetOptions options;
   options.version_id = call.request.Query("versionId");
-  return call.store().Head(call.request.bucket, call.request.key, options);
+  return call.store().Head(call.bucket, call.request.key, options);
 }
 
 absl::Status ReplaceTags(const Call& call, Tags tags) {
@@ -32,16 +32,15 @@ absl::Status ReplaceTags(const Call& call, Tags tags) {
   STRATA_ASSIGN_OR_RETURN(object::ObjectInfo info, HeadOf(call));
   info.metadata.tags = std::move(tags);
   object::CopySource source;
-  source.bucket = call.request.bucket;
+  source.bucket = call.bucket.name;
+  source.bucket_id = call.bucket.id;
   source.key = call.request.key;
   source.conditions.if_match = {info.etag};  // Another writer's object keeps its own tags.
   object::PutOptions options;
   options.owner = info.owner;
   options.conditions.if_match = {info.etag};
   if (info.checksum) options.checksum_algorithm = info.checksum->algorithm;
-  return call.store()
-      .Copy(source, call.request.bucket, call.request.key, info.metadata, options)
-      .status();
+  return call.store().Copy(source, call.bucket, call.request.key, info.metadata, options).status();
 }
 
 absl::StatusOr<Reply> PutTaggingNow(const Call& call, const std::string& body) {

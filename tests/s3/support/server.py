@@ -53,6 +53,13 @@ class Server:
             name = words.pop(0) if kind == "operation" else ""
             result[name] = {k: int(v) for k, v in (w.split("=") for w in words)}
 
+    def command(self, line):
+        """A line to the program, which is done when this returns."""
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        if self.process.stdout.readline() != "OK\n":
+            raise RuntimeError(f"{PROGRAM} did not do {line!r}")
+
     def stop(self):
         """Ends the server; returns how many requests that cut."""
         if self.process.poll() is not None:

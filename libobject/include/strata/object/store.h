@@ -102,71 +102,72 @@ class STRATA_EXPORT Store {
   virtual absl::StatusOr<std::vector<AccessKey>> ListAccessKeys(std::string_view user_id) = 0;
 
   // ---- Buckets
-  virtual absl::Status CreateBucket(std::string_view bucket, std::string_view owner) = 0;
+  // A call that is given a bucket's id answers kNoSuchBucket when that bucket is gone, whichever
+  // bucket has its name now. A change checks it in the transaction that makes the change.
+
+  // `owner` with its created_ns: kNoSuchUser when that user is gone.
+  virtual absl::Status CreateBucket(std::string_view bucket, UserRef owner) = 0;
 
   // Aborts the uploads in progress of a bucket that holds nothing else. kBucketNotEmpty: objects or
   // older versions are left.
-  virtual absl::Status DeleteBucket(std::string_view bucket) = 0;
-  virtual absl::StatusOr<BucketInfo> GetBucket(std::string_view bucket) = 0;
+  virtual absl::Status DeleteBucket(BucketRef bucket) = 0;
+  virtual absl::StatusOr<BucketInfo> GetBucket(BucketRef bucket) = 0;
 
   // In order of name. Empty owner: everybody's.
   virtual absl::StatusOr<std::vector<BucketInfo>> ListBuckets(std::string_view owner) = 0;
-  virtual absl::Status SetVersioning(std::string_view bucket, Versioning versioning) = 0;
+  virtual absl::Status SetVersioning(BucketRef bucket, Versioning versioning) = 0;
 
   // Walks the bucket; approximate while others write to it.
-  virtual absl::StatusOr<BucketUsage> GetBucketUsage(std::string_view bucket) = 0;
+  virtual absl::StatusOr<BucketUsage> GetBucketUsage(BucketRef bucket) = 0;
 
   // ---- Objects
-  virtual absl::StatusOr<std::unique_ptr<ObjectWriter>> NewWriter(std::string_view bucket,
+  virtual absl::StatusOr<std::unique_ptr<ObjectWriter>> NewWriter(BucketRef bucket,
                                                                   std::string_view key,
                                                                   const PutOptions& options) = 0;
-  virtual absl::StatusOr<std::unique_ptr<ObjectReader>> OpenReader(std::string_view bucket,
+  virtual absl::StatusOr<std::unique_ptr<ObjectReader>> OpenReader(BucketRef bucket,
                                                                    std::string_view key,
                                                                    const GetOptions& options) = 0;
-  virtual absl::StatusOr<ObjectInfo> Head(std::string_view bucket, std::string_view key,
+  virtual absl::StatusOr<ObjectInfo> Head(BucketRef bucket, std::string_view key,
                                           const GetOptions& options) = 0;
 
   // Without a version: removes the object, or hides it behind a delete marker where versioning says
   // so. A missing object is not an error.
-  virtual absl::StatusOr<DeleteResult> Delete(std::string_view bucket, std::string_view key,
+  virtual absl::StatusOr<DeleteResult> Delete(BucketRef bucket, std::string_view key,
                                               std::string_view version_id) = 0;
 
   // The copy shares the content's chunks: no data moves. `metadata`: nullopt keeps the source's.
-  virtual absl::StatusOr<ObjectInfo> Copy(const CopySource& source, std::string_view bucket,
+  virtual absl::StatusOr<ObjectInfo> Copy(const CopySource& source, BucketRef bucket,
                                           std::string_view key,
                                           const std::optional<Metadata>& metadata,
                                           const PutOptions& options) = 0;
-  virtual absl::StatusOr<ListPage> List(std::string_view bucket, const ListOptions& options) = 0;
-  virtual absl::StatusOr<ListPage> ListVersions(std::string_view bucket,
-                                                const ListOptions& options) = 0;
+  virtual absl::StatusOr<ListPage> List(BucketRef bucket, const ListOptions& options) = 0;
+  virtual absl::StatusOr<ListPage> ListVersions(BucketRef bucket, const ListOptions& options) = 0;
 
   // ---- Multipart uploads
-  virtual absl::StatusOr<UploadInfo> CreateUpload(std::string_view bucket, std::string_view key,
+  virtual absl::StatusOr<UploadInfo> CreateUpload(BucketRef bucket, std::string_view key,
                                                   const PutOptions& options,
                                                   bool full_object_checksum) = 0;
-  virtual absl::StatusOr<UploadInfo> GetUpload(std::string_view bucket, std::string_view key,
+  virtual absl::StatusOr<UploadInfo> GetUpload(BucketRef bucket, std::string_view key,
                                                std::string_view upload_id) = 0;
   virtual absl::StatusOr<std::unique_ptr<ObjectWriter>> NewPartWriter(
-      std::string_view bucket, std::string_view key, std::string_view upload_id,
-      uint32_t part_number, std::optional<ChecksumAlgorithm> checksum) = 0;
+      BucketRef bucket, std::string_view key, std::string_view upload_id, uint32_t part_number,
+      std::optional<ChecksumAlgorithm> checksum) = 0;
   // `offset_bytes`, `size_bytes`: the source's range; nullopt: all of it.
   virtual absl::StatusOr<PartInfo> CopyPart(
-      const CopySource& source, std::string_view bucket, std::string_view key,
-      std::string_view upload_id, uint32_t part_number,
-      std::optional<std::pair<uint64_t, uint64_t>> offset_and_size_bytes) = 0;
-  virtual absl::StatusOr<PartsPage> ListParts(std::string_view bucket, std::string_view key,
+      const CopySource& source, BucketRef bucket, std::string_view key, std::string_view upload_id,
+      uint32_t part_number, std::optional<std::pair<uint64_t, uint64_t>> offset_and_size_bytes) = 0;
+  virtual absl::StatusOr<PartsPage> ListParts(BucketRef bucket, std::string_view key,
                                               std::string_view upload_id,
                                               uint32_t part_number_marker, size_t max_parts) = 0;
-  virtual absl::StatusOr<UploadsPage> ListUploads(std::string_view bucket,
-                                                  const ListOptions& options,
+  virtual absl::StatusOr<UploadsPage> ListUploads(BucketRef bucket, const ListOptions& options,
                                                   std::string_view upload_id_marker) = 0;
   // Answers again with the same object when it was completed before with the same parts.
-  virtual absl::StatusOr<ObjectInfo> CompleteUpload(std::string_view bucket, std::string_view key,
+  virtual absl::StatusOr<ObjectInfo> CompleteUpload(BucketRef bucket, std::string_view key,
                                                     std::string_view upload_id,
                                                     const std::vector<CompletedPart>& parts,
                                                     const Conditions& conditions,
                                                     const ContentClaims& claims) = 0;
-  virtual absl::Status AbortUpload(std::string_view bucket, std::string_view key,
+  virtual absl::Status AbortUpload(BucketRef bucket, std::string_view key,
                                    std::string_view upload_id) = 0;
 
   // ---- Upkeep

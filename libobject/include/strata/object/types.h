@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "strata/object/checksum.h"
@@ -23,6 +24,19 @@ struct User {
   std::string display_name;
   bool admin = false;  // May do anything to any bucket, and manage users.
   uint64_t created_ns = 0;
+};
+
+// A user in a call: by id alone, or that very user, as GetUser() handed it out. A user who was
+// deleted and created again under the same id is another one.
+struct UserRef {
+  UserRef(const char* user_id) : id(user_id) {}         // NOLINT: names are users, too.
+  UserRef(const std::string& user_id) : id(user_id) {}  // NOLINT
+  UserRef(std::string_view user_id) : id(user_id) {}    // NOLINT
+  UserRef(const User& user) : id(user.id), created_ns(user.created_ns) {}  // NOLINT
+  UserRef(std::string_view user_id, uint64_t created) : id(user_id), created_ns(created) {}
+
+  std::string_view id;      // Of what this was made of, which outlives it.
+  uint64_t created_ns = 0;  // 0: the user need not exist.
 };
 
 struct AccessKey {
@@ -45,6 +59,21 @@ struct BucketInfo {
   std::string owner;  // A user id.
   uint64_t created_ns = 0;
   Versioning versioning = Versioning::kOff;
+  uint64_t id = 0;  // Random, never 0, and of this bucket alone.
+};
+
+// A bucket in a call: by its name alone, or that very bucket, as GetBucket() handed it out. A
+// bucket that was deleted and created again under the same name is another one, and may be another
+// user's: a caller that decided something about a BucketInfo passes it on, and never its name.
+struct BucketRef {
+  BucketRef(const char* bucket) : name(bucket) {}                            // NOLINT
+  BucketRef(const std::string& bucket) : name(bucket) {}                     // NOLINT
+  BucketRef(std::string_view bucket) : name(bucket) {}                       // NOLINT
+  BucketRef(const BucketInfo& bucket) : name(bucket.name), id(bucket.id) {}  // NOLINT
+  BucketRef(std::string_view bucket, uint64_t bucket_id) : name(bucket), id(bucket_id) {}
+
+  std::string_view name;  // Of what this was made of, which outlives it.
+  uint64_t id = 0;        // 0: whichever bucket has the name.
 };
 
 struct BucketUsage {
@@ -122,6 +151,9 @@ struct DeleteResult {
 struct CopySource {
   std::string bucket{}, key{}, version_id{};
   Conditions conditions{};
+  uint64_t bucket_id = 0;  // As BucketRef::id.
+
+  BucketRef bucket_ref() const { return {bucket, bucket_id}; }
 };
 
 // ---- Listing

@@ -28,6 +28,7 @@ namespace strata::s3 {
 struct Caller {
   std::string user_id;
   bool admin = false;
+  uint64_t created_ns = 0;  // With the id, this user and no later one (object::UserRef).
 };
 
 // How the body is tied to the signature: x-amz-content-sha256.

@@ -15,6 +15,7 @@
 #include "operations.h"
 #include "request.h"
 #include "strata/base/check.h"
+#include "transfer_coding.h"
 
 namespace {
 
@@ -72,8 +73,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!chunked) return 0;
   std::span<const std::byte> body = wire.subspan(taken);
   std::array<std::byte, 64> out;
-  while (!parser.body_done()) {
-    const absl::StatusOr<HttpParser::Progress> progress = parser.ParseChunkedBody(body, out);
+  TransferDecoder decoder;
+  while (!decoder.done()) {
+    const absl::StatusOr<TransferDecoder::Progress> progress = decoder.Decode(body, out);
     if (!progress.ok()) break;
     STRATA_CHECK(progress->taken_bytes <= body.size(), "more taken than given");
     STRATA_CHECK(progress->written_bytes <= out.size(), "more written than there is room");

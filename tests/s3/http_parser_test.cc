@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Heads and chunked bodies, whole and in pieces; and the replies' heads.
+// Heads, whole and in pieces; and the replies' heads.
 #include "http_parser.h"
 
 #include <catch2/catch.hpp>
@@ -96,51 +96,19 @@ TEST_CASE("a head that is too large") {
   CHECK(ErrorOf(many) == ErrorCode::kRequestHeaderTooLarge);
 }
 
-TEST_CASE("a chunked body is decoded wherever it is split, and the next request stays") {
-  const std::string_view head = "PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
-  const std::string_view body = "3\r\nabc\r\n5;x=y\r\ndefgh\r\n0\r\ntrailer: 1\r\n\r\n";
-  const std::string wire = Concat({head, body, "GET"});
-  for (size_t piece : {1, 2, 3, 5, 7, 100}) {
-    for (size_t room : {1, 2, 3, 100}) {
-      INFO("pieces of " << piece << " into " << room);
-      HttpParser parser(8192);
-      size_t begin = 0, end = 0;
-      std::string content;
-      std::vector<std::byte> out(room);
-      while (!parser.head_done() || !parser.body_done()) {
-        const std::string_view offered = std::string_view(wire).substr(begin, end - begin);
-        size_t taken = 0;
-        if (!parser.head_done()) {
-          const absl::StatusOr<size_t> parsed = parser.ParseHead(Bytes(offered));
-          REQUIRE(parsed.ok());
-          taken = *parsed;
-        } else {
-          const absl::StatusOr<HttpParser::Progress> progress =
-              parser.ParseChunkedBody(Bytes(offered), out);
-          REQUIRE(progress.ok());
-          taken = progress->taken_bytes;
-          content.append(reinterpret_cast<const char*>(out.data()), progress->written_bytes);
-        }
-        begin += taken;
-        if (taken == 0) {
-          REQUIRE(end < wire.size());
-          end = std::min(wire.size(), end + piece);
-        }
-      }
-      CHECK(content == "abcdefgh");
-      CHECK(wire.substr(begin) == "GET");
+// Beast throws std::length_error at such a field.
+TEST_CASE("a header field of 64 KiB in a head that may be larger") {
+  for (size_t size : {65'532, 65'533, 65'534, 65'535, 65'536, 120'000}) {
+    INFO(size << " bytes");
+    const std::string text =
+        Concat({"GET / HTTP/1.1\r\nHost: h\r\nA: ", std::string(size, 'a'), "\r\n\r\n"});
+    const absl::StatusOr<HttpHead> head = ParseInPieces(text, 16 << 10, 1 << 20);
+    if (head.ok()) {
+      CHECK(head->Value("a").size() == size);
+    } else {
+      CHECK(ErrorCodeOf(head.status()) == ErrorCode::kRequestHeaderTooLarge);
     }
   }
-}
-
-TEST_CASE("a chunked body that is not well formed") {
-  HttpParser parser(8192);
-  const std::string_view wire =
-      "PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n";
-  const absl::StatusOr<size_t> taken = parser.ParseHead(Bytes(wire));
-  REQUIRE(taken.ok());
-  std::vector<std::byte> out(10);
-  CHECK_FALSE(parser.ParseChunkedBody(Bytes(wire.substr(*taken)), out).ok());
 }
 
 TEST_CASE("the head of a reply") {

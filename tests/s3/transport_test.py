@@ -2,10 +2,11 @@
 """HTTP underneath: what slow, broken, greedy and many clients meet."""
 import os
 import socket
+import time
 import unittest
 
 from support.server import Server
-from support.wire import Kept, head_bytes, read_reply, sha256_hex
+from support.wire import Kept, head_bytes, read_reply, sha256_hex, streaming_put
 
 
 class TransportTest(unittest.TestCase):
@@ -109,6 +110,34 @@ class TransportTest(unittest.TestCase):
                 (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nhost: a\r\n\r\n", 431)):
             with self.subTest(data[:60]):
                 self.assertEqual(ada.raw(data).status, status)
+
+    def test_trailers_and_framing_of_any_size(self):
+        """Boost.Beast 1.81 throws at a field of 65,534 bytes; a session that this ended was used
+        again by the next look at the deadlines."""
+        ada = self.start("--io-threads", "1")
+        head, body = streaming_put(ada, "/bucket/k", b"0123456789", 10, "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+                                   ("x-amz-checksum-crc32", "poTHxg=="))
+        lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"content-length")]
+        head = b"\r\n".join(lines[:-2] + [b"transfer-encoding: chunked", b"", b""])
+        chunk = b"%x\r\n%s\r\n" % (len(body), body)
+        self.assertEqual(ada.raw(head + chunk + b"0\r\na: b\r\n\r\n").status, 200)
+        bad = [b"0\r\na:" + b"b" * size + b"\r\n\r\n"
+               for size in (65_532, 65_533, 65_534, 65_535, 65_536, 200_000)]
+        bad += [b"0" * 100_000 + b"\r\n", b"0;" + b"x" * 100_000 + b"\r\n", b"0\r\n" + b"a: b\r\n" * 20_000]
+        for ending in bad:
+            with self.subTest(ending[:20], size=len(ending)):
+                reply = ada.raw(head + chunk + ending)
+                self.assertEqual((reply.status, reply.headers["connection"]), (400, "close"))
+        time.sleep(0.6)  # The server looks at its deadlines four times a second.
+        self.assertEqual(ada.request("GET", "/bucket/k").body, b"0123456789")
+        while self.server.stats()[""]["now"] > 0:  # None stays behind.
+            time.sleep(0.05)
+        # The last chunk and one byte: a debug build of Beast aborts.
+        with ada.connect() as sock:
+            for piece in (head + chunk, b"0\r\n\r", b"\n"):
+                sock.sendall(piece)
+                time.sleep(0.05)
+            self.assertEqual(read_reply(sock).status, 200)
 
     def test_connection_close_and_http_1_0(self):
         ada = self.start()

@@ -2,12 +2,13 @@
 #include "http_parser.h"
 
 #include <limits>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/core/error.hpp>
-#include <boost/beast/http/buffer_body.hpp>
+#include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/parser.hpp>
 
@@ -42,7 +43,7 @@ absl::Status CheckHost(const HttpHead& head, bool is_http_1_0) {
 }  // namespace
 
 struct HttpParser::State {
-  http::request_parser<http::buffer_body> parser;
+  http::request_parser<http::empty_body> parser;
   HttpHead head;
 };
 
@@ -57,8 +58,13 @@ HttpParser& HttpParser::operator=(HttpParser&&) noexcept = default;
 
 absl::StatusOr<size_t> HttpParser::ParseHead(std::span<const std::byte> bytes) {
   error_code error;
-  const size_t taken =
-      state_->parser.put(boost::asio::const_buffer(bytes.data(), bytes.size()), error);
+  size_t taken = 0;
+  try {
+    taken = state_->parser.put(boost::asio::const_buffer(bytes.data(), bytes.size()), error);
+  } catch (const std::length_error&) {
+    // Beast keeps a field's size in 16 bits and throws at what has more.
+    return MakeError(ErrorCode::kRequestHeaderTooLarge);
+  }
   if (error && error != http::error::need_more) return HttpError(error);
   if (!state_->parser.is_header_done()) return taken;
 
@@ -90,31 +96,5 @@ absl::StatusOr<size_t> HttpParser::ParseHead(std::span<const std::byte> bytes) {
 bool HttpParser::head_done() const { return state_->parser.is_header_done(); }
 
 HttpHead HttpParser::TakeHead() { return std::move(state_->head); }
-
-absl::StatusOr<HttpParser::Progress> HttpParser::ParseChunkedBody(std::span<const std::byte> in,
-                                                                  std::span<std::byte> out) {
-  auto& body = state_->parser.get().body();
-  Progress progress;
-  // One call of the parser ends at each chunk's head, its content and its end.
-  while (progress.taken_bytes < in.size() && progress.written_bytes < out.size() &&
-         !state_->parser.is_done()) {
-    const std::span<std::byte> free = out.subspan(progress.written_bytes);
-    const std::span<const std::byte> rest = in.subspan(progress.taken_bytes);
-    body.data = free.data();
-    body.size = free.size();
-    body.more = true;
-    error_code error;
-    const size_t taken =
-        state_->parser.put(boost::asio::const_buffer(rest.data(), rest.size()), error);
-    progress.taken_bytes += taken;
-    progress.written_bytes += free.size() - body.size;
-    if (error == http::error::need_more) break;
-    if (error && error != http::error::need_buffer) return HttpError(error);
-    if (taken == 0 && body.size == free.size()) break;
-  }
-  return progress;
-}
-
-bool HttpParser::body_done() const { return state_->parser.is_done(); }
 
 }  // namespace strata::s3

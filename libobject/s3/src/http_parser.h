@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// HTTP/1.1 requests out of bytes, by Boost.Beast: the head, and bodies in the chunked transfer
-// coding. Bodies with a length need no parser.
+// The heads of HTTP/1.1 requests out of bytes, by Boost.Beast. Bodies in the chunked transfer
+// coding are transfer_coding.h's; those with a length need no parser.
 // Pure and incremental. A parser is used by one thread at a time.
 #pragma once
 
@@ -29,16 +29,6 @@ class HttpParser final {
 
   // REQUIRES: head_done(). Moves the head out: call it once.
   HttpHead TakeHead();
-
-  struct Progress {
-    size_t taken_bytes = 0;    // Of `in`, from its front.
-    size_t written_bytes = 0;  // To `out`, from its front.
-  };
-  // Decodes the chunked transfer coding. What is not taken is to be given again with more behind
-  // it, unless `out` was full. REQUIRES: the head was chunked. kMalformedRequest.
-  absl::StatusOr<Progress> ParseChunkedBody(std::span<const std::byte> in,
-                                            std::span<std::byte> out);
-  bool body_done() const;
 
  private:
   struct State;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <exception>
 #include <functional>
 #include <set>
 #include <thread>
@@ -86,9 +87,13 @@ class ServerOnAsio final : public Server {
 
  private:
   asio::awaitable<void> AcceptLoop();
-  asio::awaitable<void> RunSession(IoThread& thread, tcp::socket socket, bool refused);
+  class Admission;
+  asio::awaitable<void> AcceptOne(size_t& next);
+  asio::awaitable<void> RunSession(IoThread& thread, tcp::socket socket, Admission admission);
+  asio::awaitable<void> ServeSession(IoThread& thread, tcp::socket socket, bool refused);
   asio::awaitable<void> TickLoop(IoThread& thread);
-  void SessionEnded(bool refused);
+  void RunThread(IoThread& thread);
+  void LogFailure(std::string_view where, const std::exception_ptr& failure);
   void OnEachThread(const std::function<void(IoThread&)>& act);
 
   const ServerOptions options_;
@@ -162,73 +167,155 @@ void ServerOnAsio::StartThreads() {
   }
   asio::co_spawn(threads_[0]->context, AcceptLoop(), asio::detached);
   for (const std::unique_ptr<IoThread>& thread : threads_) {
-    thread->thread = std::thread([io = thread.get()] { io->context.run(); });
+    thread->thread = std::thread([this, io = thread.get()] { RunThread(*io); });
   }
 }
+
+// Nothing of ours throws out of a handler. Should it happen, the other connections stay.
+void ServerOnAsio::RunThread(IoThread& thread) {
+  while (true) {
+    try {
+      thread.context.run();
+      return;
+    } catch (...) {
+      LogFailure("an I/O thread", std::current_exception());
+    }
+  }
+}
+
+// An exception is a failure of this program's, or memory that is not there.
+void ServerOnAsio::LogFailure(std::string_view where, const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::exception& error) {
+    Log(options_.log, LogLevel::kError, Concat({"s3: ", where, " failed: ", error.what()}));
+  } catch (...) {
+    Log(options_.log, LogLevel::kError, Concat({"s3: ", where, " failed"}));
+  }
+}
+
+// A session's place among those that Stop() waits for. It is given up when the last trace of the
+// session is gone, however it ended.
+class ServerOnAsio::Admission final {
+ public:
+  Admission(ServerOnAsio& server, bool refused) : server_(&server), refused_(refused) {}
+  Admission(Admission&& other) noexcept
+      : server_(std::exchange(other.server_, nullptr)), refused_(other.refused_) {}
+  Admission& operator=(Admission&&) = delete;
+  ~Admission() {
+    if (server_ == nullptr) return;
+    MutexLock lock(&server_->mutex_);
+    --(refused_ ? server_->refusal_count_ : server_->session_count_);
+    server_->session_ended_.NotifyAll();
+  }
+
+  bool refused() const { return refused_; }
+
+ private:
+  ServerOnAsio* server_;
+  const bool refused_;
+};
 
 asio::awaitable<void> ServerOnAsio::AcceptLoop() {
   size_t next = 0;
   while (acceptor_->is_open()) {
-    IoThread& thread = *threads_[next];
-    error_code error;
-    tcp::socket socket = co_await acceptor_->async_accept(
-        thread.context, asio::redirect_error(asio::use_awaitable, error));
-    if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) co_return;
-    if (error) {
-      // Most likely out of file descriptors: some will be free again.
-      Log(options_.log, LogLevel::kWarning, Concat({"s3: accept: ", error.message()}));
-      asio::steady_timer pause(threads_[0]->context, kAcceptPause);
-      co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
-      continue;
+    std::exception_ptr failure;
+    try {
+      co_await AcceptOne(next);
+    } catch (...) {
+      failure = std::current_exception();
     }
-    next = (next + 1) % threads_.size();
-    accepted_.fetch_add(1, std::memory_order_relaxed);
-    bool refused = false;
-    {
-      MutexLock lock(&mutex_);
-      if (stopped_) co_return;
-      refused = session_count_ >= options_.limits.max_connections;
-      if (refused) {
-        refused_.fetch_add(1, std::memory_order_relaxed);
-        if (refusal_count_ >= kMaxRefusals) continue;
-        ++refusal_count_;
-      } else {
-        ++session_count_;
-      }
-    }
-    asio::co_spawn(thread.context, RunSession(thread, std::move(socket), refused), asio::detached);
+    if (!failure) continue;
+    LogFailure("accepting a connection", failure);
+    std::this_thread::sleep_for(kAcceptPause);
   }
 }
 
-asio::awaitable<void> ServerOnAsio::RunSession(IoThread& thread, tcp::socket socket, bool refused) {
+asio::awaitable<void> ServerOnAsio::AcceptOne(size_t& next) {
+  IoThread& thread = *threads_[next];
+  error_code error;
+  tcp::socket socket = co_await acceptor_->async_accept(
+      thread.context, asio::redirect_error(asio::use_awaitable, error));
+  if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) {
+    acceptor_->close(error);
+    co_return;
+  }
+  if (error) {
+    // Most likely out of file descriptors: some will be free again.
+    Log(options_.log, LogLevel::kWarning, Concat({"s3: accept: ", error.message()}));
+    asio::steady_timer pause(threads_[0]->context, kAcceptPause);
+    co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
+    co_return;
+  }
+  next = (next + 1) % threads_.size();
+  accepted_.fetch_add(1, std::memory_order_relaxed);
+  bool refused = false;
   {
-    auto connection = std::make_unique<Connection>(std::move(socket), tls_.get());
-    Session session(environment_, std::move(connection));
-    thread.sessions.insert(&session);
+    MutexLock lock(&mutex_);
+    if (stopped_) co_return;
+    refused = session_count_ >= options_.limits.max_connections;
+    if (refused) {
+      refused_.fetch_add(1, std::memory_order_relaxed);
+      if (refusal_count_ >= kMaxRefusals) co_return;
+    }
+    ++(refused ? refusal_count_ : session_count_);
+  }
+  Admission admission(*this, refused);
+  asio::co_spawn(thread.context, RunSession(thread, std::move(socket), std::move(admission)),
+                 asio::detached);
+}
+
+asio::awaitable<void> ServerOnAsio::RunSession(IoThread& thread, tcp::socket socket,
+                                               Admission admission) {
+  const Admission admitted = std::move(admission);
+  try {
+    co_await ServeSession(thread, std::move(socket), admitted.refused());
+  } catch (...) {
+    LogFailure("a connection", std::current_exception());
+  }
+}
+
+asio::awaitable<void> ServerOnAsio::ServeSession(IoThread& thread, tcp::socket socket,
+                                                 bool refused) {
+  // Registered in its thread for as long as it lives.
+  struct Registered {
+    Registered(IoThread& thread, Session* session) : thread(thread), session(session) {
+      thread.sessions.insert(session);
+    }
+    ~Registered() { thread.sessions.erase(session); }
+    IoThread& thread;
+    Session* const session;
+  };
+  Session session(environment_, std::make_unique<Connection>(std::move(socket), tls_.get()));
+  const Registered registered(thread, &session);
+  try {
     if (refused) {
       co_await session.Refuse();
     } else {
       co_await session.Run();
     }
-    thread.sessions.erase(&session);
+  } catch (...) {
+    session.connection().Reset();
+    throw;
   }
-  SessionEnded(refused);
-}
-
-void ServerOnAsio::SessionEnded(bool refused) {
-  MutexLock lock(&mutex_);
-  --(refused ? refusal_count_ : session_count_);
-  session_ended_.NotifyAll();
 }
 
 // Ends what has waited for a client for too long.
 asio::awaitable<void> ServerOnAsio::TickLoop(IoThread& thread) {
   error_code error;
   while (!error) {
-    thread.tick.expires_after(kDeadlineTick);
-    co_await thread.tick.async_wait(asio::redirect_error(asio::use_awaitable, error));
-    const Connection::Clock::time_point now = Connection::Clock::now();
-    for (Session* session : thread.sessions) session->connection().CheckDeadline(now);
+    std::exception_ptr failure;
+    try {
+      thread.tick.expires_after(kDeadlineTick);
+      co_await thread.tick.async_wait(asio::redirect_error(asio::use_awaitable, error));
+      const Connection::Clock::time_point now = Connection::Clock::now();
+      for (Session* session : thread.sessions) session->connection().CheckDeadline(now);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    if (!failure) continue;
+    LogFailure("looking at deadlines", failure);
+    std::this_thread::sleep_for(kDeadlineTick);
   }
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <exception>
 #include <utility>
 
 #include "encoding.h"
@@ -46,31 +47,40 @@ asio::awaitable<void> Session::Refuse() {
 
 // False: the connection has ended.
 asio::awaitable<bool> Session::ServeOne() {
-  parser_.emplace(environment_.limits.max_header_bytes);
-  const bool has_head = co_await ReadHead(*parser_);
-  if (!has_head) co_return false;
+  std::optional<HttpHead> read = co_await ReadHead();
+  if (!read) co_return false;
   const int64_t began_ns = environment_.clock.MonotonicNanos();
 
-  HttpHead head = parser_->TakeHead();
+  HttpHead head = *std::move(read);
   const bool keep_alive = head.keep_alive;
   says_keep_alive_ = keep_alive && head.Find("connection") != nullptr;
   expects_continue_ = head.expect_continue;
-  body_ = {.chunked = head.chunked, .left_bytes = head.content_length.value_or(0)};
-  body_.done = !body_.chunked && body_.left_bytes == 0;
-  if (!body_.chunked) parser_.reset();
+  body_ = {};
+  body_.left_bytes = head.content_length.value_or(0);
+  if (head.chunked) body_.coding.emplace();
+  body_.done = !body_.coding && body_.left_bytes == 0;
   outcome_ = {};
 
   Exchange exchange(environment_.service, std::move(head), NewRequestId());
   environment_.counters.Begun(exchange.operation());
   Answer answer;
-  co_await Serve(exchange, answer);
-
+  const WorkerJob::Guard guard(job_);
   bool sent = false;
   bool close = true;
-  if (answer.reply) {
-    outcome_.http_status = answer.reply->status;
-    close = !keep_alive || !body_.done || expects_continue_ || environment_.draining;
-    sent = co_await SendAnswer(exchange, answer, close);
+  std::exception_ptr failure;
+  try {
+    co_await Serve(exchange, answer);
+    if (answer.reply) {
+      outcome_.http_status = answer.reply->status;
+      close = !keep_alive || !body_.done || expects_continue_ || environment_.draining;
+      sent = co_await SendAnswer(exchange, answer, close);
+    }
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (failure) {
+    co_await Abandon(exchange);
+    std::rethrow_exception(failure);
   }
   outcome_.cut_off = answer.reply.has_value() && !sent;
   outcome_.bytes_in = body_.read_bytes;
@@ -89,17 +99,29 @@ asio::awaitable<bool> Session::ServeOne() {
   co_return !close;
 }
 
-// Reads until the head is complete. False: there is no next request, or it is answered with an
+// After an exception: joins what is in progress and drops what came of the request.
+asio::awaitable<void> Session::Abandon(Exchange& exchange) {
+  environment_.counters.Ended(exchange.operation(), {.http_status = 500});
+  try {
+    co_await job_.Join();
+  } catch (...) {
+    // Of two failures the first is told.
+  }
+  co_await OnWorker([&exchange] { exchange.Drop(); });
+}
+
+// Reads until the head is complete. nullopt: there is no next request, or it is answered with an
 // error.
-asio::awaitable<bool> Session::ReadHead(HttpParser& parser) {
+asio::awaitable<std::optional<HttpHead>> Session::ReadHead() {
   inbox_.Rest();
   if (inbox_.unread().empty()) {
-    if (environment_.draining) co_return false;
+    if (environment_.draining) co_return std::nullopt;
     idle_ = true;
     const bool readable = co_await connection_->WaitReadable(environment_.limits.idle_timeout);
     idle_ = false;
-    if (!readable) co_return false;
+    if (!readable) co_return std::nullopt;
   }
+  HttpParser parser(environment_.limits.max_header_bytes);
   Connection::Clock::time_point began;
   bool waiting = inbox_.unread().empty();  // For the first byte: that is idle time still.
   while (true) {
@@ -109,10 +131,10 @@ asio::awaitable<bool> Session::ReadHead(HttpParser& parser) {
       if (!taken.ok()) {
         co_await SendError(taken.status());
         co_await connection_->CloseGently();
-        co_return false;
+        co_return std::nullopt;
       }
       inbox_.Consume(*taken);
-      if (parser.head_done()) co_return true;
+      if (parser.head_done()) co_return parser.TakeHead();
     }
     Connection::Timeout timeout = environment_.limits.idle_timeout;
     if (!waiting) {
@@ -124,7 +146,7 @@ asio::awaitable<bool> Session::ReadHead(HttpParser& parser) {
     const size_t size = co_await connection_->ReadSome(room, timeout);
     idle_ = false;
     waiting = false;
-    if (size == 0) co_return false;
+    if (size == 0) co_return std::nullopt;
     inbox_.Added(size);
   }
 }
@@ -140,7 +162,7 @@ asio::awaitable<void> Session::Serve(Exchange& exchange, Answer& answer) {
     co_return;
   }
   BodyMemory::Buffer whole;
-  if (!body_.chunked && body_.left_bytes <= BodyMemory::kFullBytes && !expects_continue_) {
+  if (!body_.coding && body_.left_bytes <= BodyMemory::kFullBytes && !expects_continue_) {
     whole = environment_.memory.TryTake(static_cast<size_t>(body_.left_bytes));
   }
   if (whole) {
@@ -195,6 +217,7 @@ asio::awaitable<void> Session::ServeSmallBody(Exchange& exchange, Answer& answer
 asio::awaitable<void> Session::ServeStream(Exchange& exchange, Answer& answer) {
   BodyMemory::Buffer current = environment_.memory.Take(BodyMemory::kFullBytes);
   BodyMemory::Buffer other;
+  const WorkerJob::Guard guard(job_);
   Filled filled = co_await FillFromBody(current.bytes());
   while (filled.outcome == ReadOutcome::kOk) {
     const bool last = body_.done;
@@ -214,9 +237,10 @@ asio::awaitable<void> Session::ServeStream(Exchange& exchange, Answer& answer) {
     }
   }
   if (filled.outcome == ReadOutcome::kGone) co_return;
-  const ErrorCode code = filled.outcome == ReadOutcome::kTooSlow ? ErrorCode::kRequestTimeout
-                                                                 : ErrorCode::kMalformedRequest;
-  co_await OnWorker([&] { answer.reply = exchange.Reject(MakeError(code)); });
+  const absl::Status why = filled.outcome == ReadOutcome::kTooSlow
+                               ? MakeError(ErrorCode::kRequestTimeout)
+                               : body_.malformed;
+  co_await OnWorker([&] { answer.reply = exchange.Reject(why); });
 }
 
 // Fills `out` with the body's next bytes; less at its end.
@@ -224,25 +248,26 @@ asio::awaitable<Session::Filled> Session::FillFromBody(std::span<std::byte> out)
   Filled filled;
   while (!body_.done && filled.size_bytes < out.size()) {
     std::span<std::byte> free = out.subspan(filled.size_bytes);
-    if (!body_.chunked) free = free.first(std::min<uint64_t>(free.size(), body_.left_bytes));
+    if (!body_.coding) free = free.first(std::min<uint64_t>(free.size(), body_.left_bytes));
     size_t written = 0;
-    if (body_.chunked) {
-      const absl::StatusOr<HttpParser::Progress> progress =
-          parser_->ParseChunkedBody(inbox_.unread(), free);
+    if (body_.coding) {
+      const absl::StatusOr<TransferDecoder::Progress> progress =
+          body_.coding->Decode(inbox_.unread(), free);
       if (!progress.ok()) {
+        body_.malformed = progress.status();
         filled.outcome = ReadOutcome::kMalformed;
         co_return filled;
       }
       inbox_.Consume(progress->taken_bytes);
       written = progress->written_bytes;
-      body_.done = parser_->body_done();
+      body_.done = body_.coding->done();
     } else if (!inbox_.unread().empty()) {
       written = std::min(free.size(), inbox_.unread().size());
       std::memcpy(free.data(), inbox_.unread().data(), written);
       inbox_.Consume(written);
     }
     if (written == 0 && !body_.done) {
-      const std::span<std::byte> room = body_.chunked ? inbox_.Room() : free;
+      const std::span<std::byte> room = body_.coding ? inbox_.Room() : free;
       const Connection::Clock::time_point began = Connection::Clock::now();
       const size_t size = co_await connection_->ReadSome(room, BodyTimeout());
       body_.waited += Connection::Clock::now() - began;
@@ -250,7 +275,7 @@ asio::awaitable<Session::Filled> Session::FillFromBody(std::span<std::byte> out)
         filled.outcome = connection_->timed_out() ? ReadOutcome::kTooSlow : ReadOutcome::kGone;
         co_return filled;
       }
-      if (body_.chunked) {
+      if (body_.coding) {
         inbox_.Added(size);
       } else {
         written = size;
@@ -258,7 +283,7 @@ asio::awaitable<Session::Filled> Session::FillFromBody(std::span<std::byte> out)
     }
     filled.size_bytes += written;
     body_.read_bytes += written;
-    if (!body_.chunked) {
+    if (!body_.coding) {
       body_.left_bytes -= written;
       body_.done = body_.left_bytes == 0;
     }
@@ -327,6 +352,7 @@ asio::awaitable<bool> Session::SendSource(Exchange& exchange, Answer& answer, st
   BodyMemory::Buffer other;
   uint64_t left_bytes = source->size_bytes() - answer.first_bytes;
   absl::StatusOr<size_t> size = answer.first_bytes;
+  const WorkerJob::Guard guard(job_);
   if (!current) {
     current = environment_.memory.Take(std::min<uint64_t>(left_bytes, BodyMemory::kFullBytes));
     co_await OnWorker([&] { size = source->Read(current.bytes()); });
@@ -376,6 +402,7 @@ void Session::GrowBuffer(BodyMemory::Buffer& buffer, size_t size_bytes) {
 }
 
 asio::awaitable<void> Session::OnWorker(absl::AnyInvocable<void()> work) {
+  const WorkerJob::Guard guard(job_);
   job_.Start(std::move(work));
   co_await job_.Join();
 }

@@ -22,6 +22,7 @@
 #include "inbox.h"
 #include "operation_counters.h"
 #include "strata/s3/server.h"
+#include "transfer_coding.h"
 #include "worker_job.h"
 #include "worker_pool.h"
 
@@ -43,7 +44,8 @@ class Session final {
  public:
   Session(SessionEnvironment& environment, std::unique_ptr<Connection> connection);
 
-  // Serves until the connection ends.
+  // Serves until the connection ends. What it throws was not meant to happen: the connection is to
+  // be reset. No work of this session's is in progress then.
   asio::awaitable<void> Run();
 
   // Answers the first request with 503 SlowDown and ends the connection.
@@ -57,11 +59,12 @@ class Session final {
  private:
   // The body of the request in progress, as far as it has not been read.
   struct Body {
-    bool chunked = false;
-    uint64_t left_bytes = 0;  // Where it is not chunked.
+    std::optional<TransferDecoder> coding;  // Where it is chunked.
+    uint64_t left_bytes = 0;                // Where it is not.
     bool done = false;
     uint64_t read_bytes = 0;
     std::chrono::nanoseconds waited{0};
+    absl::Status malformed;  // Why, after kMalformed.
   };
   enum class ReadOutcome { kOk, kGone, kTooSlow, kMalformed };
   struct Filled {
@@ -76,8 +79,9 @@ class Session final {
   };
 
   asio::awaitable<bool> ServeOne();
-  asio::awaitable<bool> ReadHead(HttpParser& parser);
+  asio::awaitable<std::optional<HttpHead>> ReadHead();
   asio::awaitable<void> Serve(Exchange& exchange, Answer& answer);
+  asio::awaitable<void> Abandon(Exchange& exchange);
   asio::awaitable<void> ServeSmallBody(Exchange& exchange, Answer& answer,
                                        BodyMemory::Buffer buffer);
   asio::awaitable<bool> SendContinue();
@@ -102,7 +106,6 @@ class Session final {
   bool idle_ = false;
 
   // Of the request in progress.
-  std::optional<HttpParser> parser_;
   Body body_;
   bool says_keep_alive_ = false;
   bool expects_continue_ = false;  // And has not been answered yet.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker_pool.h"
 
-#include <system_error>
+#include <exception>
 #include <utility>
 
 #include "strata/base/check.h"
@@ -10,6 +10,7 @@ namespace strata::s3 {
 
 WorkerPool::WorkerPool(size_t max_threads) : max_threads_(max_threads) {
   STRATA_CHECK(max_threads > 0, "a pool needs a thread");
+  threads_.reserve(max_threads);
 }
 
 WorkerPool::~WorkerPool() {
@@ -33,9 +34,12 @@ void WorkerPool::Add(Job job) {
   }
   try {
     threads_.emplace_back([this] { Work(); });
-  } catch (const std::system_error&) {
-    // The system has no more threads. Those there are will come to it.
-    STRATA_CHECK(!threads_.empty(), "the system does not let the S3 server start a thread");
+  } catch (const std::exception&) {
+    // The system has no more threads or memory. Those there are will come to the job.
+    if (threads_.empty()) {
+      jobs_.pop_back();
+      throw;
+    }
   }
 }
 

@@ -26,6 +26,8 @@ class WorkerPool final {
   // Waits for all jobs, those in the queue too.
   ~WorkerPool();
 
+  // The job must not throw. What Add() throws where the system has no memory, or no thread at all,
+  // means that the job will not run.
   void Add(Job job);
 
   size_t thread_count() const;

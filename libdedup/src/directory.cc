@@ -17,6 +17,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "index_records.h"
+#include "strata/base/fork.h"
 #include "strata/base/status_macros.h"
 #include "strata/kv/engines.h"
 
@@ -40,13 +41,16 @@ absl::StatusOr<std::optional<struct stat>> Look(const std::string& path) {
 class LockFile {
  public:
   ~LockFile() {
-    if (fd_ >= 0) close(fd_);
+    if (fd_ < 0 || opener_.InForkedChild()) return;
+    closed_in_child_.reset();
+    close(fd_);
   }
 
   absl::Status Acquire(const std::string& directory) {
     const std::string path = directory + "/lock";
     fd_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd_ < 0) return ErrnoError("cannot open", path);
+    closed_in_child_.emplace(fd_);
     if (flock(fd_, LOCK_EX | LOCK_NB) != 0) {
       if (errno != EWOULDBLOCK) return ErrnoError("cannot lock", path);
       char holder[32] = {};
@@ -67,7 +71,9 @@ class LockFile {
   }
 
  private:
+  const ProcessMark opener_;
   int fd_ = -1;
+  std::optional<CloseInChild> closed_in_child_;
 };
 
 absl::Status EnsureDirectory(const DirectoryOptions& options) {

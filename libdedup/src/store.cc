@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "forked_child.h"
 #include "store_core.h"
 #include "strata/base/check.h"
 #include "strata/base/clock.h"
@@ -217,7 +218,7 @@ dedup::Stats ContainerStore::Stats() {
 
 absl::StatusOr<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) {
   STRATA_ASSIGN_OR_RETURN(std::unique_ptr<StoreCore> core, OpenStoreCore(options));
-  return std::make_unique<ContainerStore>(std::move(core));
+  return RefuseForkedChildren(std::make_unique<ContainerStore>(std::move(core)));
 }
 
 }  // namespace strata::dedup

@@ -38,8 +38,7 @@ absl::Status Engine::Submit(Job* job) {
     return absl::ResourceExhaustedError(
         absl::StrCat(max_in_flight(), " jobs are in flight, poll first"));
   }
-  DoSubmit(job);
-  return absl::OkStatus();
+  return DoSubmit(job);
 }
 
 }  // namespace strata::ec

@@ -9,6 +9,8 @@
 
 #include "job_queue.h"
 #include "strata/base/check.h"
+#include "strata/base/fork.h"
+#include "strata/base/status_macros.h"
 
 namespace strata::ec {
 namespace {
@@ -39,6 +41,7 @@ class RemoteEngine final : public Engine {
   }
 
   int Poll(int max_completions) override {
+    if (opener_.InForkedChild()) return 0;
     const int64_t now_ns = clock_.MonotonicNanos();
     TakeResults();
     Expire(now_ns);
@@ -57,6 +60,7 @@ class RemoteEngine final : public Engine {
   }
 
   bool Cancel(Job* job) override {
+    if (opener_.InForkedChild()) return false;
     Slot& slot = slots_[job->engine.word];
     STRATA_CHECK(slot.job == job, "a job to be cancelled is in flight in this engine");
     switch (slot.place) {
@@ -79,13 +83,15 @@ class RemoteEngine final : public Engine {
   }
 
   uint32_t in_flight() const override {
+    if (opener_.InForkedChild()) return 0;
     return static_cast<uint32_t>(slots_.size() - free_.size());
   }
   uint32_t max_in_flight() const override { return static_cast<uint32_t>(slots_.size()); }
   EngineStats Stats() const override { return stats_; }
 
  protected:
-  void DoSubmit(Job* job) override {
+  absl::Status DoSubmit(Job* job) override {
+    STRATA_RETURN_IF_ERROR(opener_.Check());
     const uint32_t index = free_.back();
     free_.pop_back();
     job->engine.word = index;
@@ -96,6 +102,7 @@ class RemoteEngine final : public Engine {
     slots_[index].place = Place::kWaiting;
     waiting_.Push(job);
     SendToRemote(job->engine.submitted_ns);
+    return absl::OkStatus();
   }
 
   void CountRefusal() override { ++stats_.refused; }
@@ -207,6 +214,7 @@ class RemoteEngine final : public Engine {
     }
   }
 
+  const ProcessMark opener_;
   RemoteEngineOptions options_;
   const Clock& clock_;
   std::vector<Slot> slots_;

@@ -88,7 +88,11 @@ absl::StatusOr<std::unique_ptr<DirectoryMark>> DirectoryMark::Open(const std::st
   return mark;
 }
 
-DirectoryMark::~DirectoryMark() { close(fd_); }
+DirectoryMark::~DirectoryMark() {
+  if (opener_.InForkedChild()) return;
+  closed_in_child_.reset();
+  close(fd_);
+}
 
 absl::Status DirectoryMark::Load(bool* usable) {
   Mark mark;

@@ -17,10 +17,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "strata/base/fork.h"
 #include "strata/base/mutex.h"
 
 namespace strata::kv {
@@ -34,7 +36,7 @@ class DirectoryMark {
   // is damaged. Other errors: the directory cannot be used; they name it.
   static absl::StatusOr<std::unique_ptr<DirectoryMark>> Open(const std::string& directory);
 
-  ~DirectoryMark();  // Gives the lock back.
+  ~DirectoryMark();  // Gives the lock back. In a forked child: nothing.
   DirectoryMark(const DirectoryMark&) = delete;
   DirectoryMark& operator=(const DirectoryMark&) = delete;
 
@@ -54,12 +56,14 @@ class DirectoryMark {
   absl::Status MarkClosed(uint64_t sequence);
 
  private:
-  DirectoryMark(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
+  DirectoryMark(int fd, std::string path) : fd_(fd), closed_in_child_(fd), path_(std::move(path)) {}
 
   absl::Status Load(bool* usable);
   absl::Status Store(bool closed_cleanly) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
+  const ProcessMark opener_;
   const int fd_;
+  std::optional<CloseInChild> closed_in_child_;
   const std::string path_;
   bool was_absent_ = false;
   bool was_closed_cleanly_ = false;

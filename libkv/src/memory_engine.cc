@@ -14,6 +14,7 @@
 #include "absl/container/inlined_vector.h"
 #include "argument_checks.h"
 #include "embedded_store.h"
+#include "forked_child.h"
 #include "strata/base/check.h"
 #include "strata/kv/engines.h"
 
@@ -239,7 +240,7 @@ void MemoryEngine::DropReplaced() {
 }  // namespace
 
 std::unique_ptr<Store> CreateMemoryStore() {
-  return NewEmbeddedStore(std::make_unique<MemoryEngine>());
+  return RefuseForkedChildren(NewEmbeddedStore(std::make_unique<MemoryEngine>()));
 }
 
 }  // namespace strata::kv

@@ -2,11 +2,14 @@
 //
 // The engine on RocksDB: a column family per space, whose name carries the space's options:
 // "o.NAME" is ordered, "p.NAME" is for points. The default column family stays empty.
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdarg>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <system_error>
@@ -16,6 +19,7 @@
 #include "argument_checks.h"
 #include "directory_mark.h"
 #include "embedded_store.h"
+#include "forked_child.h"
 #include "rocksdb/cache.h"
 #include "rocksdb/db.h"
 #include "rocksdb/env.h"
@@ -24,7 +28,9 @@
 #include "rocksdb_engine.h"
 #include "rocksdb_options.h"
 #include "rocksdb_status.h"
+#include "rocksdb_threads.h"
 #include "strata/base/check.h"
+#include "strata/base/fork.h"
 #include "strata/base/mutex.h"
 #include "strata/base/status_macros.h"
 #include "strata/kv/engines.h"
@@ -72,6 +78,25 @@ class ForwardedLog final : public rocksdb::Logger {
   const LogSink log_;
 };
 
+// RocksDB has a timer thread while a database is open. It sleeps on a static object, whose
+// destructor waits for it to wake: in a forked child, which lacks the thread, exit() would never
+// return. A child of a process with an open database therefore ends before RocksDB's destructors
+// run.
+std::atomic<int> open_databases{0};
+
+void EndChildEarly(int exit_status, void* opener) {
+  if (!static_cast<const ProcessMark*>(opener)->InForkedChild() || open_databases == 0) return;
+  std::fflush(nullptr);
+  _exit(exit_status);
+}
+
+// REQUIRES: a database was opened before, so that RocksDB's static objects are older.
+void CountOpenDatabase() {
+  ++open_databases;
+  static const int registered = on_exit(&EndChildEarly, new ProcessMark);
+  STRATA_CHECK(registered == 0, "no memory for an exit handler");
+}
+
 class RocksDbEngine final : public Engine {
  public:
   static constexpr uint32_t kMaxSpaces = 255;
@@ -114,6 +139,7 @@ class RocksDbEngine final : public Engine {
 
   const RocksDbOptions options_;
   const std::unique_ptr<DirectoryMark> mark_;
+  RocksDbThreads threads_;
   const std::shared_ptr<rocksdb::Cache> cache_;
   std::shared_ptr<rocksdb::Statistics> statistics_;
   std::unique_ptr<rocksdb::DB> db_;
@@ -214,6 +240,7 @@ absl::Status RocksDbEngine::OpenDatabase() {
     STRATA_ASSIGN_OR_RETURN(columns, DescribeColumns());
   }
   rocksdb::DBOptions db_options = DatabaseOptions(options_);
+  db_options.env = &threads_;
   db_options.info_log = std::make_shared<ForwardedLog>(options_.log);
   if (exists && !mark_->was_closed_cleanly()) {
     STRATA_RETURN_IF_ERROR(Rehearse(db_options, columns));
@@ -226,6 +253,7 @@ absl::Status RocksDbEngine::OpenDatabase() {
   STRATA_RETURN_IF_ERROR(FromRocksDb(
       rocksdb::DB::Open(db_options, options_.directory, columns, &handles, &db), Doing("opening")));
   db_.reset(db);
+  CountOpenDatabase();
   for (ColumnFamily* handle : handles) column_by_name_[handle->GetName()] = handle;
   STRATA_RETURN_IF_ERROR(CheckRecovered(db_->GetLatestSequenceNumber()));
   Log(options_.log, LogLevel::kInfo,
@@ -317,6 +345,7 @@ absl::Status RocksDbEngine::Close() {
   const uint64_t sequence = db_->GetLatestSequenceNumber();
   const rocksdb::Status closed = db_->Close();
   db_.reset();
+  --open_databases;
   STRATA_RETURN_IF_ERROR(flushed);
   STRATA_RETURN_IF_ERROR(FromRocksDb(closed, Doing("closing")));
   return failed_ ? absl::OkStatus() : mark_->MarkClosed(sequence);
@@ -420,7 +449,7 @@ absl::StatusOr<std::unique_ptr<Engine>> OpenRocksDbEngine(const RocksDbOptions& 
 
 absl::StatusOr<std::unique_ptr<Store>> OpenRocksDbStore(const RocksDbOptions& options) {
   STRATA_ASSIGN_OR_RETURN(std::unique_ptr<Engine> engine, OpenRocksDbEngine(options));
-  return NewEmbeddedStore(std::move(engine));
+  return RefuseForkedChildren(NewEmbeddedStore(std::move(engine)));
 }
 
 }  // namespace strata::kv

@@ -198,18 +198,24 @@ absl::StatusOr<std::unique_ptr<BackingFile>> BackingFile::Open(const UringDevice
 }
 
 BackingFile::BackingFile(const UringDeviceOptions& options, int fd, bool direct)
-    : path_(options.path), fd_(fd), read_only_(options.read_only), direct_(direct) {
+    : path_(options.path),
+      fd_(fd),
+      closed_in_child_(fd),
+      read_only_(options.read_only),
+      direct_(direct) {
   geometry_.block_size_bytes = options.block_size_bytes;
 }
 
 BackingFile::~BackingFile() {
+  if (opener_.InForkedChild()) return;  // The file is its parent's.
   const uint64_t used = used_bytes();
   if (is_regular_ && !read_only_ && size_bytes() > used) {
     // A failure leaves a tail that reads as zeroes, as the blocks beyond the end do.
     [[maybe_unused]] const int ignored = ftruncate(fd_, static_cast<off_t>(used));
   }
-  // A child process may have inherited the descriptor: the lock must not live as long as it does.
+  // A child that no handler ran in may have kept the descriptor: the lock must not live as long.
   flock(fd_, LOCK_UN);
+  closed_in_child_.reset();
   close(fd_);
 }
 

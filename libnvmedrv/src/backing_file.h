@@ -10,12 +10,14 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "strata/base/fork.h"
 #include "strata/base/mutex.h"
 #include "strata/block/devices.h"
 
@@ -25,7 +27,7 @@ class BackingFile {
  public:
   static absl::StatusOr<std::unique_ptr<BackingFile>> Open(const UringDeviceOptions& options);
 
-  // Gives back what was preallocated and never written.
+  // Gives back what was preallocated and never written. In a forked child: nothing.
   ~BackingFile();
   BackingFile(const BackingFile&) = delete;
   BackingFile& operator=(const BackingFile&) = delete;
@@ -35,6 +37,7 @@ class BackingFile {
   const std::string& path() const { return path_; }
   bool read_only() const { return read_only_; }
   bool direct() const { return direct_; }
+  const ProcessMark& opener() const { return opener_; }
 
   // Where the file ends now; all beyond reads as zeroes.
   uint64_t size_bytes() const { return size_bytes_.load(std::memory_order_acquire); }
@@ -94,8 +97,10 @@ class BackingFile {
   absl::Status GrowLocked(uint64_t offset_bytes, uint64_t target_bytes)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(grow_mutex_);
 
+  const ProcessMark opener_;
   const std::string path_;
   const int fd_;
+  std::optional<CloseInChild> closed_in_child_;
   const bool read_only_;
   bool direct_;
   bool is_regular_ = true;

@@ -17,6 +17,7 @@
 #include "request_queue.h"
 #include "strata/base/check.h"
 #include "strata/base/clock.h"
+#include "strata/base/fork.h"
 #include "strata/base/status_macros.h"
 #include "strata/block/devices.h"
 
@@ -54,11 +55,12 @@ class DelayChannel final : public Channel {
     }
   }
   ~DelayChannel() override {
-    STRATA_CHECK(in_flight_ == 0, "channel destroyed with I/O in flight");
+    STRATA_CHECK(in_flight() == 0, "channel destroyed with I/O in flight");
     if (timer_ >= 0) close(timer_);
   }
 
   int Poll(int max_completions) override {
+    if (opener_.InForkedChild()) return 0;
     base_->Poll(max_completions);
     int completions = 0;
     if (!NothingWaits()) {
@@ -76,6 +78,7 @@ class DelayChannel final : public Channel {
   }
 
   absl::StatusOr<int> EventFd() override {
+    STRATA_RETURN_IF_ERROR(opener_.Check());
     if (timer_ < 0) {
       timer_ = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
       if (timer_ < 0) return absl::UnavailableError("timerfd: no file descriptor left");
@@ -88,11 +91,12 @@ class DelayChannel final : public Channel {
     return base_->RegisterMemory(memory);
   }
 
-  uint32_t in_flight() const override { return in_flight_; }
+  uint32_t in_flight() const override { return opener_.InForkedChild() ? 0 : in_flight_; }
   const Geometry& geometry() const override { return base_->geometry(); }
 
  protected:
   absl::Status DoSubmit(Request* request) override {
+    STRATA_RETURN_IF_ERROR(opener_.Check());
     if (free_.empty()) return absl::ResourceExhaustedError("queue full");
     Request* forwarded = free_.Pop();
     Slot* slot = SlotOf(forwarded);
@@ -161,6 +165,7 @@ class DelayChannel final : public Channel {
     original->done(original);
   }
 
+  const ProcessMark opener_;
   const std::unique_ptr<Channel> base_;
   const Delays delays_ns_;
   std::vector<Slot> slots_;

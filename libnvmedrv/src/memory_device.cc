@@ -12,6 +12,8 @@
 #include "absl/strings/str_format.h"
 #include "request_queue.h"
 #include "strata/base/check.h"
+#include "strata/base/fork.h"
+#include "strata/base/status_macros.h"
 #include "strata/block/devices.h"
 #include "wakeup.h"
 
@@ -61,13 +63,15 @@ class Arena {
 
 class MemoryChannel final : public Channel {
  public:
-  MemoryChannel(const Geometry& geometry, Arena& arena, uint32_t queue_depth)
-      : geometry_(geometry), arena_(arena), queue_depth_(queue_depth) {}
+  MemoryChannel(const Geometry& geometry, Arena& arena, const ProcessMark& opener,
+                uint32_t queue_depth)
+      : geometry_(geometry), arena_(arena), opener_(opener), queue_depth_(queue_depth) {}
   ~MemoryChannel() override {
-    STRATA_CHECK(in_flight_ == 0, "channel destroyed with I/O in flight");
+    STRATA_CHECK(in_flight() == 0, "channel destroyed with I/O in flight");
   }
 
   int Poll(int max_completions) override {
+    if (opener_.InForkedChild()) return 0;
     int completions = 0;
     while (completions < max_completions && !queue_.empty()) {
       Request* request = queue_.Pop();
@@ -80,6 +84,7 @@ class MemoryChannel final : public Channel {
   }
 
   absl::StatusOr<int> EventFd() override {
+    STRATA_RETURN_IF_ERROR(opener_.Check());
     const bool is_new = !wakeup_.wanted();
     absl::StatusOr<int> fd = wakeup_.Fd();
     if (is_new && !queue_.empty()) wakeup_.Signal();
@@ -90,11 +95,12 @@ class MemoryChannel final : public Channel {
     return absl::UnimplementedError("a memory device gains nothing from registered memory");
   }
 
-  uint32_t in_flight() const override { return in_flight_; }
+  uint32_t in_flight() const override { return opener_.InForkedChild() ? 0 : in_flight_; }
   const Geometry& geometry() const override { return geometry_; }
 
  protected:
   absl::Status DoSubmit(Request* request) override {
+    STRATA_RETURN_IF_ERROR(opener_.Check());
     if (in_flight_ == queue_depth_) return absl::ResourceExhaustedError("queue full");
     ++in_flight_;
     if (queue_.empty()) wakeup_.Signal();
@@ -145,6 +151,7 @@ class MemoryChannel final : public Channel {
 
   const Geometry& geometry_;
   Arena& arena_;
+  const ProcessMark& opener_;
   const uint32_t queue_depth_;
   uint32_t in_flight_ = 0;
   RequestQueue queue_;
@@ -160,13 +167,15 @@ class MemoryDevice final : public Device {
   std::string name() const override { return name_; }
 
   absl::StatusOr<std::unique_ptr<Channel>> OpenChannel(const ChannelOptions& options) override {
+    STRATA_RETURN_IF_ERROR(opener_.Check());
     if (options.queue_depth == 0) return absl::InvalidArgumentError("queue_depth is 0");
-    return std::make_unique<MemoryChannel>(geometry_, arena_, options.queue_depth);
+    return std::make_unique<MemoryChannel>(geometry_, arena_, opener_, options.queue_depth);
   }
 
  private:
   const Geometry geometry_;
   const std::string name_;
+  const ProcessMark opener_;
   Arena arena_;
 };
 

@@ -11,6 +11,7 @@
 #include "file_channels.h"
 #include "kernel_calls.h"
 #include "strata/base/check.h"
+#include "strata/base/status_macros.h"
 #include "wakeup.h"
 
 namespace strata::block {
@@ -45,10 +46,11 @@ class SyscallChannel final : public Channel {
   SyscallChannel(BackingFile& file, uint32_t queue_depth)
       : file_(file), queue_depth_(queue_depth), calls_(file) {}
   ~SyscallChannel() override {
-    STRATA_CHECK(in_flight_ == 0, "channel destroyed with I/O in flight");
+    STRATA_CHECK(in_flight() == 0, "channel destroyed with I/O in flight");
   }
 
   int Poll(int max_completions) override {
+    if (file_.opener().InForkedChild()) return 0;
     int completions = 0;
     while (completions < max_completions && !queue_.empty()) {
       Request* request = queue_.Pop();
@@ -61,6 +63,7 @@ class SyscallChannel final : public Channel {
   }
 
   absl::StatusOr<int> EventFd() override {
+    STRATA_RETURN_IF_ERROR(file_.opener().Check());
     const bool is_new = !wakeup_.wanted();
     absl::StatusOr<int> fd = wakeup_.Fd();
     if (is_new && !queue_.empty()) wakeup_.Signal();
@@ -71,11 +74,12 @@ class SyscallChannel final : public Channel {
     return absl::UnimplementedError("plain system calls gain nothing from registered memory");
   }
 
-  uint32_t in_flight() const override { return in_flight_; }
+  uint32_t in_flight() const override { return file_.opener().InForkedChild() ? 0 : in_flight_; }
   const Geometry& geometry() const override { return file_.geometry(); }
 
  protected:
   absl::Status DoSubmit(Request* request) override {
+    STRATA_RETURN_IF_ERROR(file_.opener().Check());
     if (file_.read_only() && IsWrite(request->op)) {
       return absl::FailedPreconditionError(absl::StrCat(file_.path(), ": opened read-only"));
     }

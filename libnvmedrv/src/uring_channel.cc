@@ -11,12 +11,15 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <optional>
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "file_channels.h"
 #include "kernel_calls.h"
 #include "strata/base/check.h"
+#include "strata/base/fork.h"
+#include "strata/base/status_macros.h"
 #include "wakeup.h"
 
 namespace strata::block {
@@ -42,19 +45,27 @@ class UringChannel final : public Channel {
       : file_(file), queue_depth_(queue_depth), calls_(file) {}
 
   ~UringChannel() override {
+    if (file_.opener().InForkedChild()) return;  // It has no ring.
     STRATA_CHECK(in_flight_ == 0, "channel destroyed with I/O in flight");
+    closed_in_child_.reset();
     if (is_set_up_) io_uring_queue_exit(&ring_);
   }
 
   absl::Status SetUpRing() {
     const int result = SetUp(&ring_, queue_depth_);
     is_set_up_ = result == 0;
-    if (is_set_up_) return absl::OkStatus();
+    if (is_set_up_) {
+      // The kernel and a child would write to the same ring: the child does not get it.
+      (void)io_uring_ring_dontfork(&ring_);
+      closed_in_child_.emplace(ring_.ring_fd);
+      return absl::OkStatus();
+    }
     return absl::ResourceExhaustedError(absl::StrCat(
         file_.path(), ": io_uring for a channel: ", std::generic_category().message(-result)));
   }
 
   int Poll(int max_completions) override {
+    if (file_.opener().InForkedChild()) return 0;
     int completions = RunReady(max_completions);
     HandOver();
     completions += Reap(max_completions - completions);
@@ -63,6 +74,7 @@ class UringChannel final : public Channel {
   }
 
   absl::StatusOr<int> EventFd() override {
+    STRATA_RETURN_IF_ERROR(file_.opener().Check());
     if (wakeup_.wanted()) return wakeup_.Fd();
     const absl::StatusOr<int> fd = wakeup_.Fd();
     if (!fd.ok()) return fd;
@@ -77,11 +89,12 @@ class UringChannel final : public Channel {
 
   absl::Status RegisterMemory(std::span<std::byte> memory) override;
 
-  uint32_t in_flight() const override { return in_flight_; }
+  uint32_t in_flight() const override { return file_.opener().InForkedChild() ? 0 : in_flight_; }
   const Geometry& geometry() const override { return file_.geometry(); }
 
  protected:
   absl::Status DoSubmit(Request* request) override {
+    STRATA_RETURN_IF_ERROR(file_.opener().Check());
     if (file_.read_only() && IsWrite(request->op)) {
       return absl::FailedPreconditionError(absl::StrCat(file_.path(), ": opened read-only"));
     }
@@ -118,6 +131,7 @@ class UringChannel final : public Channel {
   KernelCalls calls_;
   io_uring ring_{};
   bool is_set_up_ = false;
+  std::optional<CloseInChild> closed_in_child_;
   uint32_t in_flight_ = 0;
   RequestQueue ready_;  // Finished without the kernel; their callbacks run in the next Poll().
   Wakeup wakeup_;
@@ -219,6 +233,7 @@ int UringChannel::RunReady(int max_completions) {
 }
 
 absl::Status UringChannel::RegisterMemory(std::span<std::byte> memory) {
+  STRATA_RETURN_IF_ERROR(file_.opener().Check());
   if (memory.empty()) return absl::InvalidArgumentError("no memory to register");
   if (!has_region_table_) {
     if (io_uring_register_buffers_sparse(&ring_, kMostRegions) != 0) {

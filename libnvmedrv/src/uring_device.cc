@@ -19,6 +19,7 @@ class UringDevice final : public Device {
   std::string name() const override { return absl::StrCat("file:", file_->path()); }
 
   absl::StatusOr<std::unique_ptr<Channel>> OpenChannel(const ChannelOptions& options) override {
+    STRATA_RETURN_IF_ERROR(file_->opener().Check());
     return uses_uring_ ? OpenUringChannel(*file_, options) : OpenSyscallChannel(*file_, options);
   }
 

@@ -12,6 +12,7 @@
 #include "key_layout.h"
 #include "storage_error.h"
 #include "strata/base/clock.h"
+#include "strata/base/fork.h"
 #include "strata/base/log.h"
 #include "strata/base/mutex.h"
 #include "strata/base/random.h"
@@ -25,11 +26,13 @@ class IdSource final {
  public:
   explicit IdSource(uint64_t seed) : random_(seed) {}
   uint64_t Next64() {
+    if (opener_.InForkedChild()) return 1;  // The store refuses what it is drawn for.
     MutexLock lock(&mutex_);
     return random_.Next64();
   }
 
  private:
+  const ProcessMark opener_;
   Mutex mutex_;
   Random random_ ABSL_GUARDED_BY(mutex_);
 };

@@ -8,6 +8,7 @@
 #include <map>
 
 #include "key_layout.h"
+#include "strata/base/fork.h"
 #include "strata/base/mutex.h"
 
 namespace strata::object {
@@ -21,6 +22,7 @@ class ContentPins final {
 
   // REQUIRES: a Pin() without its Unpin().
   void Unpin(const RecordId& manifest_id) {
+    if (opener_.InForkedChild()) return;  // The lock may be held for ever.
     MutexLock lock(&mutex_);
     const auto at = counts_.find(manifest_id);
     if (--at->second == 0) counts_.erase(at);
@@ -32,6 +34,7 @@ class ContentPins final {
   }
 
  private:
+  const ProcessMark opener_;
   mutable Mutex mutex_;
   std::map<RecordId, int> counts_ ABSL_GUARDED_BY(mutex_);
 };

@@ -10,6 +10,9 @@
 //   PATH/containers    the containers, a sparse file that grows; absent when device_uri names
 //   another device PATH/lock          held while open; names the holder's process id
 //
+// A forked child neither uses nor holds it (strata/base/fork.h): the locks end with the process
+// that opened it, and the child may open a directory of its own.
+//
 // Thread safety: as the parts it hands out.
 #pragma once
 

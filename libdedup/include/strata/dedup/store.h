@@ -12,6 +12,10 @@
 // An owner that keeps its own records of streams (an object store, a backup catalogue) commits them
 // together with the streams: Prepare() each writer, then Commit() one transaction that holds both.
 //
+// A forked child has no use of its parent's stores, writers and readers: their calls fail there
+// with FailedPrecondition, naming the parent, and destroying them changes nothing on any disk. A
+// child that has work for a store opens one of its own.
+//
 // Thread safety: a Store may be called from any thread. A Writer or Reader is used by one thread at
 // a time.
 #pragma once

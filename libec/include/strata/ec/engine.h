@@ -10,6 +10,9 @@
 //   OnDone}; STRATA_RETURN_IF_ERROR(engine->Submit(&job)); while (engine->in_flight() > 0)
 //   engine->Poll(32);
 //
+// A forked child has no use of its parent's engines: Submit() fails there with FailedPrecondition,
+// what was in flight never ends, and destroying them waits for nothing.
+//
 // Thread safety: an Engine is used by one thread at a time, whatever threads it has inside.
 #pragma once
 
@@ -86,6 +89,7 @@ class STRATA_EXPORT Engine {
   // Starts *job. OK: job->done runs exactly once, later, from Poll(). Error: it never runs.
   // InvalidArgument: a job without code or callback; shards that do not fit the code are found out
   // when it runs. ResourceExhausted: max_in_flight() jobs are in flight, Poll() first.
+  // FailedPrecondition: the engine is a parent process's.
   absl::Status Submit(Job* job);
 
   // Runs up to `max_completions` callbacks; never waits. Returns how many ran.
@@ -100,8 +104,8 @@ class STRATA_EXPORT Engine {
   virtual EngineStats Stats() const = 0;
 
  protected:
-  // REQUIRES: the job has code and callback, and there is room for it.
-  virtual void DoSubmit(Job* job) = 0;
+  // REQUIRES: the job has code and callback, and there is room for it. Error: it never runs.
+  virtual absl::Status DoSubmit(Job* job) = 0;
   virtual void CountRefusal() = 0;
 };
 

@@ -15,6 +15,10 @@
 // changed since. Reads are paged and never hand out an iterator, so an engine on another machine
 // needs no state that outlives a call.
 //
+// A forked child has no use of its parent's stores, snapshots and transactions: their calls fail
+// there with FailedPrecondition, naming the parent, and destroying them changes nothing on any
+// disk.
+//
 // Thread safety: a Store may be called from any thread; a Snapshot too; a Transaction and a
 // WriteBatch by one thread at a time.
 #pragma once

@@ -9,6 +9,9 @@
 //   = &OnRead}; STRATA_RETURN_IF_ERROR(channel->Submit(&read)); while (channel->in_flight() > 0)
 //   channel->Poll(32);
 //
+// A forked child has no use of the devices and channels of its parent: their calls fail there with
+// FailedPrecondition, what was in flight never completes, and destroying them changes nothing.
+//
 // Thread safety: a Device may be called from any thread. A Channel is used by one thread at a time.
 #pragma once
 
@@ -111,7 +114,8 @@ class STRATA_EXPORT Channel {
 
   // Starts *request. OK: request->done runs exactly once, later, from Poll(). Error: it never runs.
   // InvalidArgument: range, alignment or segments; OutOfRange: past the end of the device;
-  // Unimplemented: the operation; FailedPrecondition: a write to a device opened read-only;
+  // Unimplemented: the operation; FailedPrecondition: a write to a device opened read-only, or the
+  // channel of a parent process;
   // ResourceExhausted: the queue is full, Poll() first.
   // A channel may hold requests back to start them together, at the latest in the next Poll().
   absl::Status Submit(Request* request);

@@ -13,6 +13,9 @@
 // Who may do what is the front end's question: this class records owners and answers every caller.
 // Errors carry a Reason (error.h). Every mutation is durable when its call returns OK.
 //
+// A forked child has no use of its parent's stores, writers and readers: their calls fail there
+// with FailedPrecondition, and destroying them changes nothing.
+//
 // Thread safety: a Store may be called from any thread; writers and readers are used by one thread
 // at a time.
 #pragma once

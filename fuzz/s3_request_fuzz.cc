@@ -27,12 +27,13 @@ void ReadAsS3(HttpHead head) {
   const absl::StatusOr<Request> request = ParseRequest(std::move(head), {"s3.example.org"});
   if (!request.ok()) return;
   STRATA_CHECK(!request->bucket.empty() || request->key.empty(), "a key without a bucket");
-  (void)FindOperation(*request);
+  if (const auto operation = FindOperation(*request); operation.ok()) {
+    (void)CheckRequest(*request, **operation);
+  }
   (void)ParseContentChecksum(*request);
   (void)ParseMetadata(*request);
   (void)ParseConditions(*request, "");
   (void)ParseConditions(*request, "x-amz-copy-source-");
-  (void)RefuseUnsupportedHeaders(*request);
   (void)ParseEncodingType(*request);
   (void)ParseMaxItems(*request, "max-keys");
   std::vector<std::string> names;

@@ -79,7 +79,14 @@ class BucketTest(S3Test):
             self.fails(self.ada.request("GET", self.bucket, [(name, "")]), 404, code)
             self.fails(self.ada.request("PUT", self.bucket, [(name, "")], body=b"<a/>"), 501,
                        "NotImplemented")
-            self.ok(self.ada.request("DELETE", self.bucket, [(name, "")]), 204)
+            reply = self.ada.request("DELETE", self.bucket, [(name, "")])
+            if name == "object-lock":  # S3 has no such request.
+                self.fails(reply, 405, "MethodNotAllowed")
+            else:
+                self.ok(reply, 204)
+        for name in ("analytics", "intelligent-tiering", "inventory", "metrics"):
+            self.ok(self.ada.request("GET", self.bucket, [(name, "")]))
+            self.fails(self.ada.request("GET", self.bucket, [(name, ""), ("id", "1")]), 404, "NoSuchConfiguration")
         for name in ("logging", "notification", "accelerate", "requestPayment"):
             self.ok(self.ada.request("GET", self.bucket, [(name, "")]))
         reply = self.ok(self.ada.request("GET", self.bucket, [("acl", "")]))

@@ -3,6 +3,8 @@
 // Which request is which operation, and what a request says of its bucket, key and content.
 #include "operations.h"
 
+#include <array>
+
 #include <catch2/catch.hpp>
 
 #include "checksum_headers.h"
@@ -27,15 +29,18 @@ Request Parse(std::string_view method, std::string_view target,
   return *std::move(request);
 }
 
+// The operation's name, or the error's.
 std::string_view NameOf(const Request& request) {
-  const Operation* operation = FindOperation(request);
-  return operation == nullptr ? "none" : operation->name;
+  const absl::StatusOr<const Operation*> operation = FindOperation(request);
+  absl::Status status = operation.status();
+  if (status.ok()) status = CheckRequest(request, **operation);
+  return status.ok() ? (*operation)->name : InfoOf(ErrorCodeOf(status)).name;
 }
 
 TEST_CASE("each request finds its operation") {
   const std::vector<HttpHeader> copy = {{"x-amz-copy-source", "/b/k"}};
   CHECK(NameOf(Parse("GET", "/")) == "ListBuckets");
-  CHECK(NameOf(Parse("POST", "/")) == "none");
+  CHECK(NameOf(Parse("POST", "/")) == "MethodNotAllowed");
   CHECK(NameOf(Parse("GET", "/b")) == "ListObjects");
   CHECK(NameOf(Parse("GET", "/b/?list-type=2&prefix=x")) == "ListObjectsV2");
   CHECK(NameOf(Parse("GET", "/b?list-type=1")) == "ListObjects");
@@ -49,10 +54,9 @@ TEST_CASE("each request finds its operation") {
   CHECK(NameOf(Parse("HEAD", "/b")) == "HeadBucket");
   CHECK(NameOf(Parse("DELETE", "/b")) == "DeleteBucket");
   CHECK(NameOf(Parse("POST", "/b?delete")) == "DeleteObjects");
-  CHECK(NameOf(Parse("PATCH", "/b")) == "none");
+  CHECK(NameOf(Parse("PATCH", "/b")) == "MethodNotAllowed");
   CHECK(NameOf(Parse("GET", "/b/k")) == "GetObject");
   CHECK(NameOf(Parse("GET", "/b/k?versionId=1&partNumber=2")) == "GetObject");
-  CHECK(NameOf(Parse("GET", "/b/k?policy")) == "GetObject");
   CHECK(NameOf(Parse("GET", "/b/k?tagging")) == "GetObjectTagging");
   CHECK(NameOf(Parse("GET", "/b/k?uploadId=u")) == "ListParts");
   CHECK(NameOf(Parse("PUT", "/b/k")) == "PutObject");
@@ -63,7 +67,99 @@ TEST_CASE("each request finds its operation") {
   CHECK(NameOf(Parse("POST", "/b/k?uploadId=u")) == "CompleteMultipartUpload");
   CHECK(NameOf(Parse("DELETE", "/b/k?uploadId=u")) == "AbortMultipartUpload");
   CHECK(NameOf(Parse("DELETE", "/b/k")) == "DeleteObject");
-  CHECK(NameOf(Parse("POST", "/b/k")) == "none");
+  CHECK(NameOf(Parse("POST", "/b/k")) == "MethodNotAllowed");
+}
+
+TEST_CASE("a sub-resource never gives way to the plain operation") {
+  const auto of_s3 =
+      std::to_array<std::pair<const char*, const char*>>({{"PUT", "/b/k?renameObject"},
+                                                          {"PUT", "/b/k?encryption"},
+                                                          {"PUT", "/b/k?annotation"},
+                                                          {"PUT", "/b/k?retention"},
+                                                          {"PUT", "/b/k?legal-hold"},
+                                                          {"DELETE", "/b/k?annotation"},
+                                                          {"POST", "/b/k?restore"},
+                                                          {"POST", "/b/k?select"},
+                                                          {"GET", "/b/k?torrent"},
+                                                          {"GET", "/b?session"},
+                                                          {"GET", "/b?abac"},
+                                                          {"GET", "/b?metadataTable"},
+                                                          {"DELETE", "/b?metadataTable"},
+                                                          {"DELETE", "/b?metadataConfiguration"},
+                                                          {"PUT", "/b?metadataJournalTable"},
+                                                          {"GET", "/?x-id=ListDirectoryBuckets"},
+                                                          {"GET", "/?max-directory-buckets=1"}});
+  for (const auto& [method, target] : of_s3) {
+    INFO(method << " " << target);
+    CHECK(NameOf(Parse(method, target)) == "NotImplemented");
+  }
+  const auto of_nobody = std::to_array<std::pair<const char*, const char*>>(
+      {{"DELETE", "/b/k?acl"},       {"DELETE", "/b/k?retention"}, {"DELETE", "/b/k?legal-hold"},
+       {"DELETE", "/b/k?restore"},   {"DELETE", "/b/k?uploads"},   {"DELETE", "/b/k?versions"},
+       {"DELETE", "/b/k?lifecycle"}, {"PUT", "/b/k?restore"},      {"PUT", "/b/k?versions"},
+       {"PUT", "/b/k?lifecycle"},    {"PUT", "/b/k?uploads"},      {"DELETE", "/b?acl"},
+       {"DELETE", "/b?versioning"},  {"DELETE", "/b?uploads"},     {"DELETE", "/b?retention"},
+       {"PUT", "/b?uploads"},        {"PUT", "/b?delete"},         {"GET", "/b?delete"},
+       {"GET", "/b/k?policy"},       {"GET", "/b?retention"},      {"HEAD", "/b/k?acl"},
+       {"HEAD", "/b?versions"},      {"GET", "/b?uploadId=1"},     {"GET", "/?acl"}});
+  for (const auto& [method, target] : of_nobody) {
+    INFO(method << " " << target);
+    CHECK(NameOf(Parse(method, target)) == "MethodNotAllowed");
+  }
+  CHECK(NameOf(Parse("DELETE", "/b/k?acl&tagging")) == "InvalidArgument");
+  CHECK(NameOf(Parse("PUT", "/b/k?uploadId=1&partNumber=1&tagging")) == "InvalidArgument");
+}
+
+TEST_CASE("a write takes the parameters of its operation, and no other that S3 has") {
+  for (std::string_view query :
+       {"versionId=1", "partNumber=1", "prefix=a", "id=1", "versionid=1", "VERSIONID=1",
+        "annotationName=a", "list-type=1", "response-content-type=a"}) {
+    INFO(query);
+    const std::string put = "/b/k?" + std::string(query);
+    CHECK(NameOf(Parse("PUT", put)) == "InvalidArgument");
+    CHECK(NameOf(Parse("DELETE", "/b?" + std::string(query))) == "InvalidArgument");
+  }
+  CHECK(NameOf(Parse("DELETE", "/b/k?versionId=1")) == "DeleteObject");
+  CHECK(NameOf(Parse("DELETE", "/b/k?versionId=")) == "InvalidArgument");
+  CHECK(NameOf(Parse("DELETE", "/b/k?versionId=1&versionId=2")) == "InvalidArgument");
+  CHECK(NameOf(Parse("GET", "/b/k?versionId")) == "InvalidArgument");
+  CHECK(NameOf(Parse("GET", "/b/k?prefix=1")) == "GetObject");
+  CHECK(NameOf(Parse("GET", "/b/k?uploadId=1&uploadId=2")) == "InvalidArgument");
+}
+
+TEST_CASE("parameters that S3 does not know") {
+  for (std::string_view method : {"PUT", "DELETE"}) {
+    const std::string_view plain = method == "PUT" ? "PutObject" : "DeleteObject";
+    CHECK(NameOf(Parse(method, "/b/k?somethingNew")) == "NotImplemented");
+    CHECK(NameOf(Parse(method, "/b/k?somethingNew=")) == "NotImplemented");
+    CHECK(NameOf(Parse(method, "/b/k?foo=bar")) == plain);
+    CHECK(NameOf(Parse(method, "/b/k?x-id=Any")) == plain);
+    CHECK(NameOf(Parse(method, "/b/k?x-mine")) == plain);
+    CHECK(NameOf(Parse(method, "/b/k?X-Amz-Signature=a&X-Amz-Expires=1")) == plain);
+  }
+  CHECK(NameOf(Parse("GET", "/b/k?12345")) == "GetObject");
+  CHECK(NameOf(Parse("GET", "/b?somethingNew&foo=bar")) == "ListObjects");
+}
+
+TEST_CASE("headers in the query of a presigned URL are headers") {
+  CHECK(NameOf(Parse("PUT", "/b/k?x-amz-copy-source=%2Fb%2Fk")) == "CopyObject");
+  CHECK(NameOf(Parse("PUT", "/b/k?X-Amz-Server-Side-Encryption=AES256")) == "NotImplemented");
+  CHECK(NameOf(Parse("PUT", "/b/k?x-amz-acl=public-read")) == "AccessControlListNotSupported");
+  CHECK(NameOf(Parse("PUT", "/b/k?x-amz-write-offset-bytes=1")) == "NotImplemented");
+  const Request request = Parse("PUT", "/b/k?X-Amz-Meta-A=%20b&X-Amz-Date=1&x-amz-Security-token=1",
+                                {{"x-amz-meta-c", "d"}});
+  REQUIRE(request.head.headers.size() == 2);
+  CHECK(request.Header("x-amz-meta-a") == "b");
+  CHECK(request.head.headers[1].in_query);
+  for (std::string_view target : {"/b/k?x-amz-meta-a=%0d%0aB:%20c", "/b/k?x-amz-meta-%0aa=b",
+                                  "/b/k?x-amz-meta-c=e", "/b/k?x-amz-meta-%20=b"}) {
+    HttpHead head;
+    head.method = "PUT";
+    head.target = target;
+    head.headers = {{"x-amz-meta-c", "d"}};
+    INFO(target);
+    CHECK(ErrorCodeOf(ParseRequest(std::move(head), {}).status()) == ErrorCode::kInvalidArgument);
+  }
 }
 
 TEST_CASE("bucket and key, in the path or the host") {
@@ -165,14 +261,90 @@ TEST_CASE("an object's metadata in headers") {
 
 TEST_CASE("protection that is not there is refused") {
   auto refused = [](std::string name, std::string value) {
-    return ErrorCodeOf(RefuseUnsupportedHeaders(Parse("PUT", "/b/k", {{name, value}})));
+    return ErrorCodeOf(CheckHeaders(Parse("PUT", "/b/k", {{name, value}}), "PutObject", 0));
   };
   CHECK(refused("x-amz-server-side-encryption", "AES256") == ErrorCode::kNotImplemented);
   CHECK(refused("x-amz-server-side-encryption-customer-key", "k") == ErrorCode::kNotImplemented);
   CHECK(refused("x-amz-object-lock-mode", "COMPLIANCE") == ErrorCode::kNotImplemented);
   CHECK(refused("x-amz-acl", "public-read") == ErrorCode::kAccessControlListNotSupported);
   CHECK(refused("x-amz-grant-read", "id=x") == ErrorCode::kAccessControlListNotSupported);
-  CHECK(RefuseUnsupportedHeaders(Parse("PUT", "/b/k", {{"x-amz-acl", "private"}})).ok());
+  CHECK(CheckHeaders(Parse("PUT", "/b/k", {{"x-amz-acl", "private"}}), "PutObject", 0).ok());
+}
+
+TEST_CASE("a header that asks for what is not done is refused, and not ignored") {
+  auto name_of = [](std::string_view method, std::string_view target, std::string name,
+                    std::string value) {
+    return NameOf(Parse(method, target, {{std::move(name), std::move(value)}}));
+  };
+  for (std::string name :
+       {"x-amz-write-offset-bytes", "x-amz-rename-source", "content-range", "x-amz-something-new",
+        "x-amz-if-match-size", "x-amz-copy-source-range", "x-amz-copy-source-if-match",
+        "x-amz-metadata-directive", "x-amz-mp-object-size", "x-amz-object-ownership",
+        "if-modified-since", "x-amz-object-if-match"}) {
+    INFO(name);
+    CHECK(name_of("PUT", "/b/k", name, "1") == "NotImplemented");
+    CHECK(name_of("DELETE", "/b/k", name, "1") == "NotImplemented");
+  }
+  for (std::string name :
+       {"if-match", "if-none-match", "if-unmodified-since", "if-modified-since"}) {
+    INFO(name);
+    for (std::string_view target : {"/b", "/b/k?tagging", "/b/k?uploadId=1"}) {
+      CHECK(name_of("DELETE", target, name, "*") == "NotImplemented");
+    }
+    CHECK(name_of("PUT", "/b/k?tagging", name, "*") == "NotImplemented");
+    CHECK(name_of("POST", "/b?delete", name, "*") == "NotImplemented");
+    CHECK(name_of("GET", "/b/k", name, "*") == "GetObject");
+  }
+  for (std::string name : {"if-none-match", "if-unmodified-since", "if-modified-since"}) {
+    CHECK(name_of("DELETE", "/b/k", name, "*") == "NotImplemented");
+  }
+  CHECK(name_of("PUT", "/b/k", "if-match", "\"a\"") == "PutObject");
+  CHECK(name_of("PUT", "/b/k", "if-none-match", "*") == "PutObject");
+  // A condition that says nothing is not a condition that holds.
+  CHECK(name_of("PUT", "/b/k", "if-match", "") == "InvalidArgument");
+  CHECK(name_of("PUT", "/b/k", "if-none-match", ",") == "InvalidArgument");
+  CHECK(name_of("PUT", "/b/k", "if-unmodified-since", "yesterday") == "InvalidArgument");
+  for (std::string name : {"x-amz-meta-a", "x-amz-user-agent", "x-amz-sdk-invocation-id",
+                           "x-amz-request-payer", "x-amz-mfa", "x-amz-expected-bucket-owner"}) {
+    INFO(name);
+    CHECK(name_of("PUT", "/b/k", name, "1") == "PutObject");
+    CHECK(name_of("DELETE", "/b/k", name, "1") == "DeleteObject");
+  }
+  CHECK(name_of("GET", "/b/k", "x-amz-something-new", "1") == "GetObject");
+  CHECK(name_of("PUT", "/b", "x-amz-object-ownership", "BucketOwnerEnforced") == "CreateBucket");
+  CHECK(name_of("PUT", "/b", "x-amz-object-ownership", "ObjectWriter") == "NotImplemented");
+  CHECK(name_of("PUT", "/b", "x-amz-object-ownership", "Me") == "InvalidArgument");
+  CHECK(name_of("PUT", "/b", "x-amz-bucket-object-lock-enabled", "true") == "NotImplemented");
+  CHECK(name_of("PUT", "/b", "x-amz-bucket-object-lock-enabled", "false") == "CreateBucket");
+}
+
+TEST_CASE("a checksum that cannot be verified is refused") {
+  for (std::string name : {"sha512", "md5", "xxhash64", "xxhash3", "xxhash128", "crc16"}) {
+    INFO(name);
+    const std::vector<HttpHeader> header = {{"x-amz-checksum-" + name, "AAAAAA=="}};
+    for (std::string_view target : {"/b/k", "/b/k?uploadId=1&partNumber=1", "/b/k?tagging"}) {
+      CHECK(NameOf(Parse("PUT", target, header)) == "InvalidRequest");
+    }
+    CHECK(NameOf(Parse("POST", "/b/k?uploadId=1", header)) == "InvalidRequest");
+    CHECK(NameOf(Parse("POST", "/b?delete", header)) == "InvalidRequest");
+    CHECK(NameOf(Parse("POST", "/b/k?uploads", {{"x-amz-checksum-algorithm", name}})) ==
+          "InvalidRequest");
+    CHECK(NameOf(Parse("PUT", "/b/k?x-amz-checksum-" + name + "=AA")) == "InvalidRequest");
+    const auto announced =
+        ParseContentChecksum(Parse("PUT", "/b/k", {{"x-amz-trailer", "x-amz-checksum-" + name}}));
+    CHECK(ErrorCodeOf(announced.status()) == ErrorCode::kInvalidRequest);
+    const auto sent = ClaimsOf({}, {{"x-amz-checksum-" + name, "AAAAAA=="}});
+    CHECK(ErrorCodeOf(sent.status()) == ErrorCode::kMalformedTrailer);
+  }
+  for (std::string trailer : {"", "x-amz-meta-a", "x-amz-checksum-crc32,x-amz-checksum-sha1"}) {
+    INFO(trailer);
+    const auto announced = ParseContentChecksum(Parse("PUT", "/b/k", {{"x-amz-trailer", trailer}}));
+    CHECK(ErrorCodeOf(announced.status()) == ErrorCode::kInvalidRequest);
+  }
+  ContentChecksum crc;
+  crc.algorithm = object::ChecksumAlgorithm::kCrc32;
+  const auto more = ClaimsOf(crc, {{"x-amz-checksum-crc32", "AAAAAA=="}, {"x-amz-meta-a", "b"}});
+  CHECK(ErrorCodeOf(more.status()) == ErrorCode::kMalformedTrailer);
 }
 
 TEST_CASE("conditions") {

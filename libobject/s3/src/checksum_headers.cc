@@ -37,11 +37,16 @@ const AlgorithmRow* RowOf(ChecksumAlgorithm algorithm) {
 }
 
 // The algorithm that x-amz-trailer announces. nullopt: none.
-std::optional<ChecksumAlgorithm> TrailerAlgorithm(const Request& request) {
-  for (std::string_view name : Split(request.Header("x-amz-trailer"), ',')) {
-    if (const auto algorithm = AlgorithmOfHeader(ToLower(Trim(name)))) return algorithm;
+absl::StatusOr<std::optional<ChecksumAlgorithm>> TrailerAlgorithm(const Request& request) {
+  const std::string* trailer = request.head.Find("x-amz-trailer");
+  if (trailer == nullptr) return std::nullopt;
+  // Nothing else can be made of a trailer than one checksum, so nothing else may be promised.
+  const std::optional<ChecksumAlgorithm> algorithm = AlgorithmOfHeader(ToLower(Trim(*trailer)));
+  if (!algorithm) {
+    return MakeError(ErrorCode::kInvalidRequest,
+                     "The value specified in the x-amz-trailer header is not supported.");
   }
-  return std::nullopt;
+  return algorithm;
 }
 
 }  // namespace
@@ -63,7 +68,9 @@ absl::StatusOr<ContentChecksum> ParseContentChecksum(const Request& request) {
     checksum.algorithm = algorithm;
     STRATA_ASSIGN_OR_RETURN(checksum.value, ParseChecksumValue(*algorithm, header.value));
   }
-  if (!checksum.algorithm) checksum.algorithm = TrailerAlgorithm(request);
+  STRATA_ASSIGN_OR_RETURN(const std::optional<ChecksumAlgorithm> trailer,
+                          TrailerAlgorithm(request));
+  if (!checksum.algorithm) checksum.algorithm = trailer;
 
   if (const std::string* name = request.head.Find("x-amz-sdk-checksum-algorithm")) {
     const absl::StatusOr<ChecksumAlgorithm> announced = object::ParseChecksumAlgorithm(*name);
@@ -88,10 +95,9 @@ absl::StatusOr<object::ContentClaims> ClaimsOf(const ContentChecksum& checksum,
   claims.checksum = checksum.value;
   for (const HttpHeader& header : trailers) {
     const std::optional<ChecksumAlgorithm> algorithm = AlgorithmOfHeader(header.name);
-    if (!algorithm) continue;
-    if (claims.checksum || algorithm != checksum.algorithm) {
+    if (!algorithm || claims.checksum || algorithm != checksum.algorithm) {
       return MakeError(ErrorCode::kMalformedTrailer,
-                       "The trailer has a checksum that x-amz-trailer does not announce.");
+                       "The trailer has a header that x-amz-trailer does not announce.");
     }
     STRATA_ASSIGN_OR_RETURN(claims.checksum, ParseChecksumValue(*algorithm, header.value));
   }
@@ -118,6 +124,21 @@ std::optional<ChecksumAlgorithm> AlgorithmOfHeader(std::string_view header_name)
     if (row.header == header_name) return row.algorithm;
   }
   return std::nullopt;
+}
+
+absl::Status RefuseUnknownChecksum(const HttpHeader& header) {
+  return MakeError(ErrorCode::kInvalidRequest,
+                   Concat({"The checksum of ", header.name,
+                           " cannot be verified here. CRC32, CRC32C, CRC64NVME, SHA1 and SHA256 "
+                           "can."}));
+}
+
+absl::StatusOr<ChecksumAlgorithm> ParseStoredAlgorithm(std::string_view name) {
+  const absl::StatusOr<ChecksumAlgorithm> algorithm = object::ParseChecksumAlgorithm(name);
+  if (!algorithm.ok() || RowOf(*algorithm) == nullptr) {
+    return MakeError(ErrorCode::kInvalidRequest, "The checksum algorithm is not known.");
+  }
+  return *algorithm;
 }
 
 std::string_view ChecksumElementName(ChecksumAlgorithm algorithm) {

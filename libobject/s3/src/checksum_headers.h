@@ -34,6 +34,14 @@ absl::StatusOr<ContentChecksum> ParseContentChecksum(const Request& request);
 absl::StatusOr<object::ContentClaims> ClaimsOf(const ContentChecksum& checksum,
                                                const std::vector<HttpHeader>& trailers);
 
+// Of a header x-amz-checksum-NAME that AlgorithmOfHeader() does not know: always an error.
+// kInvalidRequest.
+absl::Status RefuseUnknownChecksum(const HttpHeader& header);
+
+// "CRC32" and so on, as in x-amz-checksum-algorithm: what can be stored with an object, so not MD5.
+// kInvalidRequest.
+absl::StatusOr<object::ChecksumAlgorithm> ParseStoredAlgorithm(std::string_view name);
+
 // A value in Base64, of the algorithm's length. kInvalidRequest.
 absl::StatusOr<std::string> ParseChecksumValue(object::ChecksumAlgorithm algorithm,
                                                std::string_view text);

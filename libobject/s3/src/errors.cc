@@ -82,6 +82,8 @@ constexpr auto kTable = std::to_array<ErrorInfo>({
      "A header that this request needs is missing."},
     {ErrorCode::kNoSuchBucket, "NoSuchBucket", 404, "The bucket does not exist."},
     {ErrorCode::kNoSuchBucketPolicy, "NoSuchBucketPolicy", 404, "The bucket has no policy."},
+    {ErrorCode::kNoSuchConfiguration, "NoSuchConfiguration", 404,
+     "The bucket has no configuration of that id."},
     {ErrorCode::kNoSuchCorsConfiguration, "NoSuchCORSConfiguration", 404,
      "The bucket has no CORS configuration."},
     {ErrorCode::kNoSuchKey, "NoSuchKey", 404, "The key does not exist."},

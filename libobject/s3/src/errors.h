@@ -56,6 +56,7 @@ enum class ErrorCode : uint8_t {
   kMissingSecurityHeader,
   kNoSuchBucket,
   kNoSuchBucketPolicy,
+  kNoSuchConfiguration,
   kNoSuchCorsConfiguration,
   kNoSuchKey,
   kNoSuchLifecycleConfiguration,

@@ -53,7 +53,9 @@ Exchange::Exchange(Service& service, HttpHead head, std::string request_id)
   parsed_ = request.status();
   if (!request.ok()) return;
   request_ = *std::move(request);
-  operation_ = FindOperation(request_);
+  const absl::StatusOr<const Operation*> operation = FindOperation(request_);
+  routed_ = operation.status();
+  if (operation.ok()) operation_ = *operation;
 }
 
 Exchange::~Exchange() = default;
@@ -80,7 +82,8 @@ Reply Exchange::Finish() {
 absl::StatusOr<std::optional<Reply>> Exchange::BeginChecked() {
   STRATA_RETURN_IF_ERROR(parsed_);
   STRATA_ASSIGN_OR_RETURN(authenticated_, service_.authenticator().Authenticate(request_));
-  if (operation_ == nullptr) return MakeError(ErrorCode::kMethodNotAllowed);
+  STRATA_RETURN_IF_ERROR(routed_);
+  STRATA_RETURN_IF_ERROR(CheckRequest(request_, *operation_));
 
   call_.emplace(Call{.options = service_.options(),
                      .request = request_,

@@ -91,6 +91,7 @@ class Exchange final {
   const std::string request_id_;
   const bool is_head_;
   absl::Status parsed_;  // Why the head is not request_.
+  absl::Status routed_;  // Why there is no operation_.
   Request request_;
   Authenticated authenticated_;
   const Operation* operation_ = nullptr;

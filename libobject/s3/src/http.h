@@ -18,8 +18,9 @@
 namespace strata::s3 {
 
 struct HttpHeader {
-  std::string name;   // Lower case in requests.
-  std::string value;  // Without spaces around it.
+  std::string name;       // Lower case in requests.
+  std::string value;      // Without spaces around it.
+  bool in_query = false;  // It came as a query parameter: see ParseRequest().
 };
 
 struct HttpHead {

@@ -38,19 +38,6 @@ std::string WithoutAwsChunked(std::string_view content_encoding) {
   return kept;
 }
 
-std::vector<std::string> ParseEtagList(std::string_view text) {
-  std::vector<std::string> etags;
-  for (std::string_view piece : Split(text, ',')) {
-    piece = Trim(piece);
-    if (piece.substr(0, 2) == "W/") piece.remove_prefix(2);
-    if (piece.size() >= 2 && piece.front() == '"' && piece.back() == '"') {
-      piece = piece.substr(1, piece.size() - 2);
-    }
-    if (!piece.empty()) etags.emplace_back(piece);
-  }
-  return etags;
-}
-
 // HTTP's dates end at the second and objects' do not: the whole second counts as the date.
 std::optional<uint64_t> EndOfSecond(std::optional<uint64_t> time_ns) {
   if (time_ns) *time_ns += 999'999'999;
@@ -119,6 +106,19 @@ absl::Status CheckTags(const std::map<std::string, std::string>& tags) {
   return absl::OkStatus();
 }
 
+std::vector<std::string> ParseEtagList(std::string_view text) {
+  std::vector<std::string> etags;
+  for (std::string_view piece : Split(text, ',')) {
+    piece = Trim(piece);
+    if (piece.substr(0, 2) == "W/") piece.remove_prefix(2);
+    if (piece.size() >= 2 && piece.front() == '"' && piece.back() == '"') {
+      piece = piece.substr(1, piece.size() - 2);
+    }
+    if (!piece.empty()) etags.emplace_back(piece);
+  }
+  return etags;
+}
+
 object::Conditions ParseConditions(const Request& request, std::string_view prefix) {
   object::Conditions conditions;
   conditions.if_match = ParseEtagList(request.Header(Concat({prefix, "if-match"})));
@@ -128,27 +128,6 @@ object::Conditions ParseConditions(const Request& request, std::string_view pref
   conditions.if_unmodified_since_ns =
       EndOfSecond(ParseHttpDate(request.Header(Concat({prefix, "if-unmodified-since"}))));
   return conditions;
-}
-
-absl::Status RefuseUnsupportedHeaders(const Request& request) {
-  for (const HttpHeader& header : request.head.headers) {
-    const std::string_view name = header.name;
-    if (name.substr(0, 6) != "x-amz-") continue;
-    if (name == "x-amz-acl") {
-      // Buckets behave as with object ownership "bucket owner enforced".
-      if (header.value != "private" && header.value != "bucket-owner-full-control") {
-        return MakeError(ErrorCode::kAccessControlListNotSupported);
-      }
-    } else if (name.substr(0, 12) == "x-amz-grant-") {
-      return MakeError(ErrorCode::kAccessControlListNotSupported);
-    } else if (name.substr(0, 28) == "x-amz-server-side-encryption" ||
-               name.substr(0, 17) == "x-amz-object-lock" ||
-               name.substr(0, 40) == "x-amz-copy-source-server-side-encryption") {
-      return MakeError(ErrorCode::kNotImplemented,
-                       Concat({"The header ", name, " is not implemented."}));
-    }
-  }
-  return absl::OkStatus();
 }
 
 void AddObjectHeaders(const Call& call, const object::ObjectInfo& info, Reply& reply) {

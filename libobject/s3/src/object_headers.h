@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "call.h"
@@ -23,14 +24,12 @@ absl::StatusOr<object::Metadata> ParseMetadata(const Request& request);
 absl::StatusOr<std::map<std::string, std::string>> ParseTagging(std::string_view text);
 absl::Status CheckTags(const std::map<std::string, std::string>& tags);
 
+// The ETags of If-Match and its like, without quotes. "*" is one. Empty: there is none.
+std::vector<std::string> ParseEtagList(std::string_view text);
+
 // If-Match and its three kin; `prefix` is "" or "x-amz-copy-source-". Dates that are not dates are
 // ignored (RFC 9110, section 13.1.3).
 object::Conditions ParseConditions(const Request& request, std::string_view prefix);
-
-// Headers that ask for what is not there yet - encryption, locks, ACLs - are refused rather than
-// ignored: who asked for protection must not believe to have it.
-// kNotImplemented, kAccessControlListNotSupported.
-absl::Status RefuseUnsupportedHeaders(const Request& request);
 
 // ETag, Last-Modified, Content-Type, x-amz-meta-* and so on; not Content-Length.
 void AddObjectHeaders(const Call& call, const object::ObjectInfo& info, Reply& reply);

@@ -7,7 +7,10 @@
 #include <cstddef>
 #include <string_view>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "call.h"
+#include "known_headers.h"
 
 namespace strata::s3 {
 
@@ -21,13 +24,24 @@ struct Operation {
   std::string_view name;  // S3's, as in statistics.
   Needs needs;
   Handler handler;
-  size_t index;  // Below kMaxOperations.
+  std::string_view parameters;  // That it takes beside its sub-resource, with spaces between them.
+  HeaderUses headers;           // That it acts on, of those that only some operations do.
+  size_t index;                 // Below kMaxOperations.
 };
 
 inline constexpr size_t kMaxOperations = 64;
 
-// nullptr: the method is not allowed on what the request names.
-const Operation* FindOperation(const Request& request);
+// The operation whose method, level and sub-resource are the request's. A sub-resource never gives
+// way to the plain operation: kNotImplemented where S3 has the operation and this server has not,
+// kMethodNotAllowed where S3 has not either, kInvalidArgument for two sub-resources at once.
+absl::StatusOr<const Operation*> FindOperation(const Request& request);
+
+// Whether `operation` takes all that the request says: see CheckHeaders() for headers. Reads ignore
+// parameters that are not theirs, as Amazon does. Writes ignore those alone that S3 does not know,
+// and of them refuse what may be a sub-resource of a later S3 (no value) or a known one misspelt.
+// kInvalidArgument: a parameter that is not for this operation, empty, twice or misspelt.
+// kNotImplemented.
+absl::Status CheckRequest(const Request& request, const Operation& operation);
 
 // All of them, by index. nullptr: past the last.
 const Operation* OperationAt(size_t index);

@@ -109,13 +109,7 @@ absl::StatusOr<Step> ListBuckets(const Call& call) {
   return XmlReply(xml.Finish());
 }
 
-absl::StatusOr<Step> CreateBucket(const Call& call) {
-  STRATA_RETURN_IF_ERROR(RefuseUnsupportedHeaders(call.request));
-  if (EqualsIgnoreCase(call.request.Header("x-amz-bucket-object-lock-enabled"), "true")) {
-    return MakeError(ErrorCode::kNotImplemented, "Object lock is not implemented.");
-  }
-  return TakeDocument(call, CreateBucketNow);
-}
+absl::StatusOr<Step> CreateBucket(const Call& call) { return TakeDocument(call, CreateBucketNow); }
 
 absl::StatusOr<Step> HeadBucket(const Call& call) {
   Reply reply;

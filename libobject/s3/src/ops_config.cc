@@ -108,6 +108,8 @@ absl::StatusOr<Step> GetConfiguration(const Call& call) {
   STRATA_RETURN_IF_ERROR(CheckObjectExists(call));
   const Configuration* configuration = Find(call.request);
   if (configuration->error) return MakeError(*configuration->error);
+  // Without an id, those that may be several are listed.
+  if (call.request.HasQuery("id")) return MakeError(ErrorCode::kNoSuchConfiguration);
   XmlWriter xml(configuration->root);
   if (configuration->query == "requestPayment") xml.Text("Payer", "BucketOwner");
   if (configuration->query == "ownershipControls") {
@@ -150,7 +152,6 @@ absl::StatusOr<Step> GetAcl(const Call& call) {
 }
 
 absl::StatusOr<Step> PutAcl(const Call& call) {
-  STRATA_RETURN_IF_ERROR(RefuseUnsupportedHeaders(call.request));
   STRATA_RETURN_IF_ERROR(CheckObjectExists(call));
   return TakeDocument(call, PutAclNow);
 }

@@ -88,11 +88,6 @@ absl::StatusOr<Reply> DeleteNow(const Call& call, const std::string& body) {
 }  // namespace
 
 absl::StatusOr<Step> DeleteObject(const Call& call) {
-  if (call.request.head.Find("if-match") != nullptr ||
-      call.request.head.Find("x-amz-if-match-size") != nullptr ||
-      call.request.head.Find("x-amz-if-match-last-modified-time") != nullptr) {
-    return MakeError(ErrorCode::kNotImplemented, "Conditional deletes are not implemented.");
-  }
   const absl::StatusOr<object::DeleteResult> result =
       call.store().Delete(call.bucket, call.request.key, call.request.Query("versionId"));
   Reply reply = EmptyReply(204);

@@ -144,7 +144,6 @@ absl::StatusOr<Selection> Select(const Call& call, const object::ObjectInfo& inf
 }  // namespace
 
 absl::StatusOr<Step> GetObject(const Call& call) {
-  STRATA_RETURN_IF_ERROR(RefuseUnsupportedHeaders(call.request));
   STRATA_ASSIGN_OR_RETURN(const object::GetOptions options, GetOptionsOf(call));
   absl::StatusOr<std::unique_ptr<object::ObjectReader>> reader =
       call.store().OpenReader(call.bucket, call.request.key, options);
@@ -164,7 +163,6 @@ absl::StatusOr<Step> GetObject(const Call& call) {
 }
 
 absl::StatusOr<Step> HeadObject(const Call& call) {
-  STRATA_RETURN_IF_ERROR(RefuseUnsupportedHeaders(call.request));
   STRATA_ASSIGN_OR_RETURN(const object::GetOptions options, GetOptionsOf(call));
   object::ObjectInfo info;
   uint64_t offset_bytes = 0;
@@ -198,7 +196,6 @@ absl::StatusOr<Step> HeadObject(const Call& call) {
 }
 
 absl::StatusOr<Step> GetObjectAttributes(const Call& call) {
-  STRATA_RETURN_IF_ERROR(RefuseUnsupportedHeaders(call.request));
   constexpr std::array<std::string_view, 5> kAttributes = {"ETag", "Checksum", "ObjectParts",
                                                            "StorageClass", "ObjectSize"};
   std::array<bool, kAttributes.size()> wanted{};

@@ -123,6 +123,11 @@ absl::StatusOr<object::ContentClaims> ParseObjectClaims(const Request& request) 
   for (const HttpHeader& header : request.head.headers) {
     const std::optional<ChecksumAlgorithm> algorithm = AlgorithmOfHeader(header.name);
     if (!algorithm) continue;
+    if (claims.checksum) {
+      return MakeError(ErrorCode::kInvalidRequest,
+                       "Expecting a single x-amz-checksum- header. Multiple checksum types are "
+                       "not allowed.");
+    }
     // A composite one ends in "-N"; that N is the number of parts is checked with the parts.
     const auto [value, part_count] = SplitOnce(header.value, '-');
     STRATA_ASSIGN_OR_RETURN(claims.checksum, ParseChecksumValue(*algorithm, value));
@@ -170,16 +175,11 @@ void AddUser(std::string_view element, std::string_view user, XmlWriter& xml) {
 
 absl::StatusOr<Step> CreateMultipartUpload(const Call& call) {
   const Request& request = call.request;
-  STRATA_RETURN_IF_ERROR(RefuseUnsupportedHeaders(request));
   object::PutOptions options;
   STRATA_ASSIGN_OR_RETURN(options.metadata, ParseMetadata(request));
   options.owner = call.bucket.owner;
   if (const std::string* name = request.head.Find("x-amz-checksum-algorithm")) {
-    const auto algorithm = object::ParseChecksumAlgorithm(*name);
-    if (!algorithm.ok() || *algorithm == ChecksumAlgorithm::kMd5) {
-      return MakeError(ErrorCode::kInvalidRequest, "The checksum algorithm is not known.");
-    }
-    options.checksum_algorithm = *algorithm;
+    STRATA_ASSIGN_OR_RETURN(options.checksum_algorithm, ParseStoredAlgorithm(*name));
   }
   STRATA_ASSIGN_OR_RETURN(const bool full_object,
                           ParseFullObject(request, options.checksum_algorithm));
@@ -202,7 +202,6 @@ absl::StatusOr<Step> CreateMultipartUpload(const Call& call) {
 
 absl::StatusOr<Step> UploadPart(const Call& call) {
   const Request& request = call.request;
-  STRATA_RETURN_IF_ERROR(RefuseUnsupportedHeaders(request));
   STRATA_ASSIGN_OR_RETURN(const uint32_t part_number, ParsePartNumber(request));
   if (!call.content_size_bytes) return MakeError(ErrorCode::kMissingContentLength);
   if (*call.content_size_bytes > object::ObjectLimits::kMaxPutBytes) {
@@ -219,7 +218,6 @@ absl::StatusOr<Step> UploadPart(const Call& call) {
 
 absl::StatusOr<Step> UploadPartCopy(const Call& call) {
   const Request& request = call.request;
-  STRATA_RETURN_IF_ERROR(RefuseUnsupportedHeaders(request));
   STRATA_ASSIGN_OR_RETURN(const uint32_t part_number, ParsePartNumber(request));
   STRATA_ASSIGN_OR_RETURN(const object::CopySource source, ParseCopySource(call));
   std::optional<std::pair<uint64_t, uint64_t>> range;

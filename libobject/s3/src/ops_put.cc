@@ -56,7 +56,6 @@ absl::StatusOr<object::PutOptions> PutOptionsOf(const Call& call) {
 }  // namespace
 
 absl::StatusOr<Step> PutObject(const Call& call) {
-  STRATA_RETURN_IF_ERROR(RefuseUnsupportedHeaders(call.request));
   if (!call.content_size_bytes) return MakeError(ErrorCode::kMissingContentLength);
   if (*call.content_size_bytes > object::ObjectLimits::kMaxPutBytes) {
     return MakeError(ErrorCode::kEntityTooLarge);
@@ -71,15 +70,10 @@ absl::StatusOr<Step> PutObject(const Call& call) {
 }
 
 absl::StatusOr<Step> CopyObject(const Call& call) {
-  STRATA_RETURN_IF_ERROR(RefuseUnsupportedHeaders(call.request));
   STRATA_ASSIGN_OR_RETURN(const object::CopySource source, ParseCopySource(call));
   STRATA_ASSIGN_OR_RETURN(object::PutOptions options, PutOptionsOf(call));
   if (const std::string* name = call.request.head.Find("x-amz-checksum-algorithm")) {
-    const auto algorithm = object::ParseChecksumAlgorithm(*name);
-    if (!algorithm.ok()) {
-      return MakeError(ErrorCode::kInvalidRequest, "The checksum algorithm is not known.");
-    }
-    options.checksum_algorithm = *algorithm;
+    STRATA_ASSIGN_OR_RETURN(options.checksum_algorithm, ParseStoredAlgorithm(*name));
   }
 
   const std::string_view directive = call.request.Header("x-amz-metadata-directive");

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "request.h"
 
+#include <algorithm>
+#include <array>
 #include <optional>
 #include <utility>
 
 #include "errors.h"
+#include "strata/base/status_macros.h"
 #include "text.h"
 
 namespace strata::s3 {
@@ -20,6 +23,57 @@ std::string BucketOfHost(std::string_view host, const std::vector<std::string>& 
     }
   }
   return {};
+}
+
+// Query parameters of a presigned URL that are not headers, and those by which a request is read
+// before its signature is checked.
+constexpr std::array<std::string_view, 10> kNoHeaders = {"x-amz-algorithm",
+                                                         "x-amz-content-sha256",
+                                                         "x-amz-credential",
+                                                         "x-amz-date",
+                                                         "x-amz-decoded-content-length",
+                                                         "x-amz-expires",
+                                                         "x-amz-security-token",
+                                                         "x-amz-signature",
+                                                         "x-amz-signedheaders",
+                                                         "x-amz-trailer"};
+
+constexpr size_t kMaxHeadersOfQuery = 100;
+
+// RFC 9110, section 5.6.2, in lower case.
+bool IsToken(std::string_view name) {
+  return name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~") ==
+         std::string_view::npos;
+}
+
+bool HasControlCharacter(std::string_view text) {
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+}
+
+absl::Status AddHeadersOfQuery(Request& request) {
+  size_t count = 0;
+  for (const auto& [parameter, value] : request.query) {
+    if (parameter.size() < 7) continue;
+    std::string name = ToLower(parameter);
+    if (!name.starts_with("x-amz-")) continue;
+    if (std::find(kNoHeaders.begin(), kNoHeaders.end(), name) != kNoHeaders.end()) continue;
+    if (!IsToken(name) || HasControlCharacter(value)) {
+      return MakeError(ErrorCode::kInvalidArgument,
+                       "A query parameter that begins with x-amz- is no header.");
+    }
+    const std::string_view trimmed = Trim(value);
+    if (const std::string* given = request.head.Find(name)) {
+      if (*given == trimmed) continue;
+      return MakeError(ErrorCode::kInvalidArgument,
+                       Concat({name, " has two values, one of them in the query."}));
+    }
+    if (++count > kMaxHeadersOfQuery) {
+      return MakeError(ErrorCode::kInvalidArgument, "The query has too many headers.");
+    }
+    request.head.headers.push_back({std::move(name), std::string(trimmed), /*in_query=*/true});
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -67,6 +121,7 @@ absl::StatusOr<Request> ParseRequest(HttpHead head, const std::vector<std::strin
   if (request.bucket.empty() && !request.key.empty()) {
     return MakeError(ErrorCode::kInvalidUri, "The path has a key but no bucket.");
   }
+  STRATA_RETURN_IF_ERROR(AddHeadersOfQuery(request));
   return request;
 }
 

@@ -28,7 +28,10 @@ struct Request {
   std::string_view Header(std::string_view name) const { return head.Value(name); }
 };
 
-// `domains`: names under which buckets are hosts. kInvalidUri.
+// `domains`: names under which buckets are hosts. Query parameters that begin with x-amz- become
+// headers, since whoever presigns a URL may put headers into it; those about the signature stay
+// what they are. kInvalidUri. kInvalidArgument: such a parameter is no header, or one that is there
+// with another value.
 absl::StatusOr<Request> ParseRequest(HttpHead head, const std::vector<std::string>& domains);
 
 }  // namespace strata::s3

@@ -28,6 +28,7 @@ absl::Status CheckSignedHeaders(const Request& request, const SignatureClaim& cl
                                 bool presigned) {
   for (const HttpHeader& header : request.head.headers) {
     if (header.name.substr(0, 6) != "x-amz-") continue;
+    if (header.in_query) continue;  // The whole query is signed.
     if (presigned && header.name == "x-amz-content-sha256") continue;
     if (std::find(claim.signed_headers.begin(), claim.signed_headers.end(), header.name) ==
         claim.signed_headers.end()) {

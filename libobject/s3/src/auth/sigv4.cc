@@ -77,7 +77,7 @@ std::string CanonicalHeaderValue(const HttpHead& head, std::string_view name) {
   std::string value;
   bool first = true;
   for (const HttpHeader& header : head.headers) {
-    if (header.name != name) continue;
+    if (header.name != name || header.in_query) continue;
     if (!first) value += ',';
     first = false;
     bool after_space = false;

@@ -49,6 +49,7 @@ Json StatJson(Appliance& appliance) {
       {"unique_bytes", stats.unique_bytes},
       {"compressed_bytes", stats.compressed_bytes},
       {"deferred_bytes", stats.deferred_bytes},
+      {"recipe_bytes", stats.recipe_bytes},
       {"container_bytes", stats.container_bytes},
       {"device_bytes", stats.device_bytes},
       {"device_allocated_bytes", appliance.device_allocated_bytes()},

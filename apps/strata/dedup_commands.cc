@@ -417,6 +417,7 @@ absl::StatusOr<Json> Stat(const DedupRequest& request, const dedup::ProgressCall
               {"unique_bytes", stats.unique_bytes},
               {"compressed_bytes", stats.compressed_bytes},
               {"deferred_bytes", stats.deferred_bytes},
+              {"recipe_bytes", stats.recipe_bytes},
               {"container_bytes", stats.container_bytes},
               {"chunks", stats.chunk_count},
               {"average_chunk_bytes", stats.average_chunk_bytes()},

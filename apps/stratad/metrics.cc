@@ -69,6 +69,8 @@ void AddStored(Families& out, const dedup::Stats& stats) {
   out.Gauge("strata_dedup_deferred_bytes",
             "Of these, in containers that await their compression by a garbage collection.",
             stats.deferred_bytes);
+  out.Gauge("strata_dedup_recipe_bytes",
+            "Sizes of the recipe nodes stored, which the two above leave out.", stats.recipe_bytes);
   out.Gauge("strata_dedup_container_bytes",
             "Device space that the containers take, headers and padding included.",
             stats.container_bytes);

@@ -51,7 +51,16 @@ struct ContainerContents {
   std::vector<Fingerprint> chunks;  // All regions', one after the other.
   uint64_t raw_bytes = 0;           // Of chunks, before compression.
   uint64_t stored_bytes = 0;        // And after, without headers and tables.
+  uint64_t recipe_bytes = 0;        // Of both, those of recipe nodes, which are never compressed.
   bool deferred = false;            // The compression of some of it.
+
+  uint32_t recipe_count() const {
+    uint32_t count = 0;
+    for (const RegionExtent& region : regions) {
+      if (region.kind == RegionKind::kRecipes) count += region.chunk_count;
+    }
+    return count;
+  }
 };
 
 constexpr size_t FooterBytes(size_t region_count, size_t chunk_count, bool sealed) {

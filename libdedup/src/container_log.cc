@@ -269,6 +269,8 @@ absl::Status ContainerLog::Close(std::optional<OpenContainer>* open) {
                            .footer_bytes = static_cast<uint32_t>(footer.size()),
                            .raw_bytes = closing.contents.raw_bytes,
                            .stored_bytes = closing.contents.stored_bytes,
+                           .recipe_count = closing.contents.recipe_count(),
+                           .recipe_bytes = static_cast<uint32_t>(closing.contents.recipe_bytes),
                            .deferred = closing.contents.deferred};
   waiting.sealed.contents = std::move(closing.contents);
   waiting.position = ++appended_;
@@ -491,10 +493,13 @@ ContainerLog::Unsealed ContainerLog::unsealed() {
   Unsealed sum;
   const auto add = [&sum](uint64_t id, const ContainerContents& contents, uint64_t device_bytes) {
     sum.ids.insert(id);
-    sum.chunk_count += contents.chunks.size();
-    sum.raw_bytes += contents.raw_bytes;
-    sum.stored_bytes += contents.stored_bytes;
-    if (contents.deferred) sum.deferred_bytes += contents.stored_bytes;
+    const uint64_t data_stored_bytes = contents.stored_bytes - contents.recipe_bytes;
+    sum.chunk_count += contents.chunks.size() - contents.recipe_count();
+    sum.raw_bytes += contents.raw_bytes - contents.recipe_bytes;
+    sum.stored_bytes += data_stored_bytes;
+    sum.recipe_count += contents.recipe_count();
+    sum.recipe_bytes += contents.recipe_bytes;
+    if (contents.deferred) sum.deferred_bytes += data_stored_bytes;
     sum.device_bytes += device_bytes;
   };
   MutexLock lock(&mutex_);

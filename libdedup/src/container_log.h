@@ -89,10 +89,12 @@ class ContainerLog final {
   // `ids` once.
   struct Unsealed {
     absl::flat_hash_set<uint64_t> ids;
-    uint64_t chunk_count = 0;
+    uint64_t chunk_count = 0;  // Of data, as all down to deferred_bytes.
     uint64_t raw_bytes = 0;
     uint64_t stored_bytes = 0;
     uint64_t deferred_bytes = 0;
+    uint64_t recipe_count = 0;
+    uint64_t recipe_bytes = 0;
     uint64_t device_bytes = 0;
   };
   Unsealed unsealed();

@@ -93,6 +93,7 @@ void AppendToContents(const RegionHeader& header, std::span<const ChunkEntry> ta
   for (const ChunkEntry& entry : table) contents->chunks.push_back(entry.fingerprint);
   contents->raw_bytes += header.raw_bytes;
   contents->stored_bytes += header.stored_bytes;
+  if (header.kind == RegionKind::kRecipes) contents->recipe_bytes += header.raw_bytes;
   contents->deferred |= header.deferred;
 }
 

@@ -317,7 +317,7 @@ class Collection final {
       }
       core_->table->ReleaseSlot(candidate.record.slot);
       if (compresses_ && candidate.record.deferred && candidate.live_chunks > 0) {
-        report_.deferred_bytes += candidate.record.stored_bytes;
+        report_.deferred_bytes += candidate.record.data_stored_bytes();
       }
       ++report_.containers_freed;
     }

@@ -11,7 +11,7 @@ namespace {
 
 constexpr uint8_t kVersion = 1;
 constexpr size_t kPlaceBytes = 18;
-constexpr size_t kContainerRecordBytes = 30;  // Before left_regions.
+constexpr size_t kContainerRecordBytes = 38;  // Before left_regions.
 constexpr std::byte kOpen{0};
 constexpr std::byte kSealed{1};
 constexpr std::byte kSealedDeferred{2};
@@ -85,6 +85,8 @@ std::string EncodeContainerRecord(const ContainerRecord& record) {
   StoreLe32(at + 10, record.footer_bytes);
   StoreLe64(at + 14, record.sealed ? record.raw_bytes : record.nonce);
   StoreLe64(at + 22, record.stored_bytes);
+  StoreLe32(at + 30, record.recipe_count);
+  StoreLe32(at + 34, record.recipe_bytes);
   at += kContainerRecordBytes;
   for (const uint32_t offset_units : record.left_regions) {
     StoreLe32(at, offset_units);
@@ -114,6 +116,13 @@ absl::StatusOr<ContainerRecord> DecodeContainerRecord(std::string_view bytes) {
   record.footer_bytes = LoadLe32(at + 10);
   (record.sealed ? record.raw_bytes : record.nonce) = LoadLe64(at + 14);
   record.stored_bytes = LoadLe64(at + 22);
+  record.recipe_count = LoadLe32(at + 30);
+  record.recipe_bytes = LoadLe32(at + 34);
+  if (record.sealed &&
+      (record.recipe_bytes > record.raw_bytes || record.recipe_bytes > record.stored_bytes ||
+       record.recipe_count > record.chunk_count)) {
+    return absl::DataLossError("container record: cannot be decoded");
+  }
   return record;
 }
 

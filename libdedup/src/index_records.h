@@ -47,11 +47,15 @@ struct ContainerRecord {
   uint32_t footer_bytes = 0;
   uint64_t raw_bytes = 0;
   uint64_t stored_bytes = 0;
-  bool deferred = false;  // The compression of some of it. A hint for garbage collection.
+  uint32_t recipe_count = 0;  // Of the chunks, recipe nodes; they are not compressed.
+  uint32_t recipe_bytes = 0;  // Of both sums.
+  bool deferred = false;      // The compression of some of it. A hint for garbage collection.
   // Offsets in units, growing, of regions that streams have left: chunks of theirs were stored
   // again in denser company, so only the index tells where they are best read. A hint.
   std::vector<uint32_t> left_regions{};
   friend bool operator==(const ContainerRecord&, const ContainerRecord&) = default;
+
+  uint64_t data_stored_bytes() const { return stored_bytes - recipe_bytes; }
 };
 
 std::string ContainerKey(uint64_t container_id);

@@ -205,13 +205,17 @@ dedup::Stats ContainerStore::Stats() {
   for (const auto& [id, info] : core_->table->List()) {
     ++stats.container_count;
     if (!info.record.sealed || unsealed.ids.contains(id)) continue;
-    stats.chunk_count += info.record.chunk_count;
-    stats.unique_bytes += info.record.raw_bytes;
-    stats.compressed_bytes += info.record.stored_bytes;
-    if (info.record.deferred) stats.deferred_bytes += info.record.stored_bytes;
+    stats.chunk_count += info.record.chunk_count - info.record.recipe_count;
+    stats.unique_bytes += info.record.raw_bytes - info.record.recipe_bytes;
+    stats.compressed_bytes += info.record.data_stored_bytes();
+    stats.recipe_count += info.record.recipe_count;
+    stats.recipe_bytes += info.record.recipe_bytes;
+    if (info.record.deferred) stats.deferred_bytes += info.record.data_stored_bytes();
     stats.container_bytes += core_->superblock.container_bytes;
   }
   return stats;
+  stats.recipe_count = unsealed.recipe_count;
+  stats.recipe_bytes = unsealed.recipe_bytes;
 }
 
 }  // namespace

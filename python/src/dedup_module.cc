@@ -124,6 +124,8 @@ constexpr std::pair<const char*, uint64_t dedup::Stats::*> kStatsFields[] = {
     {"unique_bytes", &dedup::Stats::unique_bytes},
     {"compressed_bytes", &dedup::Stats::compressed_bytes},
     {"deferred_bytes", &dedup::Stats::deferred_bytes},
+    {"recipe_count", &dedup::Stats::recipe_count},
+    {"recipe_bytes", &dedup::Stats::recipe_bytes},
     {"container_count", &dedup::Stats::container_count},
     {"container_bytes", &dedup::Stats::container_bytes},
     {"device_bytes", &dedup::Stats::device_bytes},

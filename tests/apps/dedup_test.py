@@ -115,7 +115,8 @@ class DedupTest(unittest.TestCase):
         self.file.write_bytes(data)
         self.dedup("ingest", "--defer-compression", self.file, "--name", "a")
         stat = self.dedup("stat")
-        self.assertGreaterEqual(stat["compressed_bytes"], len(data))
+        # The last region may be too short to be probed; then it is compressed at once.
+        self.assertGreater(stat["compressed_bytes"], len(data) - 8192)
         self.assertEqual(stat["deferred_bytes"], stat["compressed_bytes"])
         words = self.run_strata("dedup", "stat", "--store", self.store)[0].decode()
         self.assertIn("await their compression", words)

@@ -19,7 +19,7 @@ REST_BYTES = 100 << 20
 STAT_OF = {
     "strata_dedup_streams": "streams", "strata_dedup_logical_bytes": "logical_bytes",
     "strata_dedup_unique_bytes": "unique_bytes", "strata_dedup_compressed_bytes": "compressed_bytes",
-    "strata_dedup_deferred_bytes": "deferred_bytes",
+    "strata_dedup_deferred_bytes": "deferred_bytes", "strata_dedup_recipe_bytes": "recipe_bytes",
     "strata_dedup_container_bytes": "container_bytes", "strata_dedup_chunks": "chunks",
     "strata_dedup_average_chunk_bytes": "average_chunk_bytes",
     "strata_dedup_containers": "containers", "strata_dedup_device_bytes": "device_bytes",

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "codec.h"
 #include "fixture.h"
 
 namespace strata::dedup {
@@ -32,8 +33,9 @@ TEST_CASE("deferred compression: stored as it comes, compressed by the next coll
       const StreamId id = home.Put(data).id;
       REQUIRE(home.Get(id) == data);
       const Stats before = home.store->Stats();
-      CHECK(before.deferred_bytes >= kSize);
-      CHECK(before.compressed_bytes == before.unique_bytes);
+      // The last region may be too short to be probed; then it is compressed at once.
+      CHECK(before.deferred_bytes > kSize - kLeastProbedBytes);
+      CHECK(before.compressed_bytes > before.unique_bytes - kLeastProbedBytes);
 
       home.Open();  // Also what was in the open container is known again.
       CHECK(home.store->Stats().deferred_bytes == before.deferred_bytes);

@@ -262,6 +262,7 @@ TEST_CASE("footer: golden bytes, every byte matters") {
   contents.chunks = {Counting(0), Counting(64)};
   contents.raw_bytes = 0x1000;
   contents.stored_bytes = 0x800;
+  contents.recipe_bytes = 0x7a5;
   std::vector<std::byte> bytes = EncodeFooter(header, contents, nullptr);
   CHECK(Hex(std::span(bytes).first(96 + 44)) ==
         "01000000"
@@ -284,6 +285,7 @@ TEST_CASE("footer: golden bytes, every byte matters") {
         "0008000000000000"
         "a0000000");
   CHECK(LoadLe32(bytes.data() + 96 + 48) == 0x01020304);
+  CHECK(LoadLe32(bytes.data() + 96 + 56) == 0x7a5);
   size_t size = 0;
   const auto back = DecodeFooter(bytes, nullptr, &size);
   REQUIRE(back.ok());
@@ -291,6 +293,8 @@ TEST_CASE("footer: golden bytes, every byte matters") {
   CHECK(back->container_id == header.id);
   CHECK(back->contents.chunks == contents.chunks);
   CHECK(back->contents.regions[1].offset_units == 64);
+  CHECK(back->contents.recipe_bytes == 0x7a5);
+  CHECK(back->contents.recipe_count() == 1);
   CHECK(!back->contents.deferred);
   CHECK(absl::IsOutOfRange(DecodeFooter(std::span(bytes).last(100), nullptr, &size).status()));
   CHECK(size == bytes.size());
@@ -400,7 +404,9 @@ TEST_CASE("kv records: golden bytes") {
                                   .chunk_count = 100,
                                   .footer_bytes = 4000,
                                   .raw_bytes = 0x123456,
-                                  .stored_bytes = 0x654321};
+                                  .stored_bytes = 0x654321,
+                                  .recipe_count = 3,
+                                  .recipe_bytes = 0x9abc};
   const std::string container_bytes = EncodeContainerRecord(container);
   CHECK(Hex(container_bytes) ==
         "01"
@@ -409,13 +415,16 @@ TEST_CASE("kv records: golden bytes") {
         "64000000"
         "a00f0000"
         "5634120000000000"
-        "2143650000000000");
+        "2143650000000000"
+        "03000000"
+        "bc9a0000");
   CHECK(*DecodeContainerRecord(container_bytes) == container);
   const ContainerRecord open{.slot = 5, .nonce = 0xF0E0D0C0B0A09080};
   CHECK(Hex(EncodeContainerRecord(open)) ==
         "010005000000"
         "0000000000000000"
         "8090a0b0c0d0e0f0"
+        "0000000000000000"
         "0000000000000000");
   CHECK(*DecodeContainerRecord(EncodeContainerRecord(open)) == open);
   ContainerRecord deferred = container;

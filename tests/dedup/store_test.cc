@@ -401,6 +401,29 @@ TEST_CASE("statistics count operations and the time spent in them") {
   CHECK(home.store->Stats().ingests == 0);
 }
 
+TEST_CASE("statistics count recipes apart from data, open, sealed, opened again and collected") {
+  MemoryHome home(64u << 20);
+  home.Open();
+  const Bytes data = RandomBytes(test::Seed(), 3000000);
+  const StreamInfo info = home.Put(data);
+  const auto check = [&] {
+    const Stats stats = home.store->Stats();
+    CHECK(stats.unique_bytes == data.size());
+    CHECK(stats.compressed_bytes == data.size());
+    CHECK(stats.chunk_count == info.chunk_count);
+    CHECK(stats.recipe_count > 0);
+    CHECK(stats.recipe_bytes > info.chunk_count * 32);
+    CHECK(stats.recipe_bytes < data.size() / 50);
+  };
+  check();
+  home.Open();
+  check();
+  home.Collect();  // Seals.
+  check();
+  home.Open();
+  check();
+}
+
 TEST_CASE("statistics stay as they are while workers enter full containers") {
   const uint64_t seed = test::Seed();
   for (uint64_t round = 0; round < 20; ++round) {

@@ -187,6 +187,8 @@ struct Stats {
   uint64_t unique_bytes = 0;   // Their sizes before compression.
   uint64_t compressed_bytes = 0;  // And after.
   uint64_t deferred_bytes = 0;    // Of these, in containers that await their compression.
+  uint64_t recipe_count = 0;      // Recipe nodes, which say what streams consist of, and their
+  uint64_t recipe_bytes = 0;      // sizes: beside the chunks above, not among them.
   uint64_t container_count = 0;
   uint64_t container_bytes =
       0;  // Device space the containers take, headers, tables and padding included.

@@ -18,8 +18,6 @@
 namespace strata::object {
 namespace {
 
-constexpr uint64_t kKeepCompletedNs = 24ull * 3600 * 1'000'000'000;
-
 absl::Status CheckOrder(const std::vector<CompletedPart>& parts) {
   if (parts.empty()) return MakeError(Reason::kInvalidPart, "no part is listed");
   for (size_t i = 1; i < parts.size(); ++i) {

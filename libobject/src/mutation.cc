@@ -40,7 +40,7 @@ absl::Status Mutation::RemoveContent(uint64_t bucket_id, const ObjectRecord& rec
       if (piece.size_bytes > 0) reap.streams.push_back(piece.stream);
     }
     STRATA_RETURN_IF_ERROR(Delete(ManifestKey(bucket_id, *record.manifest_id)));
-    return RemoveLater(reap, now_ns_);
+    return RemoveLater(reap);
   }
   std::vector<dedup::StreamId> streams;
   for (const ContentPiece& piece : record.pieces) {
@@ -52,7 +52,7 @@ absl::Status Mutation::RemoveContent(uint64_t bucket_id, const ObjectRecord& rec
 absl::Status Mutation::RemoveStreams(std::vector<dedup::StreamId> streams) {
   if (streams.empty()) return absl::OkStatus();
   if (defer_removals_ || streams.size() > kMaxRemovedAtOnce) {
-    return RemoveLater({.streams = std::move(streams)}, now_ns_);
+    return RemoveLater({.streams = std::move(streams)});
   }
   RemoveStreamsNow(streams);
   return absl::OkStatus();
@@ -63,11 +63,13 @@ void Mutation::RemoveStreamsNow(const std::vector<dedup::StreamId>& streams) {
 }
 
 absl::Status Mutation::ExpireLater(std::string key, uint64_t due_ns) {
-  return RemoveLater({.expired_key = std::move(key)}, due_ns);
+  return Put(ReapKey(due_ns, backing_.ids->Next64()),
+             Encode(ReapRecord{.expired_key = std::move(key)}));
 }
 
-absl::Status Mutation::RemoveLater(const ReapRecord& record, uint64_t due_ns) {
-  return Put(ReapKey(due_ns, backing_.ids->Next64()), Encode(record));
+absl::Status Mutation::RemoveLater(const ReapRecord& record) {
+  // Due at once, by any clock.
+  return Put(ReapKey(0, backing_.ids->Next64()), Encode(record));
 }
 
 absl::StatusOr<std::vector<ContentPiece>> Mutation::Pieces(uint64_t bucket_id,

@@ -15,6 +15,9 @@
 
 namespace strata::object {
 
+// What a finished upload answered is kept for so long: no entry of the reap queue is due later.
+inline constexpr uint64_t kKeepCompletedNs = 24ull * 3600 * 1'000'000'000;
+
 class Mutation final {
  public:
   // `defer_removals`: streams go to the reap queue even when they are few.
@@ -57,7 +60,7 @@ class Mutation final {
   bool removes_streams() const { return !change_.remove.empty(); }
 
  private:
-  absl::Status RemoveLater(const ReapRecord& record, uint64_t due_ns);
+  absl::Status RemoveLater(const ReapRecord& record);
 
   const Backing& backing_;
   const bool defer_removals_;

@@ -135,6 +135,11 @@ class ObjectStore final : public Store {
 
   absl::StatusOr<size_t> ReapOne(const std::string& reap_key, size_t max_streams);
 
+  // Gives an entry of the reap queue, or those that are due too late, the time that it has by the
+  // clock of now.
+  absl::Status BringForward(const std::string& reap_key);
+  absl::Status BringForwardFromTheFuture(uint64_t now_ns);
+
   static constexpr size_t kQueueCount = 64;
 
   IdSource ids_;

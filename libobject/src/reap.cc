@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The reap queue: streams that were too many to delete with the object they belonged to, and
-// records that are kept for a while. Entries are in order of the time from which they may go.
+// records that are kept for a while. Entries are in order of the time from which they may go. An
+// entry whose time is further away than any wait was made while the clock was ahead.
 #include <algorithm>
 #include <utility>
 
@@ -13,6 +14,8 @@ namespace strata::object {
 namespace {
 
 constexpr size_t kMaxStreamsPerTransaction = 200;
+constexpr size_t kMaxBroughtForward = 256;                 // In one call.
+constexpr uint64_t kClockSlackNs = 60ull * 1'000'000'000;  // A clock that is set back a little.
 
 // Without those that the dedup store does not have.
 absl::StatusOr<std::vector<dedup::StreamId>> Existing(dedup::Store* dedup,
@@ -52,8 +55,31 @@ absl::StatusOr<size_t> ObjectStore::ReapOne(const std::string& reap_key, size_t 
   return reaped;
 }
 
+absl::Status ObjectStore::BringForward(const std::string& reap_key) {
+  return Mutate(reap_key, [&](Mutation& mutation) -> absl::Status {
+    STRATA_ASSIGN_OR_RETURN(const std::optional<ReapRecord> record,
+                            ReadRecord(mutation.txn(), mutation.space(), reap_key, DecodeReap));
+    if (!record.has_value()) return absl::OkStatus();
+    STRATA_RETURN_IF_ERROR(mutation.Delete(reap_key));
+    // Streams wait for nothing. A record waits as long as one that is made now.
+    const uint64_t due_ns = record->expired_key.empty() ? 0 : mutation.now_ns() + kKeepCompletedNs;
+    return mutation.Put(ReapKey(due_ns, backing_.ids->Next64()), Encode(*record));
+  });
+}
+
+absl::Status ObjectStore::BringForwardFromTheFuture(uint64_t now_ns) {
+  kv::Range range = TableRange(Table::kReap);
+  range.begin = ReapKey(now_ns + kKeepCompletedNs + kClockSlackNs, 0);
+  const absl::StatusOr<kv::Page> page =
+      backing_.kv->NewSnapshot()->List(backing_.space, range, {.max_items = kMaxBroughtForward});
+  if (!page.ok()) return FromStorage(page.status(), "listing the reap queue");
+  for (const kv::KeyValue& item : page->items) STRATA_RETURN_IF_ERROR(BringForward(item.key));
+  return absl::OkStatus();
+}
+
 absl::StatusOr<size_t> ObjectStore::ReapStreams(size_t max_streams) {
   const uint64_t now_ns = backing_.NowNs();
+  STRATA_RETURN_IF_ERROR(BringForwardFromTheFuture(now_ns));
   size_t total = 0;
   kv::Range range = TableRange(Table::kReap);
   range.end = ReapKey(now_ns + 1, 0);

@@ -7,6 +7,7 @@
 
 #include "digests.h"
 #include "hex.h"
+#include "key_layout.h"
 #include "store_fixture.h"
 
 namespace strata::object::test {
@@ -235,6 +236,61 @@ TEST_CASE("Aborting an upload of many parts leaves them to the reaper") {
   Must(f.store().DeleteBucket("bkt"));
   f.ReapAll();
   CHECK(f.StreamCount() == 0);
+}
+
+constexpr int64_t kYearNs = 365ll * 24 * 3600 * 1'000'000'000;
+constexpr int64_t kDayNs = 24ll * 3600 * 1'000'000'000;
+
+TEST_CASE("Removals queued while the clock was ahead do not wait until that date") {
+  StoreFixture f;
+  Must(f.store().CreateBucket("bkt", ""));
+  const UploadInfo upload = Must(f.store().CreateUpload("bkt", "k", {}, false));
+  for (uint32_t i = 1; i <= 150; ++i) f.PutPart(upload, i, "part " + std::to_string(i));
+  f.clock.now_ns += kYearNs;
+  Must(f.store().AbortUpload("bkt", "k", upload.upload_id));
+  f.clock.now_ns -= kYearNs;
+  f.ReapAll();
+  CHECK(f.StreamCount() == 0);
+}
+
+TEST_CASE("A queue that an older version filled while the clock was ahead is reaped") {
+  StoreFixture f;
+  Must(f.store().CreateBucket("bkt", ""));
+  const UploadInfo upload = Must(f.store().CreateUpload("bkt", "k", {}, false));
+  for (uint32_t i = 1; i <= 150; ++i) f.PutPart(upload, i, "part " + std::to_string(i));
+  Must(f.store().AbortUpload("bkt", "k", upload.upload_id));
+  const kv::SpaceId space =
+      Must(f.kv().OpenSpace("object.records", {.access = kv::SpaceOptions::Access::kOrdered}));
+  const kv::Page queue = Must(f.kv().NewSnapshot()->List(space, TableRange(Table::kReap), {}));
+  REQUIRE(queue.items.size() == 1);
+  Must(kv::RunTransaction(f.kv(), kv::Durability::kSync, [&](kv::Transaction& txn) {
+    const absl::Status deleted = txn.Delete(space, queue.items[0].key);
+    if (!deleted.ok()) return deleted;
+    const auto later_ns = static_cast<uint64_t>(f.clock.now_ns + kYearNs);
+    return txn.Put(space, ReapKey(later_ns, 1), queue.items[0].value);
+  }));
+  f.ReapAll();
+  CHECK(f.StreamCount() == 0);
+}
+
+TEST_CASE("What a completion answered is kept for a day, and no longer where the clock was ahead") {
+  for (const int64_t ahead_ns : {int64_t{0}, kYearNs}) {
+    INFO("the clock was ahead by " << ahead_ns);
+    StoreFixture f;
+    Must(f.store().CreateBucket("bkt", ""));
+    const UploadInfo upload = Must(f.store().CreateUpload("bkt", "k", {}, false));
+    const CompletedPart part = f.PutPart(upload, 1, "part");
+    f.clock.now_ns += ahead_ns;
+    Must(Complete(f, upload, {part}).status());
+    f.clock.now_ns -= ahead_ns;
+    f.ReapAll();
+    f.clock.now_ns += kDayNs - static_cast<int64_t>(kSecondNs);
+    f.ReapAll();
+    Must(Complete(f, upload, {part}).status());
+    f.clock.now_ns += 2 * static_cast<int64_t>(kSecondNs);
+    f.ReapAll();
+    CHECK(ReasonOf(Complete(f, upload, {part})) == Reason::kNoSuchUpload);
+  }
 }
 
 TEST_CASE("Checksums of uploads: composite, and over the full object") {

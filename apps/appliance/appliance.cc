@@ -54,6 +54,7 @@ absl::StatusOr<std::unique_ptr<Appliance>> Appliance::Open(const ApplianceOption
   object_options.dedup = &appliance->directory_->store();
   object_options.kv = &appliance->directory_->kv();
   object_options.log = options.log;
+  object_options.encryption_key = store_options.encryption_key;
   STRATA_ASSIGN_OR_RETURN(appliance->objects_, object::Store::Open(object_options));
   return appliance;
 }

@@ -21,6 +21,7 @@
 #include "key_versions.h"
 #include "mutation.h"
 #include "records.h"
+#include "secret_seal.h"
 #include "strata/object/store.h"
 
 namespace strata::object {
@@ -86,6 +87,11 @@ class ObjectStore final : public Store {
 
   absl::StatusOr<size_t> ReapStreams(size_t max_streams) override;
 
+  // Encrypts the secrets that are stored as they are, where there is an encryption key: those of a
+  // store that an older version made. FailedPrecondition: there is none, but the secrets are
+  // encrypted. DataLoss: another key encrypted them.
+  absl::Status SealSecrets();
+
   // ---- For the writers and readers this hands out.
 
   // An upload by its names: the bucket's id and the upload's.
@@ -144,6 +150,7 @@ class ObjectStore final : public Store {
 
   IdSource ids_;
   Backing backing_;
+  std::unique_ptr<const SecretSeal> seal_;  // nullptr: no encryption key.
   ContentPins pins_;
   std::array<Mutex, kQueueCount> queues_;  // By hash of the contended name.
 };

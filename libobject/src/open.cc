@@ -42,7 +42,9 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) 
       FromStorage(CheckFormat(options.kv, space), "object store '" + options.name + "'"));
   uint64_t seed = 0;
   STRATA_RETURN_IF_ERROR(SecureRandomBytes(std::as_writable_bytes(std::span(&seed, 1))));
-  return std::make_unique<ObjectStore>(options, space, seed);
+  auto store = std::make_unique<ObjectStore>(options, space, seed);
+  STRATA_RETURN_IF_ERROR(store->SealSecrets());
+  return store;
 }
 
 ObjectStore::ObjectStore(const StoreOptions& options, kv::SpaceId space, uint64_t seed)
@@ -52,7 +54,11 @@ ObjectStore::ObjectStore(const StoreOptions& options, kv::SpaceId space, uint64_
                .space = space,
                .clock = options.clock != nullptr ? options.clock : &SystemClock(),
                .ids = &ids_,
-               .log = options.log} {}
+               .log = options.log} {
+  if (options.encryption_key.has_value()) {
+    seal_ = std::make_unique<SecretSeal>(*options.encryption_key);
+  }
+}
 
 absl::Status ObjectStore::MutateOnce(const MutationBody& body, bool* defer_removals) {
   Mutation mutation(backing_, *defer_removals);

@@ -72,7 +72,7 @@ namespace user_tag {
 enum : uint8_t { kDisplayName = 1, kAdmin, kCreated };
 }
 namespace access_key_tag {
-enum : uint8_t { kSecret = 1, kUser, kCreated };
+enum : uint8_t { kSecret = 1, kUser, kCreated, kSealedSecret };
 }
 namespace manifest_tag {
 enum : uint8_t { kPieces = 1 };
@@ -622,29 +622,35 @@ absl::StatusOr<User> DecodeUser(std::string_view value) {
   return user;
 }
 
-std::string Encode(const AccessKey& access_key) {
+std::string Encode(const AccessKeyRecord& record) {
   FieldWriter writer(kAccessKeyKind, kVersion);
-  writer.Bytes(access_key_tag::kSecret, access_key.secret_key);
-  writer.Bytes(access_key_tag::kUser, access_key.user_id);
-  writer.Integer(access_key_tag::kCreated, access_key.created_ns);
+  writer.Bytes(access_key_tag::kSecret, record.secret_key);
+  writer.Bytes(access_key_tag::kUser, record.user_id);
+  writer.Integer(access_key_tag::kCreated, record.created_ns);
+  writer.Bytes(access_key_tag::kSealedSecret, record.sealed_secret);
   return writer.Take();
 }
 
-absl::StatusOr<AccessKey> DecodeAccessKey(std::string_view value) {
-  AccessKey key;
+absl::StatusOr<AccessKeyRecord> DecodeAccessKey(std::string_view value) {
+  AccessKeyRecord record;
   STRATA_RETURN_IF_ERROR(ForEachField(value, kAccessKeyKind, [&](const FieldParser& field) {
     switch (field.tag()) {
       case access_key_tag::kSecret:
-        return TakeText(field, &key.secret_key);
+        return TakeText(field, &record.secret_key);
       case access_key_tag::kUser:
-        return TakeText(field, &key.user_id);
+        return TakeText(field, &record.user_id);
       case access_key_tag::kCreated:
-        return TakeInteger(field, &key.created_ns);
+        return TakeInteger(field, &record.created_ns);
+      case access_key_tag::kSealedSecret:
+        return TakeText(field, &record.sealed_secret);
       default:
         return field.Unknown();
     }
   }));
-  return key;
+  if (!record.secret_key.empty() && !record.sealed_secret.empty()) {
+    return absl::DataLossError("an access key has its secret twice");
+  }
+  return record;
 }
 
 // ---- What callers see

@@ -87,14 +87,22 @@ struct ReapRecord {
   std::string expired_key{};              // A key to delete.
 };
 
+// The access key itself is in the key. One of the secrets is empty.
+struct AccessKeyRecord {
+  std::string secret_key;     // As given, where the store has no encryption key.
+  std::string sealed_secret;  // By SecretSeal.
+  std::string user_id;
+  uint64_t created_ns = 0;
+};
+
 std::string Encode(const BucketRecord& record);
 std::string Encode(const ObjectRecord& record);
 std::string Encode(const UploadRecord& record);
 std::string Encode(const PartRecord& record);
 std::string Encode(const CompletedRecord& record);
 std::string Encode(const ReapRecord& record);
-std::string Encode(const User& user);             // The id is in the key.
-std::string Encode(const AccessKey& access_key);  // The access key is in the key.
+std::string Encode(const AccessKeyRecord& record);
+std::string Encode(const User& user);  // The id is in the key.
 std::string EncodeManifest(const std::vector<ContentPiece>& pieces);
 
 absl::StatusOr<BucketRecord> DecodeBucket(std::string_view value);
@@ -104,7 +112,7 @@ absl::StatusOr<PartRecord> DecodePart(std::string_view value);
 absl::StatusOr<CompletedRecord> DecodeCompleted(std::string_view value);
 absl::StatusOr<ReapRecord> DecodeReap(std::string_view value);
 absl::StatusOr<User> DecodeUser(std::string_view value);
-absl::StatusOr<AccessKey> DecodeAccessKey(std::string_view value);
+absl::StatusOr<AccessKeyRecord> DecodeAccessKey(std::string_view value);
 absl::StatusOr<std::vector<ContentPiece>> DecodeManifest(std::string_view value);
 
 // "null", or 32 hexadecimal digits: sequence and nonce.

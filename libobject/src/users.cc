@@ -29,15 +29,41 @@ absl::StatusOr<User> ReadUser(kv::Reader& reader, kv::SpaceId space, std::string
   return *std::move(user);
 }
 
-absl::StatusOr<AccessKey> ReadAccessKey(kv::Reader& reader, kv::SpaceId space,
-                                        std::string_view access_key) {
+absl::StatusOr<AccessKeyRecord> ReadAccessKey(kv::Reader& reader, kv::SpaceId space,
+                                              std::string_view access_key) {
   // A client sends what it likes: what cannot be a key does not reach the kv store.
   if (access_key.empty() || access_key.size() > 128) return NoSuchAccessKey(access_key);
-  STRATA_ASSIGN_OR_RETURN(std::optional<AccessKey> key,
+  STRATA_ASSIGN_OR_RETURN(std::optional<AccessKeyRecord> record,
                           ReadRecord(reader, space, AccessKeyKey(access_key), DecodeAccessKey));
-  if (!key.has_value()) return NoSuchAccessKey(access_key);
-  key->access_key = access_key;
-  return *std::move(key);
+  if (!record.has_value()) return NoSuchAccessKey(access_key);
+  return *std::move(record);
+}
+
+// Leaves the secret of `record` in its sealed form alone.
+absl::Status SealSecret(const SecretSeal& seal, std::string_view access_key,
+                        AccessKeyRecord* record) {
+  STRATA_ASSIGN_OR_RETURN(record->sealed_secret,
+                          seal.Seal(record->secret_key, access_key, record->user_id));
+  record->secret_key.clear();
+  return absl::OkStatus();
+}
+
+// What callers see. `seal`: nullptr where the store has no encryption key.
+absl::StatusOr<AccessKey> KeyOf(const SecretSeal* seal, std::string_view access_key,
+                                const AccessKeyRecord& record) {
+  AccessKey key{.access_key = std::string(access_key),
+                .secret_key = record.secret_key,
+                .user_id = record.user_id,
+                .created_ns = record.created_ns};
+  if (record.sealed_secret.empty()) return key;
+  if (seal == nullptr) {
+    return absl::FailedPreconditionError(
+        "the secrets of access keys are encrypted: the store needs its encryption key");
+  }
+  absl::StatusOr<std::string> secret = seal->Open(record.sealed_secret, access_key, key.user_id);
+  if (!secret.ok()) return FromStorage(secret.status(), "an access key's secret");
+  key.secret_key = *std::move(secret);
+  return key;
 }
 
 }  // namespace
@@ -113,15 +139,19 @@ absl::Status ObjectStore::AddAccessKey(const AccessKey& key) {
   STRATA_RETURN_IF_ERROR(CheckAccessKey(key));
   return Mutate(key.access_key, [&](Mutation& mutation) -> absl::Status {
     STRATA_RETURN_IF_ERROR(ReadUser(mutation.txn(), mutation.space(), key.user_id).status());
-    STRATA_ASSIGN_OR_RETURN(const std::optional<AccessKey> old,
+    STRATA_ASSIGN_OR_RETURN(const std::optional<AccessKeyRecord> old,
                             ReadRecord(mutation.txn(), mutation.space(),
                                        AccessKeyKey(key.access_key), DecodeAccessKey));
     if (old.has_value() && old->user_id != key.user_id) {
       return absl::AlreadyExistsError(
           absl::StrFormat("access key '%s' belongs to another user", key.access_key));
     }
-    AccessKey added = key;
+    AccessKeyRecord added{.secret_key = key.secret_key,
+                          .sealed_secret = "",
+                          .user_id = key.user_id,
+                          .created_ns = key.created_ns};
     if (added.created_ns == 0) added.created_ns = mutation.now_ns();
+    if (seal_ != nullptr) STRATA_RETURN_IF_ERROR(SealSecret(*seal_, key.access_key, &added));
     // What UserAccessKeyKey() points to says everything; its own value is empty.
     STRATA_RETURN_IF_ERROR(mutation.Put(UserAccessKeyKey(key.user_id, key.access_key), ""));
     return mutation.Put(AccessKeyKey(key.access_key), Encode(added));
@@ -130,16 +160,18 @@ absl::Status ObjectStore::AddAccessKey(const AccessKey& key) {
 
 absl::Status ObjectStore::DeleteAccessKey(std::string_view access_key) {
   return Mutate(access_key, [&](Mutation& mutation) -> absl::Status {
-    STRATA_ASSIGN_OR_RETURN(const AccessKey key,
+    STRATA_ASSIGN_OR_RETURN(const AccessKeyRecord record,
                             ReadAccessKey(mutation.txn(), mutation.space(), access_key));
-    STRATA_RETURN_IF_ERROR(mutation.Delete(UserAccessKeyKey(key.user_id, access_key)));
+    STRATA_RETURN_IF_ERROR(mutation.Delete(UserAccessKeyKey(record.user_id, access_key)));
     return mutation.Delete(AccessKeyKey(access_key));
   });
 }
 
 absl::StatusOr<AccessKey> ObjectStore::FindAccessKey(std::string_view access_key) {
   const std::unique_ptr<kv::Snapshot> snapshot = backing_.kv->NewSnapshot();
-  return ReadAccessKey(*snapshot, backing_.space, access_key);
+  STRATA_ASSIGN_OR_RETURN(const AccessKeyRecord record,
+                          ReadAccessKey(*snapshot, backing_.space, access_key));
+  return KeyOf(seal_.get(), access_key, record);
 }
 
 absl::StatusOr<std::vector<AccessKey>> ObjectStore::ListAccessKeys(std::string_view user_id) {
@@ -151,9 +183,51 @@ absl::StatusOr<std::vector<AccessKey>> ObjectStore::ListAccessKeys(std::string_v
   for (;; cursor.Advance()) {
     STRATA_ASSIGN_OR_RETURN(const kv::KeyValue* item, cursor.Peek());
     if (item == nullptr) return keys;
-    STRATA_ASSIGN_OR_RETURN(AccessKey key,
-                            ReadAccessKey(*snapshot, backing_.space, NameInKey(item->key)));
+    const std::string_view access_key = NameInKey(item->key);
+    STRATA_ASSIGN_OR_RETURN(const AccessKeyRecord record,
+                            ReadAccessKey(*snapshot, backing_.space, access_key));
+    STRATA_ASSIGN_OR_RETURN(AccessKey key, KeyOf(seal_.get(), access_key, record));
     keys.push_back(std::move(key));
+  }
+}
+
+absl::Status ObjectStore::SealSecrets() {
+  const std::unique_ptr<kv::Snapshot> snapshot = backing_.kv->NewSnapshot();
+  RangeCursor cursor(snapshot.get(), backing_.space, TableRange(Table::kAccessKey));
+  absl::Status wrong_key;
+  bool right_key = false;
+  for (;; cursor.Advance()) {
+    const absl::StatusOr<const kv::KeyValue*> item = cursor.Peek();
+    if (!item.ok()) {
+      // A damaged place must not keep the rest from being used.
+      Log(backing_.log, LogLevel::kError,
+          absl::StrFormat("the access keys were not looked through: %s", item.status().message()));
+      return absl::OkStatus();
+    }
+    if (*item == nullptr) return right_key ? absl::OkStatus() : wrong_key;
+    const absl::StatusOr<AccessKeyRecord> record = DecodeAccessKey((*item)->value);
+    if (!record.ok()) continue;  // Its user hears of it.
+    const std::string access_key(NameInKey((*item)->key));
+    if (!record->sealed_secret.empty()) {
+      if (!right_key) wrong_key = KeyOf(seal_.get(), access_key, *record).status();
+      right_key = right_key || wrong_key.ok();
+      if (seal_ == nullptr) return wrong_key;
+      continue;
+    }
+    if (seal_ == nullptr) return absl::OkStatus();  // Either all are sealed or none.
+    const absl::Status sealed = Mutate(access_key, [&](Mutation& mutation) -> absl::Status {
+      STRATA_ASSIGN_OR_RETURN(AccessKeyRecord plain,
+                              ReadAccessKey(mutation.txn(), mutation.space(), access_key));
+      if (!plain.sealed_secret.empty()) return absl::OkStatus();
+      STRATA_RETURN_IF_ERROR(SealSecret(*seal_, access_key, &plain));
+      return mutation.Put(AccessKeyKey(access_key), Encode(plain));
+    });
+    if (!sealed.ok()) {  // A full disk must not keep the store from being opened.
+      Log(backing_.log, LogLevel::kError,
+          absl::StrFormat("the secret of access key '%s' stays unencrypted: %s", access_key,
+                          sealed.message()));
+      return absl::OkStatus();
+    }
   }
 }
 

@@ -75,11 +75,18 @@ User FullUser() {
   return user;
 }
 
-AccessKey FullAccessKey() {
-  AccessKey key;
+AccessKeyRecord FullAccessKey() {
+  AccessKeyRecord key;
   key.secret_key = "secret";
   key.user_id = "ada";
   key.created_ns = 5;
+  return key;
+}
+
+AccessKeyRecord SealedAccessKey() {
+  AccessKeyRecord key = FullAccessKey();
+  key.secret_key.clear();
+  key.sealed_secret = "sealed";
   return key;
 }
 
@@ -105,6 +112,7 @@ TEST_CASE("Golden records") {
         "03030303030303030303030303030302646b");
   CHECK(ToHex(Encode(FullUser())) == "55010103416461020101030105");
   CHECK(ToHex(Encode(FullAccessKey())) == "4b0101067365637265740203616461030105");
+  CHECK(ToHex(Encode(SealedAccessKey())) == "4b01020361646103010504067365616c6564");
   CHECK(ToHex(EncodeManifest({{0, {}}, {5, Stream(9)}})) ==
         "4d0101120005090a0b0c0d0e0f101112131415161718");
 }
@@ -126,6 +134,7 @@ std::vector<std::string> GoodRecords() {
           Encode(ReapRecord{{Stream(1)}, Id('m'), "key"}),
           Encode(FullUser()),
           Encode(FullAccessKey()),
+          Encode(SealedAccessKey()),
           EncodeManifest({{0, {}}, {5, Stream(9)}})};
 }
 

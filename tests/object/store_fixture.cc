@@ -55,7 +55,9 @@ StoreFixture::~StoreFixture() {
   if (!folder_.empty()) std::filesystem::remove_all(folder_, ignored);
 }
 
-void StoreFixture::Open() {
+void StoreFixture::Open() { Must(TryOpen()); }
+
+absl::Status StoreFixture::TryOpen() {
   if (!folder_.empty()) {
     kv_ = Must(kv::OpenRocksDbStore({.directory = folder_ / "kv", .log = {}}));
     device_ = Must(block::OpenUringDevice(
@@ -70,17 +72,22 @@ void StoreFixture::Open() {
   options.dedup = dedup_.get();
   options.kv = kv_.get();
   options.clock = &clock;
-  store_ = Must(Store::Open(options));
+  options.encryption_key = encryption_key;
+  absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(options);
+  if (store.ok()) store_ = *std::move(store);
+  return store.status();
 }
 
-void StoreFixture::Reopen() {
+void StoreFixture::Reopen() { Must(TryReopen()); }
+
+absl::Status StoreFixture::TryReopen() {
   store_.reset();
   dedup_.reset();
   if (!folder_.empty()) {
     device_.reset();
     kv_.reset();
   }
-  Open();
+  return TryOpen();
 }
 
 absl::StatusOr<ObjectInfo> StoreFixture::TryPut(std::string_view bucket, std::string_view key,

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,10 +51,12 @@ class StoreFixture {
 
   // Closes everything and opens it again; in memory, the kv store and the device stay.
   void Reopen();
+  absl::Status TryReopen();
 
   Store& store() { return *store_; }
   dedup::Store& dedup() { return *dedup_; }
   kv::Store& kv() { return *kv_; }
+  const std::filesystem::path& folder() const { return folder_; }
 
   absl::StatusOr<ObjectInfo> TryPut(std::string_view bucket, std::string_view key,
                                     std::string_view content, const PutOptions& options = {},
@@ -84,9 +87,11 @@ class StoreFixture {
   void ReapAll();
 
   ManualClock clock;
+  std::optional<dedup::EncryptionKey> encryption_key;  // Of the object store, from Reopen() on.
 
  private:
   void Open();
+  absl::Status TryOpen();
 
   std::filesystem::path folder_;
   std::unique_ptr<kv::Store> kv_;

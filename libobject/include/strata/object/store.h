@@ -49,6 +49,11 @@ struct StoreOptions {
   std::string name = "object";
   const Clock* clock = nullptr;  // nullptr: the system's.
   LogSink log;
+
+  // Encrypts the secrets of access keys (AES-256-GCM); later openings need the same key. Secrets
+  // that were stored without one are encrypted when the store is opened. Give dedup::StoreOptions
+  // the same key.
+  std::optional<dedup::EncryptionKey> encryption_key = std::nullopt;
 };
 
 // Takes one object's (or part's) content in. Dropping it unfinished leaves no trace.
@@ -87,6 +92,8 @@ class STRATA_EXPORT ObjectReader {
 
 class STRATA_EXPORT Store {
  public:
+  // FailedPrecondition: the store has encrypted secrets and no key was given. DataLoss: another key
+  // encrypted them.
   static absl::StatusOr<std::unique_ptr<Store>> Open(const StoreOptions& options);
   virtual ~Store() = default;  // REQUIRES: every ObjectWriter and ObjectReader is destroyed.
 

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "appliance/data_guard.h"
 #include "appliance/key_file.h"
 #include "strata/base/clock.h"
 #include "strata/base/status_macros.h"
@@ -39,6 +40,7 @@ absl::StatusOr<std::unique_ptr<Appliance>> Appliance::Open(const ApplianceOption
   std::unique_ptr<Appliance> appliance(new Appliance());
   appliance->config_ = options.config;
   const Config::Storage& storage = appliance->config_.storage;
+  STRATA_RETURN_IF_ERROR(GuardDataDirectory(options.data, options.log));
   dedup::StoreOptions store_options = storage.store;
   STRATA_ASSIGN_OR_RETURN(store_options.encryption_key, ReadKeyFile(storage.encryption_key_file));
   STRATA_ASSIGN_OR_RETURN(appliance->directory_,

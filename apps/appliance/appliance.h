@@ -45,8 +45,8 @@ struct GarbageHistory {
 class Appliance final {
  public:
   // Errors name the data directory: FailedPrecondition: another process, named, has it open;
-  // NotFound: absent and not to be made; PermissionDenied; and what ReadKeyFile() and the stores
-  // say.
+  // NotFound: absent and not to be made; PermissionDenied; and what ReadKeyFile(),
+  // GuardDataDirectory() and the stores say.
   static absl::StatusOr<std::unique_ptr<Appliance>> Open(const ApplianceOptions& options);
 
   ~Appliance();  // REQUIRES: no call is in progress and nothing that uses the stores is left.

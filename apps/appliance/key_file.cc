@@ -12,7 +12,7 @@
 #include <span>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
+#include "appliance/secret_file.h"
 #include "strata/base/status_macros.h"
 
 namespace strata::appliance {
@@ -71,20 +71,13 @@ std::optional<Key> FromHex(std::span<const char> digits) {
   return key;
 }
 
-absl::Status CheckGuarded(int fd, const std::string& path) {
+absl::StatusOr<Key> ReadKey(int fd, const std::string& path) {
   struct stat info;
   if (fstat(fd, &info) != 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
   if (!S_ISREG(info.st_mode)) {
     return absl::InvalidArgumentError(absl::StrCat(path, " is not a file that holds a key"));
   }
-  if ((info.st_mode & (S_IWGRP | S_IRWXO)) == 0) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrFormat("%s holds a key, but others may read or change it (mode %04o): chmod 0600 it",
-                      path, info.st_mode & 07777));
-}
-
-absl::StatusOr<Key> ReadKey(int fd, const std::string& path) {
-  STRATA_RETURN_IF_ERROR(CheckGuarded(fd, path));
+  STRATA_RETURN_IF_ERROR(CheckGuarded(fd, path, "a key"));
   Text text;
   STRATA_RETURN_IF_ERROR(text.Read(fd, path));
   if (text.all().size() == std::tuple_size_v<Key>) {

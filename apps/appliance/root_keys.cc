@@ -10,6 +10,8 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -129,6 +131,19 @@ void NoticeIgnoredKeys(object::Store& objects, const RootKeys& given, const LogS
 }
 
 }  // namespace
+
+RootKeys TakeRootKeysFromEnvironment() {
+  RootKeys keys;
+  for (const auto& [name, key] : {std::pair{"STRATA_ROOT_ACCESS_KEY", &keys.access_key},
+                                  std::pair{"STRATA_ROOT_SECRET_KEY", &keys.secret_key}}) {
+    char* const value = std::getenv(name);
+    if (value == nullptr) continue;
+    *key = value;
+    explicit_bzero(value, key->size());  // The kernel shows this memory as /proc/PID/environ.
+    unsetenv(name);
+  }
+  return keys;
+}
 
 absl::StatusOr<RootKeys> GenerateKeys() {
   RootKeys keys;

@@ -21,6 +21,11 @@ struct RootKeys {
 // A pair as AWS makes them: 20 capital letters and digits; 40 characters of Base64's alphabet.
 absl::StatusOr<RootKeys> GenerateKeys();
 
+// Takes STRATA_ROOT_ACCESS_KEY and STRATA_ROOT_SECRET_KEY out of the environment: afterwards
+// neither a child of this process nor /proc/PID/environ has them. Call it before other threads
+// start.
+RootKeys TakeRootKeysFromEnvironment();
+
 // Makes the user on the first start, with the keys of `given`, or where they are empty with
 // generated ones that DATA/root.keys (mode 0600) tells the operator. Later starts change nothing.
 // Interrupted, it is completed by the next start with the same keys. InvalidArgument: only one of

@@ -12,11 +12,13 @@
 #include "answers.h"
 #include "appliance/commands.h"
 #include "appliance/config.h"
+#include "appliance/secret_file.h"
 #include "dedup_arguments.h"
 #include "dedup_commands.h"
 #include "erasure_commands.h"
 #include "progress_line.h"
 #include "store_access.h"
+#include "strata/base/status_macros.h"
 #include "strata/block/registry.h"
 
 namespace strata::appliance {
@@ -53,8 +55,9 @@ struct Request {
   bool json = false;
   std::string command;
   Json arguments = Json::object();
-  ErasureRequest erasure;  // Of the commands ec.*, instead of `arguments`.
-  DedupRequest dedup;      // Of the commands dedup.*, likewise.
+  std::string secret_key_file;  // Becomes an argument when it was read.
+  ErasureRequest erasure;       // Of the commands ec.*, instead of `arguments`.
+  DedupRequest dedup;           // Of the commands dedup.*, likewise.
 };
 
 // Describes commands to CLI11. Each leaves its name and arguments in the request.
@@ -135,7 +138,7 @@ class CommandLine {
     Text(add, "--name", "display_name", "Its name for people.");
     Flag(add, "--admin", "admin", "May do anything to any bucket.");
     Text(add, "--access-key", "access_key", "Instead of a generated one.");
-    Text(add, "--secret-key", "secret_key", "Instead of a generated one.");
+    AddSecretKey(add);
     Text(Add(user, "remove", "user.remove", "Remove a user and its keys."), "id", "id", "Its id.",
          true);
     CLI::App* const key = user->add_subcommand("key", "Access keys.");
@@ -146,9 +149,25 @@ class CommandLine {
     Text(add_key, "id", "id", "The user.", true);
     Text(add_key, "--access-key", "access_key",
          "Instead of a generated one; one that the user has gets a new secret.");
-    Text(add_key, "--secret-key", "secret_key", "Instead of a generated one.");
+    AddSecretKey(add_key);
     Text(Add(key, "remove", "user.key.remove", "Take a key away."), "access_key", "access_key",
          "The key.", true);
+  }
+
+  void AddSecretKey(CLI::App* sub) {
+    sub->add_option("--secret-key-file", request_.secret_key_file,
+                    "A file whose one line is the secret key, instead of a generated one; - is "
+                    "standard input.");
+    // Hidden: it is known only to say why it does not work.
+    sub->add_option_function<std::string>(
+           "--secret-key",
+           [](const std::string&) {
+             throw CLI::ValidationError(
+                 "--secret-key",
+                 "every user of this machine sees command lines, so this secret should not be used "
+                 "any more; use --secret-key-file FILE, or - for standard input");
+           })
+        ->group("");
   }
 
   void AddBuckets() {
@@ -209,6 +228,21 @@ std::string Dump(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
+// The command's answer.
+absl::StatusOr<Json> Answer(const Request& request, const dedup::ProgressCallback& progress) {
+  if (request.command.starts_with("ec.")) {
+    return RunErasureCommand(request.command, request.erasure, progress);
+  }
+  if (request.command.starts_with("dedup.")) {
+    return RunDedupCommand(request.command, request.dedup, progress);
+  }
+  Json arguments = request.arguments;
+  if (!request.secret_key_file.empty()) {
+    STRATA_ASSIGN_OR_RETURN(arguments["secret_key"], ReadSecretFile(request.secret_key_file));
+  }
+  return StoreAccess(request.data, request.sources).Run(request.command, arguments, progress);
+}
+
 int Run(const Request& request) {
   for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, OnSignal);
   ProgressLine line(!request.json);
@@ -218,11 +252,7 @@ int Run(const Request& request) {
   };
   const bool erasure = request.command.starts_with("ec.");
   const bool dedup = request.command.starts_with("dedup.");
-  const absl::StatusOr<Json> answer =
-      erasure ? RunErasureCommand(request.command, request.erasure, progress)
-      : dedup ? RunDedupCommand(request.command, request.dedup, progress)
-              : StoreAccess(request.data, request.sources)
-                    .Run(request.command, request.arguments, progress);
+  const absl::StatusOr<Json> answer = Answer(request, progress);
   line.Clear();
   if (!answer.ok()) {
     const std::string message(answer.status().message());

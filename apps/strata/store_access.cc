@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store_access.h"
 
+#include <sys/stat.h>
+
 #include <cstdio>
 #include <utility>
 
@@ -20,6 +22,7 @@ absl::StatusOr<Json> StoreAccess::Run(const std::string& command, const Json& ar
 }
 
 absl::Status StoreAccess::OpenHere() {
+  umask(077);  // What this process makes from here on lies in the data directory.
   STRATA_ASSIGN_OR_RETURN(const Config config, LoadConfig(sources_));
   absl::StatusOr<std::unique_ptr<Appliance>> appliance = Appliance::Open(
       {.data = data_, .create = false, .config = config, .log = [](LogLevel level, auto line) {

@@ -7,7 +7,6 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
-#include <cstdlib>
 #include <ctime>
 #include <memory>
 #include <thread>
@@ -29,11 +28,6 @@
 
 namespace strata::appliance {
 namespace {
-
-std::string EnvironmentValue(const char* name) {
-  const char* const value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
 
 // The signals that the main thread waits for; blocked in all threads.
 sigset_t OurSignals() {
@@ -105,10 +99,7 @@ class Daemon {
     if (!status_started.ok()) return Fail(kExitAddress, status_started);
 
     const absl::Status root =
-        EnsureRootUser(appliance_->objects(), options_.data,
-                       {.access_key = EnvironmentValue("STRATA_ROOT_ACCESS_KEY"),
-                        .secret_key = EnvironmentValue("STRATA_ROOT_SECRET_KEY")},
-                       log_);
+        EnsureRootUser(appliance_->objects(), options_.data, options_.root_keys, log_);
     if (!root.ok()) return Fail(absl::IsInvalidArgument(root) ? kExitConfig : kExitData, root);
 
     absl::StatusOr<std::unique_ptr<HttpServer>> admin = StartAdminServer(appliance_.get());
@@ -179,11 +170,11 @@ class Daemon {
     while (true) {
       const int signal = sigwaitinfo(&signals, nullptr);
       if (signal == SIGTERM || signal == SIGINT) return;
-      if (signal == SIGHUP) ReadLogLevel();
+      if (signal == SIGHUP) Reload();
     }
   }
 
-  void ReadLogLevel() {
+  void Reload() {
     const absl::StatusOr<Config> config = LoadConfig(options_.sources);
     if (!config.ok()) {
       Log(log_, LogLevel::kError,
@@ -192,6 +183,27 @@ class Daemon {
     }
     SetUpLog(config->log.level, config->log.json);
     Log(log_, LogLevel::kInfo, "read the log's level and form anew");
+    ReloadCertificate(config->s3);
+  }
+
+  void ReloadCertificate(const Config::S3& config) {
+    const bool before = !options_.config.s3.tls_certificate.empty();
+    const bool now = !config.tls_certificate.empty();
+    if (before != now) {
+      Log(log_, LogLevel::kWarning,
+          absl::StrCat("s3.tls_certificate: to switch TLS ", now ? "on" : "off",
+                       " takes a restart; S3 is served as before"));
+    }
+    if (!before || !now) return;
+    const absl::Status status = s3_->ReloadTls(config.tls_certificate, config.tls_key);
+    if (status.ok()) {
+      Log(log_, LogLevel::kInfo,
+          absl::StrCat("new connections get the certificate that ", config.tls_certificate,
+                       " holds now"));
+    } else {
+      Log(log_, LogLevel::kError,
+          absl::StrCat("the former TLS certificate stays in use: ", status.message()));
+    }
   }
 
   // Ends what was started, in the order in which one uses the other.

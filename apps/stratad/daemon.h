@@ -7,6 +7,7 @@
 #include <string>
 
 #include "appliance/config.h"
+#include "appliance/root_keys.h"
 
 namespace strata::appliance {
 
@@ -24,10 +25,11 @@ struct DaemonOptions {
   std::string data;
   Config config;
   ConfigSources sources;  // For reading the configuration anew.
+  RootKeys root_keys;     // Of the first start; empty: generated ones.
 };
 
-// Runs until SIGTERM or SIGINT (graceful; a second one: at once), and reads the log's level anew at
-// SIGHUP. Returns the exit code, having logged the reason.
+// Runs until SIGTERM or SIGINT (graceful; a second one: at once). At SIGHUP it reads the log's
+// level and the S3 server's certificate again. Returns the exit code, having logged the reason.
 ExitCode RunDaemon(const DaemonOptions& options);
 
 }  // namespace strata::appliance

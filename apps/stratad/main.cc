@@ -2,6 +2,7 @@
 //
 // stratad: the appliance as a daemon.
 #include <malloc.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -11,6 +12,7 @@
 #include <thread>
 
 #include "appliance/config.h"
+#include "appliance/root_keys.h"
 #include "stratad/daemon.h"
 
 namespace {
@@ -63,6 +65,7 @@ int Run(int argc, char** argv) {
     return app.exit(error) == 0 ? strata::appliance::kExitStopped : strata::appliance::kExitUsage;
   }
 
+  options.root_keys = strata::appliance::TakeRootKeysFromEnvironment();
   options.sources.environment = environ;
   const absl::StatusOr<Config> config = strata::appliance::LoadConfig(options.sources);
   if (!config.ok()) {
@@ -84,4 +87,7 @@ int Run(int argc, char** argv) {
 
 }  // namespace
 
-int main(int argc, char** argv) { return Run(argc, argv); }
+int main(int argc, char** argv) {
+  umask(077);  // Whatever stratad makes is its user's alone.
+  return Run(argc, argv);
+}

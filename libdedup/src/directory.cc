@@ -173,6 +173,10 @@ class DirectoryStore final : public Directory {
 
     kv::RocksDbOptions kv_options;
     kv_options.directory = path_ + "/meta";
+    // Its files are as open as the process's umask has it; the folder never is.
+    if (options.create && mkdir(kv_options.directory.c_str(), 0700) != 0 && errno != EEXIST) {
+      return ErrnoError("cannot make", kv_options.directory);
+    }
     kv_options.create_if_missing = options.create;
     kv_options.block_cache_bytes = options.kv_cache_bytes;
     kv_options.log = options.log;

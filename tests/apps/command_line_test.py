@@ -44,6 +44,12 @@ class CommandLineTest(unittest.TestCase):
     def strata(self, *arguments, expect=OK):
         return self.appliance.strata(*arguments, expect=expect)
 
+    def secret_file(self, secret):
+        path = self.appliance.folder / "secret"
+        path.touch(mode=0o600)
+        path.write_text(secret)
+        return path
+
     def wire_of(self, key):
         return s3_wire.Client("127.0.0.1", self.appliance.s3_port, key["access_key"], key["secret_key"])
 
@@ -62,7 +68,8 @@ class CommandLineTest(unittest.TestCase):
         buckets = {b["name"]: b["owner"] for b in self.strata("bucket", "list")["buckets"]}
         self.assertEqual("ada", buckets["adas-bucket"])
 
-        second = self.strata("user", "key", "add", "ada", "--secret-key", "a-chosen-secret")
+        second = self.strata("user", "key", "add", "ada", "--secret-key-file",
+                             self.secret_file("a-chosen-secret"))
         self.assertEqual("a-chosen-secret", second["secret_key"])
         self.wire_of(second).put("adas-bucket", "key", b"x").expect(200)
         listed = self.strata("user", "key", "list", "ada")
@@ -81,8 +88,8 @@ class CommandLineTest(unittest.TestCase):
         self.assert_locked_out(key)
 
     def test_an_admin(self):
-        key = self.strata("user", "add", "operator", "--admin", "--access-key", "OPERATOR", "--secret-key",
-                          "operators-secret")
+        key = self.strata("user", "add", "operator", "--admin", "--access-key", "OPERATOR", "--secret-key-file",
+                          self.secret_file("operators-secret"))
         self.assertEqual(("OPERATOR", "operators-secret"), (key["access_key"], key["secret_key"]))
         self.strata("bucket", "create", "of-root")
         self.wire_of(key).put("of-root", "key", b"x").expect(200)
@@ -91,7 +98,7 @@ class CommandLineTest(unittest.TestCase):
         self.strata("user", "remove", "operator")
 
     def test_a_user_whose_key_is_refused_is_not_made(self):
-        self.strata("user", "add", "short", "--secret-key", "short", expect=ERROR)
+        self.strata("user", "add", "short", "--secret-key-file", self.secret_file("short"), expect=ERROR)
         self.assertNotIn("short", [user["id"] for user in self.strata("user", "list")["users"]])
 
     def test_errors_name_what_was_wrong(self):

@@ -27,12 +27,14 @@ auto Token(error_code& error) { return asio::redirect_error(asio::use_awaitable,
 
 }  // namespace
 
-Connection::Connection(asio::ip::tcp::socket socket, asio::ssl::context* tls)
-    : plain_(std::move(socket)) {
+Connection::Connection(asio::ip::tcp::socket socket, std::shared_ptr<asio::ssl::context> tls)
+    : tls_context_(std::move(tls)), plain_(std::move(socket)) {
   error_code ignored;
   plain_.set_option(asio::ip::tcp::no_delay(true), ignored);
   plain_.non_blocking(true, ignored);
-  if (tls != nullptr) tls_ = std::make_unique<TlsStream>(std::move(plain_), *tls);
+  if (tls_context_ != nullptr) {
+    tls_ = std::make_unique<TlsStream>(std::move(plain_), *tls_context_);
+  }
 }
 
 Connection::~Connection() = default;

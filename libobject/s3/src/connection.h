@@ -28,8 +28,8 @@ class Connection final {
   using Clock = std::chrono::steady_clock;
   using Timeout = std::chrono::milliseconds;
 
-  // `tls`: nullptr for plain connections; outlives this.
-  Connection(asio::ip::tcp::socket socket, asio::ssl::context* tls);
+  // `tls`: nullptr for plain connections.
+  Connection(asio::ip::tcp::socket socket, std::shared_ptr<asio::ssl::context> tls);
   ~Connection();
 
   // TLS's, if any. False, from here on down: the client went, failed, or was too slow.
@@ -70,6 +70,7 @@ class Connection final {
   void Begin(Timeout timeout);
   void End();
 
+  const std::shared_ptr<asio::ssl::context> tls_context_;
   asio::ip::tcp::socket plain_;
   std::unique_ptr<TlsStream> tls_;
   Clock::time_point deadline_ = Clock::time_point::max();

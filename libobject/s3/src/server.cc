@@ -19,7 +19,6 @@
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
-#include <boost/asio/ssl/context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -27,6 +26,7 @@
 #include "strata/base/mutex.h"
 #include "strata/base/status_macros.h"
 #include "text.h"
+#include "tls_context.h"
 
 // GCC 12 takes the coroutine frames' own pair of operators for a mismatch.
 #if defined(__GNUC__) && !defined(__clang__)
@@ -79,6 +79,7 @@ class ServerOnAsio final : public Server {
 
   absl::Status Listen();
   absl::Status LoadTls();
+  absl::Status ReloadTls(const std::string& certificate_path, const std::string& key_path) override;
   void StartThreads();
 
   uint16_t port() const override { return port_; }
@@ -86,6 +87,9 @@ class ServerOnAsio final : public Server {
   ServerStats Stats() const override;
 
  private:
+  using TlsContext = std::shared_ptr<asio::ssl::context>;
+
+  TlsContext CurrentTls();
   asio::awaitable<void> AcceptLoop();
   class Admission;
   asio::awaitable<void> AcceptOne(size_t& next);
@@ -98,7 +102,6 @@ class ServerOnAsio final : public Server {
 
   const ServerOptions options_;
   const Clock& clock_;
-  std::unique_ptr<asio::ssl::context> tls_;
   std::vector<std::unique_ptr<IoThread>> threads_;
   std::unique_ptr<tcp::acceptor> acceptor_;
   Service service_;
@@ -112,6 +115,7 @@ class ServerOnAsio final : public Server {
   std::atomic<uint64_t> refused_{0};
   mutable Mutex mutex_;
   CondVar session_ended_;
+  TlsContext tls_ ABSL_GUARDED_BY(mutex_);  // Of the connections to come; nullptr: plain HTTP.
   size_t session_count_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t refusal_count_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
@@ -142,23 +146,27 @@ absl::Status ServerOnAsio::Listen() {
 
 absl::Status ServerOnAsio::LoadTls() {
   if (options_.tls_certificate_path.empty()) return absl::OkStatus();
-  tls_ = std::make_unique<asio::ssl::context>(asio::ssl::context::tls_server);
-  error_code error;
-  tls_->set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_sslv2 |
-                        asio::ssl::context::no_sslv3 | asio::ssl::context::no_tlsv1 |
-                        asio::ssl::context::no_tlsv1_1,
-                    error);
-  tls_->use_certificate_chain_file(options_.tls_certificate_path, error);
-  if (error) {
-    return absl::InvalidArgumentError(Concat(
-        {"cannot use the TLS certificate ", options_.tls_certificate_path, ": ", error.message()}));
-  }
-  tls_->use_private_key_file(options_.tls_key_path, asio::ssl::context::pem, error);
-  if (error) {
-    return absl::InvalidArgumentError(
-        Concat({"cannot use the TLS key ", options_.tls_key_path, ": ", error.message()}));
-  }
+  STRATA_ASSIGN_OR_RETURN(TlsContext tls,
+                          LoadTlsContext(options_.tls_certificate_path, options_.tls_key_path));
+  MutexLock lock(&mutex_);
+  tls_ = std::move(tls);
   return absl::OkStatus();
+}
+
+absl::Status ServerOnAsio::ReloadTls(const std::string& certificate_path,
+                                     const std::string& key_path) {
+  if (options_.tls_certificate_path.empty()) {
+    return absl::FailedPreconditionError("the S3 server was started without TLS");
+  }
+  STRATA_ASSIGN_OR_RETURN(TlsContext tls, LoadTlsContext(certificate_path, key_path));
+  MutexLock lock(&mutex_);
+  tls_ = std::move(tls);
+  return absl::OkStatus();
+}
+
+ServerOnAsio::TlsContext ServerOnAsio::CurrentTls() {
+  MutexLock lock(&mutex_);
+  return tls_;
 }
 
 void ServerOnAsio::StartThreads() {
@@ -286,7 +294,7 @@ asio::awaitable<void> ServerOnAsio::ServeSession(IoThread& thread, tcp::socket s
     IoThread& thread;
     Session* const session;
   };
-  Session session(environment_, std::make_unique<Connection>(std::move(socket), tls_.get()));
+  Session session(environment_, std::make_unique<Connection>(std::move(socket), CurrentTls()));
   const Registered registered(thread, &session);
   try {
     if (refused) {

@@ -84,7 +84,8 @@ struct ServerStats {
 class STRATA_EXPORT Server {
  public:
   // InvalidArgument: an option, named. Unavailable: the address cannot be listened on (in use, not
-  // ours). NotFound, InvalidArgument: the certificate or its key.
+  // ours). NotFound, PermissionDenied, InvalidArgument: the certificate or its key, which other
+  // users must not be able to read.
   static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options);
 
   // Stops at once if Stop() was not called.
@@ -92,6 +93,12 @@ class STRATA_EXPORT Server {
 
   // Where it listens.
   virtual uint16_t port() const = 0;
+
+  // Takes another certificate and key for the connections to come. Those that are open keep theirs.
+  // FailedPrecondition: the server was started without TLS. What Start() says of certificates and
+  // keys: then the former ones stay.
+  virtual absl::Status ReloadTls(const std::string& certificate_path,
+                                 const std::string& key_path) = 0;
 
   // Takes no new connections, lets requests in progress end for at most `deadline`, then cuts those
   // that are left. No call into the store is in progress when it returns. Returns how many requests

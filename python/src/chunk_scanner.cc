@@ -27,6 +27,7 @@ ChunkScanner::ChunkScanner(std::unique_ptr<const dedup::Chunker> chunker, bool d
       longest_bytes_(std::max(chunker_->options().max_bytes, chunker_->options().avg_bytes)) {}
 
 void ChunkScanner::Update(std::span<const std::byte> data) {
+  MutexLock lock(&mutex_);
   if (!pending_.empty()) {
     const size_t before = pending_.size();
     const size_t taken = std::min(data.size(), longest_bytes_);
@@ -47,11 +48,15 @@ void ChunkScanner::Update(std::span<const std::byte> data) {
 }
 
 void ChunkScanner::Finish() {
+  MutexLock lock(&mutex_);
   Cut(pending_, /*last=*/true);
   pending_.clear();
 }
 
-std::vector<ChunkRow> ChunkScanner::Take() { return std::exchange(rows_, {}); }
+std::vector<ChunkRow> ChunkScanner::Take() {
+  MutexLock lock(&mutex_);
+  return std::exchange(rows_, {});
+}
 
 size_t ChunkScanner::Cut(std::span<const std::byte> data, bool last) {
   lengths_.clear();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Cuts bytes that come in pieces, and fingerprints the chunks: what strata.dedup.chunks() and
-// chunk_table() are made of. The cuts do not depend on the pieces. Used by one thread at a time.
+// chunk_table() are made of. The cuts do not depend on the pieces. Thread-safe: calls take turns.
 #pragma once
 
 #include <cstddef>
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "strata/base/mutex.h"
 #include "strata/dedup/chunker.h"
 #include "strata/dedup/fingerprint.h"
 
@@ -40,22 +41,26 @@ class ChunkScanner final {
   std::vector<ChunkRow> Take();
 
   // Processor time of this scanner that went into finding cut points.
-  double chunking_seconds() const { return static_cast<double>(chunking_ns_) * 1e-9; }
+  double chunking_seconds() const {
+    MutexLock lock(&mutex_);
+    return static_cast<double>(chunking_ns_) * 1e-9;
+  }
 
  private:
   // Cuts the front of `data`, which starts at a chunk's start. Returns how much of it was cut.
-  size_t Cut(std::span<const std::byte> data, bool last);
+  size_t Cut(std::span<const std::byte> data, bool last) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const std::unique_ptr<const dedup::Chunker> chunker_;
   const bool digests_;
   const size_t longest_bytes_;  // No chunk is longer.
-  std::vector<std::byte> pending_;
-  std::vector<ChunkRow> rows_;
-  std::vector<uint32_t> lengths_;
-  std::vector<std::span<const std::byte>> chunks_;
-  std::vector<dedup::Fingerprint> fingerprints_;
-  uint64_t offset_bytes_ = 0;
-  uint64_t chunking_ns_ = 0;
+  mutable Mutex mutex_;
+  std::vector<std::byte> pending_ ABSL_GUARDED_BY(mutex_);
+  std::vector<ChunkRow> rows_ ABSL_GUARDED_BY(mutex_);
+  std::vector<uint32_t> lengths_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::span<const std::byte>> chunks_ ABSL_GUARDED_BY(mutex_);
+  std::vector<dedup::Fingerprint> fingerprints_ ABSL_GUARDED_BY(mutex_);
+  uint64_t offset_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t chunking_ns_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace strata::python

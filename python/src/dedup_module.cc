@@ -6,9 +6,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include <array>
 #include <cstddef>
-#include <cstring>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,6 +18,7 @@
 #include "chunk_scanner.h"
 #include "held_streams.h"
 #include "progress.h"
+#include "secret.h"
 #include "status.h"
 #include "strata/dedup/chunker.h"
 #include "strata/dedup/directory.h"
@@ -33,20 +32,7 @@ namespace py = pybind11;
 using dedup::StreamId;
 using dedup::StreamInfo;
 
-using Secret = std::array<std::byte, 32>;
-static_assert(std::is_same_v<Secret, dedup::ChunkerKey>);
-static_assert(std::is_same_v<Secret, dedup::EncryptionKey>);
-
-std::optional<Secret> SecretOf(const py::object& key, const char* what) {
-  if (key.is_none()) return std::nullopt;
-  BufferView view(key, /*writable=*/false);
-  Secret secret;
-  if (view.bytes().size() != secret.size()) {
-    throw py::value_error(std::string(what) + " is 32 bytes");
-  }
-  std::memcpy(secret.data(), view.bytes().data(), secret.size());
-  return secret;
-}
+static_assert(std::is_same_v<dedup::ChunkerKey, dedup::EncryptionKey>);
 
 dedup::ChunkerOptions MakeChunkerOptions(const std::string& algorithm, uint32_t min_bytes,
                                          uint32_t avg_bytes, uint32_t max_bytes,
@@ -67,17 +53,6 @@ py::array_t<T> ArrayOf(std::vector<T> values) {
   auto* const held = new std::vector<T>(std::move(values));
   py::capsule owner(held, [](void* p) { delete static_cast<std::vector<T>*>(p); });
   return py::array_t<T>(static_cast<py::ssize_t>(held->size()), held->data(), owner);
-}
-
-py::array_t<uint32_t> ChunkLengths(const py::object& data, const std::string& algorithm,
-                                   uint32_t min_bytes, uint32_t avg_bytes, uint32_t max_bytes,
-                                   uint32_t normalization, const py::object& key) {
-  auto chunker = Value(dedup::CreateChunker(
-      MakeChunkerOptions(algorithm, min_bytes, avg_bytes, max_bytes, normalization, key)));
-  BufferView view(data, /*writable=*/false);
-  std::vector<uint32_t> lengths;
-  Unlocked([&] { return chunker->Split(view.bytes(), /*last=*/true, &lengths); });
-  return ArrayOf(std::move(lengths));
 }
 
 std::unique_ptr<ChunkScanner> MakeScanner(const std::string& algorithm, uint32_t min_bytes,
@@ -176,15 +151,18 @@ class PyStore {
   }
   void Delete(const std::string& id) {
     const StreamId stream = Value(StreamId::FromHex(id));
-    Check(Unlocked([&] { return Open()->store().Delete(stream); }));
+    const SharedDirectory directory = Open();
+    Check(Unlocked([&] { return directory->store().Delete(stream); }));
   }
   py::dict Stat(const std::string& id) {
     const StreamId stream = Value(StreamId::FromHex(id));
-    return InfoDict(Value(Unlocked([&] { return Open()->store().Stat(stream); })));
+    const SharedDirectory directory = Open();
+    return InfoDict(Value(Unlocked([&] { return directory->store().Stat(stream); })));
   }
   py::list List(const std::string& after, size_t max_count) {
     const StreamId start = after.empty() ? StreamId{} : Value(StreamId::FromHex(after));
-    const auto streams = Value(Unlocked([&] { return Open()->store().List(start, max_count); }));
+    const SharedDirectory directory = Open();
+    const auto streams = Value(Unlocked([&] { return directory->store().List(start, max_count); }));
     py::list list;
     for (const StreamInfo& info : streams) list.append(InfoDict(info));
     return list;
@@ -198,7 +176,9 @@ class PyStore {
     options.rewrite_below_live_ratio = rewrite_below_live_ratio;
     options.max_bytes_per_second = max_bytes_per_second;
     options.progress = bridge.callback();
-    auto report = Unlocked([&] { return Of(Open()->path(), (Open()->store().*method)(options)); });
+    const SharedDirectory directory = Open();
+    auto report =
+        Unlocked([&] { return Of(directory->path(), (directory->store().*method)(options)); });
     bridge.Finish();
     const dedup::GarbageReport value = Value(std::move(report));
     py::dict dict;
@@ -216,7 +196,8 @@ class PyStore {
     dedup::VerifyOptions options;
     options.read_data = read_data;
     options.progress = bridge.callback();
-    auto report = Unlocked([&] { return Open()->store().Verify(options); });
+    const SharedDirectory directory = Open();
+    auto report = Unlocked([&] { return directory->store().Verify(options); });
     bridge.Finish();
     const dedup::VerifyReport value = Value(std::move(report));
     py::list streams;
@@ -238,19 +219,24 @@ class PyStore {
     return dict;
   }
   py::dict Stats() {
-    const dedup::Stats stats = Unlocked([&] { return Open()->store().Stats(); });
+    const SharedDirectory directory = Open();
+    const dedup::Stats stats = Unlocked([&] { return directory->store().Stats(); });
     py::dict dict;
     for (const auto& [name, field] : kStatsFields) dict[name] = stats.*field;
     return dict;
   }
-  void Close() { directory_.reset(); }
+  void Close() {
+    SharedDirectory directory = std::move(directory_);
+    Unlocked([&] { directory.reset(); });
+  }
 
  private:
-  const SharedDirectory& Open() {
+  // A copy, which a call takes before it releases the GIL: another thread may close the store.
+  SharedDirectory Open() {
     if (!directory_) throw py::value_error("the store is closed");
     return directory_;
   }
-  SharedDirectory directory_;
+  SharedDirectory directory_;  // Touched with the GIL alone.
 };
 
 dedup::Compression ParseCompression(const std::string& name) {
@@ -300,11 +286,6 @@ PYBIND11_MODULE(_dedup, m) {
   PYBIND11_NUMPY_DTYPE(ChunkRow, offset, length, digest);
   m.doc() = "Deduplication: chunkers, fingerprints and the store. Use strata.dedup.";
 
-  m.def("chunk_lengths", &ChunkLengths, py::arg("data"), py::arg("algo") = algo,
-        py::arg("min") = chunker.min_bytes, py::arg("avg") = chunker.avg_bytes,
-        py::arg("max") = chunker.max_bytes, py::arg("normalization") = chunker.normalization,
-        py::arg("key") = py::none(),
-        "Lengths in bytes of the chunks of a buffer, in order, as a uint32 array.");
   m.def("fingerprint", &FingerprintBytes, py::arg("data"), "SHA-256 of a buffer: 32 bytes.");
 
   m.def("algorithms", &AlgorithmNames, "The names of all chunkers.");
@@ -320,7 +301,8 @@ PYBIND11_MODULE(_dedup, m) {
           },
           py::arg("data"))
       .def("finish", [](ChunkScanner& scanner) { Unlocked([&] { scanner.Finish(); }); })
-      .def("take", [](ChunkScanner& scanner) { return ArrayOf(scanner.Take()); })
+      .def("take",
+           [](ChunkScanner& scanner) { return ArrayOf(Unlocked([&] { return scanner.Take(); })); })
       .def_property_readonly("chunking_seconds", &ChunkScanner::chunking_seconds);
 
   PyWriter::Bind(m);

@@ -6,6 +6,8 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -70,6 +72,33 @@ class Shards {
   std::vector<Bytes> spans_;
 };
 
+// Outputs that lie on one another, or on an input, would be written while they are read.
+void RefuseOverlap(const std::vector<ConstBytes>& inputs, const std::vector<Bytes>& outputs) {
+  struct Stretch {
+    const std::byte* begin;
+    const std::byte* end;
+    bool output;
+  };
+  std::vector<Stretch> stretches;
+  const auto add = [&](ConstBytes bytes, bool output) {
+    if (!bytes.empty()) stretches.push_back({bytes.data(), bytes.data() + bytes.size(), output});
+  };
+  for (const ConstBytes bytes : inputs) add(bytes, false);
+  for (const Bytes bytes : outputs) add(bytes, true);
+  std::sort(stretches.begin(), stretches.end(),
+            [](const Stretch& a, const Stretch& b) { return std::less<>()(a.begin, b.begin); });
+  const std::byte* any_end = nullptr;
+  const std::byte* output_end = nullptr;
+  for (const Stretch& stretch : stretches) {
+    const std::byte* const limit = stretch.output ? any_end : output_end;
+    if (limit != nullptr && std::less<>()(stretch.begin, limit)) {
+      throw py::value_error("what is written overlaps what is read, or itself");
+    }
+    any_end = std::max(any_end, stretch.end, std::less<>());
+    if (stretch.output) output_end = std::max(output_end, stretch.end, std::less<>());
+  }
+}
+
 ShardSet SetOf(const std::vector<int>& numbers) {
   ShardSet set;
   for (const int number : numbers) {
@@ -96,6 +125,7 @@ class PyRepair {
   void Run(const py::object& source_shards, const py::object& target_shards) const {
     const Shards from("sources", source_shards, /*writable=*/false);
     const Shards to("targets", target_shards, /*writable=*/true);
+    RefuseOverlap(from.const_spans(), to.spans());
     Check(Unlocked([&] { return repair_->Run(from.const_spans(), to.spans()); }));
   }
 
@@ -126,6 +156,7 @@ class PyCode {
       parity = py::array_t<uint8_t>({static_cast<size_t>(parity_shards()), size});
     }
     const Shards to("parity", parity, /*writable=*/true);
+    RefuseOverlap(from.const_spans(), to.spans());
     Check(Unlocked([&] { return code_->Encode(from.const_spans(), to.spans()); }));
     return parity;
   }
@@ -139,6 +170,7 @@ class PyCode {
     const BufferView before(old_data, /*writable=*/false);
     const BufferView after(new_data, /*writable=*/false);
     const Shards to("parity", parity, /*writable=*/true);
+    RefuseOverlap({before.bytes(), after.bytes()}, to.spans());
     Check(
         Unlocked([&] { return code_->Update(shard, before.bytes(), after.bytes(), to.spans()); }));
   }
@@ -146,6 +178,7 @@ class PyCode {
     const Shards all("shards", shards, /*writable=*/true);
     const ShardSet set = SetOf(lost);
     CheckKnown(set);
+    RefuseOverlap({}, all.spans());
     Check(Unlocked([&] { return code_->Reconstruct(all.spans(), code_->AllShards() & ~set); }));
   }
   bool IsRecoverable(const std::vector<int>& lost) const {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Writers and readers for Python: each keeps alive what it was opened on, releases the GIL around
-// every call, and refuses to be used once it is closed. files.py makes file objects of them.
+// every call, and refuses to be used once it is closed. Threads may share them: their calls take
+// turns. files.py makes file objects of them.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -12,6 +13,7 @@
 #include <utility>
 
 #include "buffers.h"
+#include "shared_stream.h"
 #include "status.h"
 
 namespace strata::python {
@@ -21,27 +23,29 @@ template <typename Owner, typename Writer, auto kInfoDict>
 class HeldWriter {
  public:
   HeldWriter(std::shared_ptr<Owner> owner, std::unique_ptr<Writer> writer)
-      : owner_(std::move(owner)), writer_(std::move(writer)) {}
+      : stream_("writer", std::move(owner), std::move(writer)) {}
+  ~HeldWriter() { Abandon(); }
 
   size_t Write(const pybind11::object& data) {
     BufferView view(data, /*writable=*/false);
-    Check(Unlocked([&] { return Open().Write(view.bytes()); }));
+    Check(Unlocked([&] {
+      return stream_.Use([&](Owner&, Writer& writer) { return writer.Write(view.bytes()); });
+    }));
     return view.bytes().size();
   }
   pybind11::dict Finish() {
-    auto info = Value(Unlocked([&] {
-      if constexpr (requires { writer_->Finish(); }) {
-        return Open().Finish();
-      } else {
-        return Open().Finish({});
-      }
-    }));
-    Abandon();
-    return kInfoDict(info);
+    return kInfoDict(Value(Unlocked([&] {
+      return stream_.UseLast([](Owner&, Writer& writer) {
+        if constexpr (requires { writer.Finish(); }) {
+          return writer.Finish();
+        } else {
+          return writer.Finish({});
+        }
+      });
+    })));
   }
   void Abandon() {
-    Unlocked([&] { writer_.reset(); });
-    owner_.reset();
+    Unlocked([&] { stream_.Close(); });
   }
 
   static void Bind(pybind11::module_& m) {
@@ -52,12 +56,7 @@ class HeldWriter {
   }
 
  private:
-  Writer& Open() {
-    if (!writer_) throw pybind11::value_error("the writer is closed");
-    return *writer_;
-  }
-  std::shared_ptr<Owner> owner_;
-  std::unique_ptr<Writer> writer_;
+  SharedStream<Owner, Writer> stream_;
 };
 
 // kInfoDict turns what info() returns into a dict.
@@ -65,19 +64,27 @@ template <typename Owner, typename Reader, auto kInfoDict>
 class HeldReader {
  public:
   HeldReader(std::shared_ptr<Owner> owner, std::unique_ptr<Reader> reader)
-      : owner_(std::move(owner)), reader_(std::move(reader)) {}
+      : stream_("reader", std::move(owner), std::move(reader)) {}
+  ~HeldReader() { Close(); }
 
   size_t ReadInto(uint64_t offset_bytes, const pybind11::object& out) {
     BufferView view(out, /*writable=*/true);
     return Value(Unlocked([&] {
-      Reader& reader = Open();
-      return Of(owner_->path(), reader.Read(offset_bytes, view.bytes()));
+      return stream_.Use([&](Owner& owner, Reader& reader) {
+        return Of(owner.path(), reader.Read(offset_bytes, view.bytes()));
+      });
     }));
   }
-  pybind11::dict Info() { return kInfoDict(Open().info()); }
+  pybind11::dict Info() {
+    return kInfoDict(Unlocked([&] {
+      return stream_.Use([](Owner&, Reader& reader) {
+        auto info = reader.info();  // A copy: the reader may go when the lock does.
+        return info;
+      });
+    }));
+  }
   void Close() {
-    Unlocked([&] { reader_.reset(); });
-    owner_.reset();
+    Unlocked([&] { stream_.Close(); });
   }
 
   static void Bind(pybind11::module_& m) {
@@ -88,12 +95,7 @@ class HeldReader {
   }
 
  private:
-  Reader& Open() {
-    if (!reader_) throw pybind11::value_error("the reader is closed");
-    return *reader_;
-  }
-  std::shared_ptr<Owner> owner_;
-  std::unique_ptr<Reader> reader_;
+  SharedStream<Owner, Reader> stream_;
 };
 
 }  // namespace strata::python

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "held_streams.h"
+#include "secret.h"
 #include "status.h"
 #include "strata/dedup/directory.h"
 #include "strata/object/store.h"
@@ -49,36 +50,44 @@ using PyObjectReader = HeldReader<Opened, object::ObjectReader, InfoDict>;
 
 class PyObjectStore {
  public:
-  PyObjectStore(const std::string& path, bool create, uint64_t max_size_bytes)
+  PyObjectStore(const std::string& path, bool create, uint64_t max_size_bytes,
+                const py::object& encryption_key)
       : store_(std::make_shared<Opened>()) {
     dedup::DirectoryOptions options;
     options.path = path;
     options.create = create;
     options.max_size_bytes = max_size_bytes;
+    options.store.encryption_key = SecretOf(encryption_key, "an encryption key");
     store_->directory = Value(Unlocked([&] { return dedup::Directory::Open(options); }));
     store_->store = Value(Unlocked([&] {
       object::StoreOptions object_options;
       object_options.dedup = &store_->directory->store();
       object_options.kv = &store_->directory->kv();
+      object_options.encryption_key = options.store.encryption_key;
       return object::Store::Open(object_options);
     }));
   }
 
   void CreateBucket(const std::string& bucket, const std::string& owner) {
-    Check(Unlocked([&] { return Open().CreateBucket(bucket, owner); }));
+    const SharedStore store = Open();
+    Check(Unlocked([&] { return store->store->CreateBucket(bucket, owner); }));
   }
   void DeleteBucket(const std::string& bucket) {
-    Check(Unlocked([&] { return Open().DeleteBucket(bucket); }));
+    const SharedStore store = Open();
+    Check(Unlocked([&] { return store->store->DeleteBucket(bucket); }));
   }
   py::list ListBuckets() {
+    const SharedStore store = Open();
     py::list list;
-    for (const auto& bucket : Value(Unlocked([&] { return Open().ListBuckets(""); })))
+    for (const auto& bucket : Value(Unlocked([&] { return store->store->ListBuckets(""); }))) {
       list.append(bucket.name);
+    }
     return list;
   }
   void SetVersioning(const std::string& bucket, bool enabled) {
     const auto versioning = enabled ? object::Versioning::kEnabled : object::Versioning::kSuspended;
-    Check(Unlocked([&] { return Open().SetVersioning(bucket, versioning); }));
+    const SharedStore store = Open();
+    Check(Unlocked([&] { return store->store->SetVersioning(bucket, versioning); }));
   }
   std::unique_ptr<PyObjectWriter> NewWriter(const std::string& bucket, const std::string& key,
                                             const std::string& content_type,
@@ -86,23 +95,27 @@ class PyObjectStore {
     object::PutOptions options;
     options.metadata.content_type = content_type;
     options.metadata.user = metadata;
-    auto writer = Value(Unlocked([&] { return Open().NewWriter(bucket, key, options); }));
-    return std::make_unique<PyObjectWriter>(store_, std::move(writer));
+    SharedStore store = Open();
+    auto writer = Value(Unlocked([&] { return store->store->NewWriter(bucket, key, options); }));
+    return std::make_unique<PyObjectWriter>(std::move(store), std::move(writer));
   }
   std::unique_ptr<PyObjectReader> OpenReader(const std::string& bucket, const std::string& key,
                                              const std::string& version_id) {
     object::GetOptions options;
     options.version_id = version_id;
-    auto reader = Value(Unlocked([&] { return Open().OpenReader(bucket, key, options); }));
-    return std::make_unique<PyObjectReader>(store_, std::move(reader));
+    SharedStore store = Open();
+    auto reader = Value(Unlocked([&] { return store->store->OpenReader(bucket, key, options); }));
+    return std::make_unique<PyObjectReader>(std::move(store), std::move(reader));
   }
   py::dict Head(const std::string& bucket, const std::string& key, const std::string& version_id) {
     object::GetOptions options;
     options.version_id = version_id;
-    return InfoDict(Value(Unlocked([&] { return Open().Head(bucket, key, options); })));
+    const SharedStore store = Open();
+    return InfoDict(Value(Unlocked([&] { return store->store->Head(bucket, key, options); })));
   }
   void Delete(const std::string& bucket, const std::string& key, const std::string& version_id) {
-    auto result = Unlocked([&] { return Open().Delete(bucket, key, version_id); });
+    const SharedStore store = Open();
+    auto result = Unlocked([&] { return store->store->Delete(bucket, key, version_id); });
     Check(result.status());
   }
   py::dict Copy(const std::string& from_bucket, const std::string& from_key,
@@ -110,8 +123,9 @@ class PyObjectStore {
     object::CopySource source;
     source.bucket = from_bucket;
     source.key = from_key;
+    const SharedStore store = Open();
     return InfoDict(
-        Value(Unlocked([&] { return Open().Copy(source, bucket, key, std::nullopt, {}); })));
+        Value(Unlocked([&] { return store->store->Copy(source, bucket, key, std::nullopt, {}); })));
   }
   // (objects, common prefixes, where the next page starts or None)
   py::tuple List(const std::string& bucket, const std::string& prefix, const std::string& delimiter,
@@ -121,20 +135,26 @@ class PyObjectStore {
     options.delimiter = delimiter;
     options.start_after = start_after;
     options.max_keys = max_keys;
-    const object::ListPage page = Value(Unlocked([&] { return Open().List(bucket, options); }));
+    const SharedStore store = Open();
+    const object::ListPage page =
+        Value(Unlocked([&] { return store->store->List(bucket, options); }));
     py::list objects;
     for (const auto& info : page.objects) objects.append(InfoDict(info));
     return py::make_tuple(objects, page.common_prefixes,
                           page.truncated ? py::object(py::str(page.next_start_after)) : py::none());
   }
-  void Close() { store_.reset(); }
+  void Close() {
+    SharedStore store = std::move(store_);
+    Unlocked([&] { store.reset(); });
+  }
 
  private:
-  object::Store& Open() {
+  // A copy, which a call takes before it releases the GIL: another thread may close the store.
+  SharedStore Open() {
     if (!store_) throw py::value_error("the store is closed");
-    return *store_->store;
+    return store_;
   }
-  SharedStore store_;
+  SharedStore store_;  // Touched with the GIL alone.
 };
 
 }  // namespace
@@ -145,8 +165,9 @@ PYBIND11_MODULE(_object, m) {
   PyObjectWriter::Bind(m);
   PyObjectReader::Bind(m);
   py::class_<PyObjectStore>(m, "Store")
-      .def(py::init<const std::string&, bool, uint64_t>(), py::arg("path"), py::kw_only(),
-           py::arg("create") = true, py::arg("max_size_bytes") = 0)
+      .def(py::init<const std::string&, bool, uint64_t, const py::object&>(), py::arg("path"),
+           py::kw_only(), py::arg("create") = true, py::arg("max_size_bytes") = 0,
+           py::arg("encryption_key") = py::none())
       .def("create_bucket", &PyObjectStore::CreateBucket, py::arg("bucket"), py::arg("owner") = "")
       .def("delete_bucket", &PyObjectStore::DeleteBucket, py::arg("bucket"))
       .def("list_buckets", &PyObjectStore::ListBuckets)

@@ -4,18 +4,16 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-from typing import Any, BinaryIO, Iterable, Iterator, List, Optional, Tuple, Union
+from typing import Any, Iterable, Iterator, List, Optional, Tuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import _dedup
+from .secret import hidden
+from .sources import Source, pieces
 
 Table = NDArray[np.void]  # Rows of offset (u64), length (u32), digest (S32).
-Source = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, NDArray[Any], BinaryIO, Any]
-
-PIECE_BYTES = 4 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,36 +28,27 @@ class Parameters:
     avg: Optional[int] = None
     max: Optional[int] = None
     normalization: int = 2
-    key: Optional[bytes] = None
+    key: Optional[bytes] = dataclasses.field(default=None, repr=False)
 
     def scanner(self, algo: str, digests: bool) -> "_dedup.Scanner":
         """InvalidArgumentError names a parameter out of its range."""
         avg = 8192 if self.avg is None else self.avg
         low = avg // 2 if self.min is None else self.min
         high = avg * 2 if self.max is None else self.max
-        return _dedup.Scanner(algo, low, avg, high, self.normalization, self.key, digests)
+        return _dedup.Scanner(algo, low, avg, high, self.normalization, hidden(self.key), digests)
 
 
-def pieces(src: Source) -> Iterator[Any]:
-    """The bytes of `src` in order, as buffers that are good until the next one is asked for."""
-    if isinstance(src, (str, os.PathLike)):
-        with open(src, "rb", buffering=0) as file:
-            yield from pieces(file)
-    elif hasattr(src, "readinto"):
-        buffer = memoryview(bytearray(PIECE_BYTES))
-        while count := src.readinto(buffer):
-            yield buffer[:count]
-    elif hasattr(src, "read") and not hasattr(src, "find"):  # An mmap has both, and is a buffer.
-        while piece := src.read(PIECE_BYTES):
-            yield piece
-    else:
-        view = memoryview(src)  # type: ignore[arg-type]
-        if not view.c_contiguous:
-            raise BufferError("the buffer is not contiguous; numpy.ascontiguousarray() makes a copy that is")
-        if view.nbytes:
-            view = view.cast("B")
-            for start in range(0, view.nbytes, PIECE_BYTES):
-                yield view[start:start + PIECE_BYTES]
+def chunk_lengths(src: Source, algo: str = "lincdc", min: int = 4096, avg: int = 8192, max: int = 16384,
+                  normalization: int = 2, key: Optional[bytes] = None) -> NDArray[np.uint32]:
+    """Lengths in bytes of the chunks of `src`, in order."""
+    scanner = Parameters(min, avg, max, normalization, key).scanner(algo, digests=False)
+    tables = []
+    for piece in pieces(src):
+        scanner.update(piece)
+        tables.append(scanner.take()["length"])
+    scanner.finish()
+    tables.append(scanner.take()["length"])
+    return np.concatenate(tables)
 
 
 def chunks(src: Source, algo: str = "lincdc", *, min: Optional[int] = None, avg: Optional[int] = None,

@@ -16,11 +16,12 @@ import os
 from typing import Any, Callable, Dict, Iterator, Optional, Union
 
 from . import _dedup
-from ._dedup import algorithms, chunk_lengths, fingerprint
-from .chunks import chunk_table, chunks, digests
+from ._dedup import algorithms, fingerprint
+from .chunks import chunk_lengths, chunk_table, chunks, digests
 from .estimate import Estimate, Result, Share, estimate
 from .files import ReaderFile, WriterFile, fill
 from .plots import plot
+from .secret import hidden
 
 __all__ = [
     "Estimate", "Result", "Share", "Store", "algorithms", "chunk_lengths", "chunk_table", "chunks", "digests",
@@ -37,18 +38,21 @@ class Store:
     data to deduplicate()), compression ("none", "lz4", "zstd", "gzip"), level,
     defer_compression (False; True leaves it to collect_garbage(): faster writing, more room until then), region_bytes (compressed together), workers (threads that help), and, when the store is made, the chunker: algo, min, avg, max (bytes), normalization, key (32 secret bytes).
     encryption_key: 32 secret bytes, given when the store is made and at each opening from then on. One process at a time: a second gets FailedPreconditionError.
-    Calls release the GIL; a Store may be used from several threads, a file object from one at a time.
+    Calls release the GIL. A Store and its file objects may be used from several threads; calls on one file object take turns.
     """
 
     def __init__(self, path: Union[str, "os.PathLike[str]"], **options: Any):
-        self._store = _dedup.Store(str(path), **options)
+        for name in ("key", "encryption_key"):
+            if name in options:
+                options[name] = hidden(options[name])
+        self._store = _dedup.Store(os.fsencode(path), **options)
 
     def writer(self) -> WriterFile:
         """A file object for a new stream; after close() its `info["id"]` names the stream, which is then durable."""
         return WriterFile(self._store.new_writer())
 
     def put(self, data: Any) -> Dict[str, Any]:
-        """Stores a buffer, or all of a file object; returns the stream's info."""
+        """Stores the bytes of `data`, which is what chunks() takes: a path, a buffer or a file object. Returns the stream's info."""
         return fill(self.writer(), data)
 
     def open(self, stream_id: str) -> ReaderFile:

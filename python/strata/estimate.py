@@ -18,8 +18,9 @@ from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tupl
 import numpy as np
 
 from . import _dedup
-from .chunks import Parameters, digests, pieces
+from .chunks import Parameters, digests
 from .errors import CancelledError
+from .sources import pieces
 
 NO_EXTENSION = "(none)"
 

@@ -4,17 +4,22 @@
 from __future__ import annotations
 
 import io
+import threading
 from typing import Any, Dict
+
+from .sources import pieces
 
 
 class ReaderFile(io.RawIOBase):
-    """A read-only, seekable file over anything with `read_into(offset, buffer)`. `info` describes what is read."""
+    """A read-only, seekable file over anything with `read_into(offset, buffer)`. `info` describes what is read. Threads may share it: each
+    read takes the bytes from where the one before it ended."""
 
     def __init__(self, reader: Any, size_bytes: int, info: Dict[str, Any]):
         super().__init__()
         self._reader = reader
         self._size = size_bytes
         self._offset = 0
+        self._turn = threading.Lock()
         self.info = info
 
     def readable(self) -> bool:
@@ -32,13 +37,14 @@ class ReaderFile(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Fills `buffer` from the current position; returns how many bytes, 0 at the end."""
-        self._check_open()
         view = memoryview(buffer).cast("B")
-        if self._offset >= self._size or not view.nbytes:
-            return 0
-        count: int = self._reader.read_into(self._offset, view)
-        self._offset += count
-        return count
+        with self._turn:
+            self._check_open()
+            if self._offset >= self._size or not view.nbytes:
+                return 0
+            count: int = self._reader.read_into(self._offset, view)
+            self._offset += count
+            return count
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         self._check_open()
@@ -69,6 +75,8 @@ class WriterFile(io.RawIOBase):
     def __init__(self, writer: Any):
         super().__init__()
         self._writer = writer
+        self._size = 0
+        self._turn = threading.Lock()
         self.info: Dict[str, Any] = {}  # After close().
 
     def writable(self) -> bool:
@@ -76,19 +84,28 @@ class WriterFile(io.RawIOBase):
 
     def write(self, data: Any) -> int:
         """Takes all of `data` (any contiguous buffer); returns its size in bytes."""
+        with self._turn:
+            if self.closed:
+                raise ValueError("the file is closed")
+            count: int = self._writer.write(data)
+            self._size += count
+            return count
+
+    def tell(self) -> int:
+        """How many bytes were written. What asks this of a new file, as tarfile does, can write to it."""
         if self.closed:
             raise ValueError("the file is closed")
-        count: int = self._writer.write(data)
-        return count
+        return self._size
 
     def close(self) -> None:
-        if self.closed:
-            return
-        try:
-            self.info = self._writer.finish()
-        finally:
-            self._writer.abandon()
-            super().close()
+        with self._turn:
+            if self.closed:
+                return
+            try:
+                self.info = self._writer.finish()
+            finally:
+                self._writer.abandon()
+                super().close()
 
     def abandon(self) -> None:
         """Closes without keeping anything."""
@@ -108,11 +125,8 @@ class WriterFile(io.RawIOBase):
 
 
 def fill(stream: WriterFile, data: Any) -> Dict[str, Any]:
-    """Writes a buffer, or all of a file object, into `stream` and closes it; abandons it when that fails. Returns its info."""
+    """Writes a path's file, a buffer or all of a file object into `stream` and closes it; abandons it when that fails. Returns its info."""
     with stream:
-        if hasattr(data, "read"):
-            while piece := data.read(1 << 20):
-                stream.write(piece)
-        else:
-            stream.write(data)
+        for piece in pieces(data):
+            stream.write(piece)
     return stream.info

@@ -16,6 +16,7 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
 
 from . import _object
 from .files import ReaderFile, WriterFile, fill
+from .secret import hidden
 
 __all__ = ["Store"]
 
@@ -24,11 +25,14 @@ class Store:
     """The object store in directory `path`, made when absent: the directory of a stratad that is not running, or one of its own.
 
     One process at a time: a second gets FailedPreconditionError. Infos are dicts with key, version_id, is_latest, is_delete_marker, size_bytes,
-    etag, modified_ns (since the Unix epoch), content_type and metadata (empty in listings).
+    etag, modified_ns (since the Unix epoch), content_type and metadata (empty in listings). encryption_key: 32 secret bytes, given when the
+    store is made and at each opening from then on. Calls release the GIL. A Store and its file objects may be used from several threads.
     """
 
-    def __init__(self, path: Union[str, "os.PathLike[str]"], create: bool = True, max_size_bytes: int = 0):
-        self._store = _object.Store(str(path), create=create, max_size_bytes=max_size_bytes)
+    def __init__(self, path: Union[str, "os.PathLike[str]"], create: bool = True, max_size_bytes: int = 0,
+                 encryption_key: Optional[bytes] = None):
+        self._store = _object.Store(os.fsencode(path), create=create, max_size_bytes=max_size_bytes,
+                                    encryption_key=hidden(encryption_key))
 
     def create_bucket(self, bucket: str, owner: str) -> None:
         """`owner` is the id of the user it belongs to."""
@@ -51,7 +55,7 @@ class Store:
         return WriterFile(self._store.new_writer(bucket, key, content_type, metadata or {}))
 
     def put(self, bucket: str, key: str, data: Any, **options: Any) -> Dict[str, Any]:
-        """Stores a buffer, or all of a file object; returns the object's info. Options as writer()."""
+        """Stores a path's file, a buffer or all of a file object; returns the object's info. Options as writer()."""
         return fill(self.writer(bucket, key, **options), data)
 
     def open(self, bucket: str, key: str, version_id: str = "") -> ReaderFile:

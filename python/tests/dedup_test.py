@@ -4,6 +4,7 @@
 import hashlib
 import io
 import os
+import pathlib
 import random
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import tarfile
 import tempfile
 import threading
 import unittest
+import zipfile
 
 import numpy as np
 
@@ -227,6 +229,88 @@ class StoreTest(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "closed"):
             store.stats()
         stream.close()
+
+
+class ArgumentsTest(unittest.TestCase):
+    KEY = b"a-key-of-thirty-two-bytes-______"
+
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="strata-python-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def open(self, name="store", **options):
+        return strata.dedup.Store(self.folder / name, max_size_bytes=1 << 30, **options)
+
+    def test_a_key_is_never_shown(self):
+        for options in ({"encrypt": 1, "encryption_key": self.KEY}, {"encryption_key": self.KEY, "level": "high"},
+                        {"key": self.KEY, "levle": 3}, {"encryption_key": self.KEY.decode()},
+                        {"encryption_key": self.KEY + b"x"}, {"key": self.KEY, "min": "small"}):
+            with self.subTest(list(options)), self.assertRaises((TypeError, ValueError)) as caught:
+                self.open(**options)
+            self.assertNotIn("thirty", str(caught.exception))
+        for call in (strata.dedup.chunks, strata.dedup.chunk_table, strata.dedup.chunk_lengths):
+            with self.assertRaises((TypeError, ValueError)) as caught:
+                list(call(b"data", key=self.KEY, normalization="much"))
+            self.assertNotIn("thirty", str(caught.exception))
+        self.assertNotIn("thirty", repr(strata.chunks.Parameters(key=self.KEY)))
+
+    def test_a_key_opens_what_it_made(self):
+        with self.open(encryption_key=self.KEY) as store:
+            stream_id = store.put(b"bytes")["id"]
+        with self.open(encryption_key=bytearray(self.KEY)) as store:
+            self.assertEqual(store.open(stream_id).read(), b"bytes")
+        with self.assertRaises(strata.Error):
+            self.open(encryption_key=self.KEY[::-1])
+
+    def test_paths_are_paths(self):
+        before = os.getcwd()
+        self.addCleanup(os.chdir, before)
+        os.chdir(self.folder)
+        for path in (None, 7, 1.5, ["store"]):
+            with self.assertRaises(TypeError):
+                strata.dedup.Store(path)
+        self.assertEqual(os.listdir(), [])
+        odd = os.fsencode(self.folder) + b"/not-utf8-\xff"
+        for path in (odd, os.fsdecode(odd)):
+            strata.dedup.Store(path, max_size_bytes=1 << 30).close()
+        self.assertEqual(os.listdir(os.fsencode(self.folder)), [b"not-utf8-\xff"])
+        with self.assertRaisesRegex(strata.NotFoundError, "not-utf8"):
+            strata.dedup.Store(odd + b"/below/it", create=False)
+
+    def test_put_takes_what_chunks_takes(self):
+        text = "some text, and an umlaut: \u00e4\n" * 1000
+        file = self.folder / "file"
+        file.write_text(text, encoding="utf-8")
+        content = file.read_bytes()
+        with self.open() as store:
+            with open(file, encoding="utf-8") as opened:
+                sources = [str(file), file, content, bytearray(content), io.BytesIO(content), opened]
+                for source in sources:
+                    self.assertEqual(store.open(store.put(source)["id"]).read(), content, type(source))
+            with self.assertRaisesRegex(TypeError, "StringIO has text"):
+                store.put(io.StringIO(text))
+            with self.assertRaises(FileNotFoundError):
+                store.put("no-such-file")
+        expected = strata.dedup.chunk_lengths(content).tolist()
+        with open(file, encoding="utf-8") as opened:
+            for source in (str(file), file, io.BytesIO(content), opened):
+                self.assertEqual(strata.dedup.chunk_lengths(source).tolist(), expected)
+        with open(file, encoding="utf-8") as opened:
+            self.assertEqual([length for _, length in strata.dedup.chunks(opened)], expected)
+
+    def test_archives_are_written_through(self):
+        (self.folder / "file").write_bytes(b"content" * 5000)
+        with self.open() as store:
+            for mode in ("w", "w|", "w|gz"):
+                with store.writer() as writer:
+                    with tarfile.open(fileobj=writer, mode=mode) as archive:
+                        archive.add(self.folder / "file", "file")
+                with store.open(writer.info["id"]) as stream, tarfile.open(fileobj=stream) as archive:
+                    self.assertEqual(archive.extractfile("file").read(), b"content" * 5000, mode)
+            with store.writer() as writer, zipfile.ZipFile(writer, "w") as archive:
+                archive.write(self.folder / "file", "file")
+            with store.open(writer.info["id"]) as stream, zipfile.ZipFile(stream) as archive:
+                self.assertEqual(archive.read("file"), b"content" * 5000)
 
 
 if __name__ == "__main__":

@@ -134,5 +134,40 @@ class CodeTest(unittest.TestCase):
         self.assertEqual(strata.ec.crc32c(b"56789", first), 0xE3069283)
 
 
+class OverlapTest(unittest.TestCase):
+
+    def setUp(self):
+        self.code = strata.ec.ReedSolomon(4, 2)
+        self.data = np.random.default_rng(SEED).integers(0, 256, (6, 1000), np.uint8)
+        self.before = self.data.copy()
+
+    def refused(self, call, *arguments, **options):
+        with self.assertRaisesRegex(ValueError, "overlaps"):
+            call(*arguments, **options)
+        self.assertTrue((self.data == self.before).all(), "something was written")
+
+    def test_output_over_input_is_refused(self):
+        d = self.data
+        self.refused(self.code.encode, d[:4], out=d[:2])
+        self.refused(self.code.encode, d[:4], out=d[3:5])
+        self.refused(self.code.encode, [d[0], d[1], d[2], d[3]], out=[d[4], d[2]])
+        flat = d.reshape(-1)
+        self.refused(self.code.encode, d[:4], out=[flat[3999:4999], flat[5000:6000]])
+        self.refused(self.code.update, 0, d[0], d[4], parity=d[4:6])
+        repair = self.code.plan_repair(present=[0, 1, 2, 3], wanted=[4])
+        self.refused(repair.run, d[:4], d[3:4])
+
+    def test_outputs_over_each_other_are_refused(self):
+        d = self.data
+        self.refused(self.code.encode, d[:4], out=[d[4], d[4]])
+        same = np.lib.stride_tricks.as_strided(d, (6, 1000), (0, 1))
+        self.refused(self.code.reconstruct, same, lost=[4])
+
+    def test_what_lies_beside_is_not_over(self):
+        parity = self.code.encode(self.data[:4], out=self.data[4:])
+        self.code.verify(self.before[:4], parity)
+        self.code.encode([self.data[0]] * 4, out=self.data[4:])  # Inputs may be the same.
+
+
 if __name__ == "__main__":
     unittest.main()

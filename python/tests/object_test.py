@@ -4,6 +4,7 @@
 import hashlib
 import io
 import os
+import pathlib
 import random
 import shutil
 import tempfile
@@ -63,6 +64,40 @@ class ObjectTest(unittest.TestCase):
         self.store.delete("backups", "copy")
         self.store.delete_bucket("backups")
         self.assertEqual(self.store.buckets(), [])
+
+    def test_a_store_with_an_encryption_key(self):
+        path = pathlib.Path(tempfile.mkdtemp(prefix="strata-python-"))
+        self.addCleanup(shutil.rmtree, path)
+        key = bytes(range(32))
+        with strata.object.Store(path / "store", max_size_bytes=1 << 30, encryption_key=key) as store:
+            store.create_bucket("bucket", owner="ada")
+            store.put("bucket", "key", self.data)
+        with self.assertRaises(strata.Error):
+            strata.object.Store(path / "store")
+        with strata.object.Store(path / "store", encryption_key=key) as store:
+            self.assertEqual(store.open("bucket", "key").read(), self.data)
+
+    def test_a_key_is_never_shown(self):
+        key = b"a-key-of-thirty-two-bytes-______"
+        for options in ({"encryption_key": key, "max_size_bytes": "many"}, {"encryption_key": key.decode()},
+                        {"encryption_key": key + b"x"}):
+            with self.assertRaises((TypeError, ValueError)) as caught:
+                strata.object.Store("never-made", **options)
+            self.assertNotIn("thirty", str(caught.exception))
+        self.assertFalse(os.path.exists("never-made"))
+
+    def test_paths_are_paths(self):
+        for path in (None, 7, 1.5):
+            with self.assertRaises(TypeError):
+                strata.object.Store(path)
+        self.assertFalse(os.path.exists("None"))
+
+    def test_put_takes_a_path(self):
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(self.data)
+            file.flush()
+            self.store.put("backups", "k", file.name)
+        self.assertEqual(self.store.open("backups", "k").read(), self.data)
 
     def test_errors_name_what_is_wrong(self):
         with self.assertRaisesRegex(strata.NotFoundError, "nowhere"):

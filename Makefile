@@ -89,14 +89,14 @@ demo:
 install:
 	@tools/bootstrap run
 	@$(call CONFIGURE,release)
-	@$(call BUILD,release)
+	@$(call BUILD,release) --target strata_installed
 	@cmake --install build/release --prefix "$(PREFIX)" >build/release/install.log
 	@echo "installed to $(PREFIX)"
 
 package:
 	@tools/bootstrap run
 	@$(call CONFIGURE,release)
-	@$(call BUILD,release)
+	@$(call BUILD,release) --target strata_installed
 	@cd build/release && cpack -B packages >cpack.log && ls packages/*.deb packages/*.tar.gz
 
 format:

@@ -108,8 +108,17 @@ function(strata_describe_library target)
                         $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 endfunction()
 
+# Says that these targets are installed: `strata_installed` builds them, and nothing else.
+function(strata_builds_for_install)
+  if(NOT TARGET strata_installed)
+    add_custom_target(strata_installed)
+  endif()
+  add_dependencies(strata_installed ${ARGN})
+endfunction()
+
 # Installs what strata_add_library() made: it reads that function's variables.
 function(strata_install_library)
+  strata_builds_for_install(strata_${name} strata_${name}_static)
   install(TARGETS strata_${name} EXPORT strata_${name}
           LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
   install(TARGETS strata_${name}_static EXPORT strata_${name}_static

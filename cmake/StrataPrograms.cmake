@@ -58,6 +58,7 @@ function(strata_add_app)
   strata_return_unless_built()
   strata_add_program(${ARG_NAME} bin)
   install(TARGETS ${ARG_NAME} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  strata_builds_for_install(${ARG_NAME})
 endfunction()
 
 function(strata_add_test)

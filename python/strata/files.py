@@ -4,10 +4,27 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 from typing import Any, Dict
 
 from .sources import pieces
+
+
+class _Turns:
+    """A lock for which forked children do not wait: a thread of the parent may have held it. Readers and writers refuse their calls anyhow."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+
+    def __enter__(self) -> None:
+        if os.getpid() == self._process:
+            self._lock.acquire()
+
+    def __exit__(self, *_: Any) -> None:
+        if os.getpid() == self._process:
+            self._lock.release()
 
 
 class ReaderFile(io.RawIOBase):
@@ -19,7 +36,7 @@ class ReaderFile(io.RawIOBase):
         self._reader = reader
         self._size = size_bytes
         self._offset = 0
-        self._turn = threading.Lock()
+        self._turn = _Turns()
         self.info = info
 
     def readable(self) -> bool:
@@ -76,7 +93,7 @@ class WriterFile(io.RawIOBase):
         super().__init__()
         self._writer = writer
         self._size = 0
-        self._turn = threading.Lock()
+        self._turn = _Turns()
         self.info: Dict[str, Any] = {}  # After close().
 
     def writable(self) -> bool:

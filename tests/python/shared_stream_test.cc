@@ -16,6 +16,7 @@
 #include "strata/block/devices.h"
 #include "strata/dedup/store.h"
 #include "strata/kv/engines.h"
+#include "support/forked_child.h"
 
 namespace strata::python {
 namespace {
@@ -155,6 +156,33 @@ TEST_CASE("A dedup writer and reader, shared and closed by threads, keep their s
     CHECK(failed == 0);
     CHECK(gone);
   }
+}
+
+TEST_CASE("A forked child does not wait for a thread that it does not have") {
+  std::atomic<bool> broken{false};
+  SharedStream<Nothing, Fragile> stream("writer", std::make_shared<Nothing>(),
+                                        MakeFragile(&broken));
+  std::atomic<bool> busy{false};
+  std::atomic<bool> over{false};
+  std::thread other([&] {
+    static_cast<void>(stream.Use([&](Nothing&, Fragile&) {
+      busy = true;
+      while (!over) std::this_thread::yield();
+      return absl::OkStatus();
+    }));
+  });
+  while (!busy) std::this_thread::yield();
+  CHECK(test::RunInChild(
+            [&](test::ChildReport& report) {
+              const absl::Status refused = stream.Use(
+                  [](Nothing&, Fragile&) { return absl::FailedPreconditionError("the parent's"); });
+              report.Expect(absl::IsFailedPrecondition(refused), "what the stream says");
+              stream.Close();
+            },
+            test::ChildEnd::kQuickly) == 0);
+  over = true;
+  other.join();
+  CHECK_FALSE(broken);
 }
 
 }  // namespace

@@ -206,10 +206,13 @@ std::vector<Setting> S3Settings() {
              STRATA_FIELD(s3.io_threads)),
       Number("s3", "worker_threads", 1, 1024, "At most so many requests are in the store together.",
              STRATA_FIELD(s3.worker_threads)),
-      Number("s3", "max_connections", 1, 1000000, "One more gets 503 SlowDown.",
+      Number("s3", "max_connections", 1, 1000000,
+             "One more closes the longest idle one whose client is not known; where there is none "
+             "it gets 503 SlowDown.",
              STRATA_FIELD(s3.max_connections)),
       Size("s3", "max_body_memory", 1u << 20, uint64_t{1} << 40,
-           "Memory for content on its way; beyond it clients wait.",
+           "Memory for content, documents and large heads on their way; beyond it content waits "
+           "and the rest gets 503 SlowDown.",
            STRATA_FIELD(s3.max_body_memory_bytes)),
       Number("s3", "drain_s", 0, 3600,
              "Seconds that a graceful stop gives to requests in progress.",

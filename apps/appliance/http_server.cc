@@ -10,13 +10,16 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/write.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <deque>
+#include <exception>
+#include <memory>
+#include <sstream>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -30,120 +33,157 @@
 namespace strata::appliance {
 namespace {
 
-namespace beast = boost::beast;
 namespace http = boost::beast::http;
 
-constexpr std::chrono::seconds kRequestTime{10};
-constexpr uint32_t kMaxHeaderBytes = 16 << 10;
-constexpr size_t kMaxConnections = 256;
-constexpr size_t kMaxUnreadBytes = 1 << 20;  // Of a request that was refused.
+using Clock = std::chrono::steady_clock;
+using Parser = http::request_parser<http::string_body>;
 
+constexpr std::chrono::seconds kRequestTime{10};  // For a request, and then for its answer.
+constexpr uint32_t kMaxHeaderBytes = 16 << 10;
+constexpr size_t kMaxConnections = 256;         // That are read from or written to.
+constexpr size_t kMaxQueued = 256;              // Requests that wait for a thread.
+constexpr size_t kMaxDiscardedBytes = 1 << 20;  // Of a request that was refused.
+
+template <typename Response>
+void Describe(Response& response, std::string_view content_type) {
+  response.keep_alive(false);
+  response.set(http::field::content_type, {content_type.data(), content_type.size()});
+  response.set(http::field::cache_control, "no-store");
+  response.set("X-Content-Type-Options", "nosniff");
+}
+
+std::string Format(int status, std::string_view content_type, std::string_view body, bool head) {
+  http::response<http::empty_body> response(http::status(status), 11);
+  Describe(response, content_type);
+  response.content_length(body.size());
+  std::ostringstream text;
+  text << response;
+  if (!head) text << body;
+  return text.str();
+}
+
+// The answer of a handler that runs in a thread of its own. A whole answer is only noted; lines are
+// sent as they come, by a thread that may wait for the client.
 class Reply final : public HttpReply {
  public:
-  Reply(StreamSocket& socket, bool head) : socket_(socket), head_(head) {}
+  // `socket`: nullptr where lines cannot be sent.
+  Reply(StreamSocket* socket, bool head) : socket_(socket), head_(head) {}
 
   void Send(int status, std::string_view content_type, std::string_view body) override {
-    http::response<http::string_body> response(http::status(status), 11);
-    Describe(response, content_type);
-    response.body() = body;
-    response.prepare_payload();
-    if (head_) response.body().clear();
-    http::response_serializer<http::string_body> serializer(response);
-    http::write(socket_, serializer, error_);
+    whole_ = Format(status, content_type, body, head_);
   }
 
   bool SendLine(std::string_view line) override {
+    STRATA_CHECK(socket_ != nullptr, "a prompt answer has no lines");
     if (!started_) {
       started_ = true;
       http::response<http::empty_body> response(http::status::ok, 11);
       Describe(response, "application/x-ndjson");
       response.chunked(true);
       http::response_serializer<http::empty_body> serializer(response);
-      http::write_header(socket_, serializer, error_);
+      http::write_header(*socket_, serializer, error_);
     }
     if (!error_) {
       const std::string text = absl::StrCat(absl::string_view(line.data(), line.size()), "\n");
-      boost::asio::write(socket_, http::make_chunk(boost::asio::buffer(text)), error_);
+      boost::asio::write(*socket_, http::make_chunk(boost::asio::buffer(text)), error_);
     }
     return !error_;
   }
 
-  bool client_is_gone() const override { return error_ || socket_.peer_is_gone(); }
-
-  void Finish() {
-    if (started_ && !error_) boost::asio::write(socket_, http::make_chunk_last(), error_);
+  bool client_is_gone() const override {
+    return error_ || (socket_ != nullptr && socket_->peer_is_gone());
   }
+
+  // After the handler. What is to be sent yet.
+  std::string Finish() {
+    if (started_ && !error_) boost::asio::write(*socket_, http::make_chunk_last(), error_);
+    return started_ ? std::string() : std::move(whole_);
+  }
+  bool started() const { return started_; }
 
  private:
-  template <typename Response>
-  static void Describe(Response& response, std::string_view content_type) {
-    response.keep_alive(false);
-    response.set(http::field::content_type, {content_type.data(), content_type.size()});
-    response.set(http::field::cache_control, "no-store");
-    response.set("X-Content-Type-Options", "nosniff");
-  }
-
-  StreamSocket& socket_;
+  StreamSocket* const socket_;
   const bool head_;
   bool started_ = false;
+  std::string whole_;
   boost::system::error_code error_;
 };
 
-// Connections on which a request has begun, for the threads that answer.
-class ReadyQueue {
+// A connection of the thread that reads and writes.
+struct Conversation {
+  int fd = -1;
+  Clock::time_point until;  // For what it does now.
+  enum class State { kReading, kWriting, kDiscarding } state = State::kReading;
+  std::unique_ptr<Parser> parser;
+  std::string in;         // Not parsed yet.
+  std::string out;        // Not sent yet.
+  bool discards = false;  // After `out`: the client may still be sending.
+  size_t discarded_bytes = 0;
+};
+
+struct Request {
+  int fd = -1;
+  HttpRequest request;
+};
+
+// Requests for the threads that answer.
+class RequestQueue {
  public:
-  void Push(int fd) {
+  // False: it is full.
+  bool Push(Request& request) {
     MutexLock lock(&mutex_);
-    ready_.push_back(fd);
+    if (ended_ || requests_.size() >= kMaxQueued) return false;
+    requests_.push_back(std::move(request));
     changed_.NotifyOne();
+    return true;
   }
 
-  // -1: the end.
-  int Pop() {
+  // False: the end.
+  bool Pop(Request* request) {
     MutexLock lock(&mutex_);
-    while (ready_.empty() && !ended_) changed_.Wait(&mutex_);
-    if (ended_) return -1;
-    const int fd = ready_.front();
-    ready_.pop_front();
-    return fd;
-  }
-
-  size_t size() {
-    MutexLock lock(&mutex_);
-    return ready_.size();
+    while (requests_.empty() && !ended_) changed_.Wait(&mutex_);
+    if (ended_) return false;
+    *request = std::move(requests_.front());
+    requests_.pop_front();
+    return true;
   }
 
   void End() {
     MutexLock lock(&mutex_);
     ended_ = true;
-    for (const int fd : ready_) close(fd);
-    ready_.clear();
+    for (const Request& request : requests_) close(request.fd);
+    requests_.clear();
     changed_.NotifyAll();
   }
 
  private:
   Mutex mutex_;
   CondVar changed_;
-  std::deque<int> ready_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Request> requests_ ABSL_GUARDED_BY(mutex_);
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-// One thread accepts, and holds connections until they say something: those that are silent keep no
-// other thread busy. The rest answer.
+void Signal(int event_fd) {
+  const uint64_t one = 1;
+  STRATA_CHECK(write(event_fd, &one, sizeof(one)) == sizeof(one), "cannot signal an eventfd");
+}
+
 class Server final : public HttpServer {
  public:
   Server(int listening_fd, HttpServerOptions options)
       : options_(std::move(options)),
         listening_fd_(listening_fd),
-        stop_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-    STRATA_CHECK(stop_fd_ >= 0, "no eventfd");
-    threads_.emplace_back([this] { AcceptLoop(); });
+        stop_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+        wake_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    STRATA_CHECK(stop_fd_ >= 0 && wake_fd_ >= 0, "no eventfd");
+    threads_.emplace_back([this] { ConverseLoop(); });
     for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { AnswerLoop(); });
   }
 
   ~Server() override {
     Stop();
     close(stop_fd_);
+    close(wake_fd_);
   }
 
   uint16_t port() const override {
@@ -158,114 +198,237 @@ class Server final : public HttpServer {
 
   void Stop() override {
     if (threads_.empty()) return;
-    const uint64_t one = 1;
-    STRATA_CHECK(write(stop_fd_, &one, sizeof(one)) == sizeof(one), "cannot signal an eventfd");
+    Signal(stop_fd_);
     queue_.End();
     for (std::thread& thread : threads_) thread.join();
     threads_.clear();
+    MutexLock lock(&mutex_);
+    for (const Conversation& conversation : answered_) close(conversation.fd);
+    answered_.clear();
     close(listening_fd_);
   }
 
  private:
-  struct Silent {
-    int fd;
-    std::chrono::steady_clock::time_point until;
-  };
+  // ---- The thread that reads and writes
 
-  void AcceptLoop() {
-    std::vector<Silent> silent;  // In the order of their coming.
-    while (WaitForAny(silent)) {
-      Accept(silent);
-      const auto now = std::chrono::steady_clock::now();
-      std::erase_if(silent, [&](const Silent& connection) {
-        pollfd waited{connection.fd, POLLIN, 0};
-        if (poll(&waited, 1, 0) > 0) {
-          queue_.Push(connection.fd);
-          return true;
-        }
-        if (connection.until > now) return false;
-        close(connection.fd);
-        return true;
-      });
+  void ConverseLoop() {
+    std::vector<Conversation> all;
+    std::vector<pollfd> waited;
+    while (WaitForAny(all, waited)) {
+      const auto now = Clock::now();
+      for (size_t i = 0; i < all.size(); ++i) {
+        Conversation& conversation = all[i];
+        const bool ready = waited[i + kFixedFds].revents != 0;
+        if (!(ready ? Advance(conversation) : now < conversation.until)) Close(conversation);
+      }
+      std::erase_if(all, [](const Conversation& conversation) { return conversation.fd < 0; });
+      TakeAnswered(all);
+      Accept(all);
     }
-    for (const Silent& connection : silent) close(connection.fd);
+    for (Conversation& conversation : all) Close(conversation);
   }
 
+  static constexpr size_t kFixedFds = 3;
+
   // False: the end. Otherwise something may have come, or a time run out.
-  bool WaitForAny(const std::vector<Silent>& silent) {
-    const bool full = silent.size() + queue_.size() >= kMaxConnections;
-    std::vector<pollfd> waited = {{stop_fd_, POLLIN, 0}, {full ? -1 : listening_fd_, POLLIN, 0}};
-    for (const Silent& connection : silent) waited.push_back({connection.fd, POLLIN, 0});
-    // The oldest runs out first; one that is full looks again soon, as the others make room.
-    std::chrono::milliseconds timeout(silent.empty() ? -1 : 0);
-    if (!silent.empty()) {
-      timeout = std::max(timeout, std::chrono::ceil<std::chrono::milliseconds>(
-                                      silent.front().until - std::chrono::steady_clock::now()));
+  bool WaitForAny(const std::vector<Conversation>& all, std::vector<pollfd>& waited) {
+    waited = {{stop_fd_, POLLIN, 0}, {wake_fd_, POLLIN, 0}, {listening_fd_, POLLIN, 0}};
+    auto until = Clock::time_point::max();
+    for (const Conversation& conversation : all) {
+      const bool writing = conversation.state == Conversation::State::kWriting;
+      waited.push_back({conversation.fd, static_cast<short>(writing ? POLLOUT : POLLIN), 0});
+      until = std::min(until, conversation.until);
     }
-    if (full) timeout = std::chrono::milliseconds(50);
+    std::chrono::milliseconds timeout(-1);
+    if (!all.empty()) {
+      timeout = std::max(std::chrono::milliseconds(0),
+                         std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()));
+    }
     if (poll(waited.data(), waited.size(), static_cast<int>(timeout.count())) < 0) {
-      return errno == EINTR;
+      if (errno != EINTR) return false;
+      for (pollfd& one : waited) one.revents = 0;
     }
+    uint64_t count;
+    if (waited[1].revents != 0) (void)!read(wake_fd_, &count, sizeof(count));
     return waited[0].revents == 0;
   }
 
-  void Accept(std::vector<Silent>& silent) {
-    while (silent.size() + queue_.size() < kMaxConnections) {
+  // Of too many connections the oldest gives way: otherwise those that say nothing would keep
+  // everybody else out.
+  void Accept(std::vector<Conversation>& all) {
+    for (size_t taken = 0; taken < kMaxConnections; ++taken) {
       const int fd = accept4(listening_fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-      if (fd >= 0) {
-        silent.push_back({fd, std::chrono::steady_clock::now() + kRequestTime});
-        continue;
+      if (fd < 0) {
+        // Out of descriptors: the connection stays in the backlog; do not spin on it.
+        if (errno == EMFILE || errno == ENFILE) {
+          std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        }
+        return;
       }
-      // Out of descriptors: the connection stays in the backlog; do not spin on it.
-      if (errno == EMFILE || errno == ENFILE) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      if (all.size() >= kMaxConnections) {
+        const auto oldest = std::min_element(
+            all.begin(), all.end(),
+            [](const Conversation& a, const Conversation& b) { return a.until < b.until; });
+        Close(*oldest);
+        all.erase(oldest);
       }
-      return;
+      const int yes = 1;
+      setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
+      Conversation conversation;
+      conversation.fd = fd;
+      conversation.until = Clock::now() + kRequestTime;
+      conversation.parser = std::make_unique<Parser>();
+      conversation.parser->header_limit(kMaxHeaderBytes);
+      conversation.parser->body_limit(options_.max_body_bytes);
+      conversation.parser->eager(false);
+      all.push_back(std::move(conversation));
     }
   }
+
+  void TakeAnswered(std::vector<Conversation>& all) {
+    MutexLock lock(&mutex_);
+    for (Conversation& conversation : answered_) all.push_back(std::move(conversation));
+    answered_.clear();
+  }
+
+  static void Close(Conversation& conversation) {
+    if (conversation.fd >= 0) close(conversation.fd);
+    conversation.fd = -1;
+  }
+
+  // Does what the connection is ready for. False: it is to be closed; its descriptor is -1 if a
+  // thread that answers has it now.
+  bool Advance(Conversation& conversation) {
+    try {
+      switch (conversation.state) {
+        case Conversation::State::kReading:
+          return Read(conversation);
+        case Conversation::State::kWriting:
+          return Write(conversation);
+        case Conversation::State::kDiscarding:
+          return Discard(conversation);
+      }
+    } catch (const std::exception&) {
+      // Memory that is not there: this connection ends, the others stay.
+    }
+    return false;
+  }
+
+  bool Read(Conversation& conversation) {
+    char buffer[4096];
+    const ssize_t got = recv(conversation.fd, buffer, sizeof(buffer), 0);
+    if (got < 0) return errno == EAGAIN || errno == EINTR;
+    if (got == 0) return false;
+    conversation.in.append(buffer, static_cast<size_t>(got));
+    Parser& parser = *conversation.parser;
+    while (!parser.is_done()) {
+      boost::system::error_code error;
+      const size_t taken = parser.put(boost::asio::buffer(conversation.in), error);
+      conversation.in.erase(0, taken);
+      if (error == http::error::need_more) return true;
+      if (error == http::error::body_limit || error == http::error::header_limit) {
+        return Refuse(conversation, 413, "too large\n");
+      }
+      if (error) return Refuse(conversation, 400, "not HTTP\n");
+      if (parser.is_header_done() && parser.chunked()) {
+        return Refuse(conversation, 411, "a body needs a Content-Length\n");
+      }
+      if (!parser.is_done() && conversation.in.empty()) return true;
+    }
+    const auto& message = parser.get();
+    Request request{
+        conversation.fd,
+        {std::string(message.method_string()), std::string(message.target()), message.body()}};
+    std::string& path = request.request.path;
+    path = path.substr(0, path.find('?'));
+    conversation.parser.reset();
+    return Dispatch(conversation, request);
+  }
+
+  bool Dispatch(Conversation& conversation, Request& request) {
+    Reply reply(nullptr, request.request.method == "HEAD");
+    if (options_.prompt && options_.prompt(request.request, reply)) {
+      return BeginWriting(conversation, reply.Finish());
+    }
+    if (!queue_.Push(request)) {
+      return BeginWriting(conversation, Format(503, "text/plain", "busy\n", false));
+    }
+    conversation.fd = -1;
+    return true;
+  }
+
+  static bool Refuse(Conversation& conversation, int status, std::string_view why) {
+    conversation.discards = true;
+    return BeginWriting(conversation, Format(status, "text/plain", why, false));
+  }
+
+  static bool BeginWriting(Conversation& conversation, std::string text) {
+    conversation.out = std::move(text);
+    conversation.state = Conversation::State::kWriting;
+    conversation.until = Clock::now() + kRequestTime;
+    return Write(conversation);
+  }
+
+  static bool Write(Conversation& conversation) {
+    while (!conversation.out.empty()) {
+      const ssize_t sent =
+          send(conversation.fd, conversation.out.data(), conversation.out.size(), MSG_NOSIGNAL);
+      if (sent < 0) return errno == EAGAIN || errno == EINTR;
+      conversation.out.erase(0, static_cast<size_t>(sent));
+    }
+    if (!conversation.discards && conversation.in.empty()) return false;
+    // A connection that is closed with unread bytes may lose the answer on its way.
+    shutdown(conversation.fd, SHUT_WR);
+    conversation.state = Conversation::State::kDiscarding;
+    return true;
+  }
+
+  static bool Discard(Conversation& conversation) {
+    char buffer[4096];
+    const ssize_t got = recv(conversation.fd, buffer, sizeof(buffer), 0);
+    if (got < 0) return errno == EAGAIN || errno == EINTR;
+    conversation.discarded_bytes += static_cast<size_t>(got);
+    return got > 0 && conversation.discarded_bytes < kMaxDiscardedBytes;
+  }
+
+  // ---- The threads that answer
 
   void AnswerLoop() {
-    int fd;
-    while ((fd = queue_.Pop()) >= 0) Converse(fd);
+    Request request;
+    while (queue_.Pop(&request)) Answer(request);
   }
 
-  void Converse(int fd) {
-    const int yes = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
-    StreamSocket socket(fd, stop_fd_);
-    socket.set_read_deadline(std::chrono::steady_clock::now() + kRequestTime);
-    beast::flat_buffer buffer(kMaxHeaderBytes);
-    http::request_parser<http::string_body> parser;
-    parser.header_limit(kMaxHeaderBytes);
-    parser.body_limit(options_.max_body_bytes);
-    boost::system::error_code error;
-    http::read(socket, buffer, parser, error);
-    if (error == http::error::body_limit || error == http::error::header_limit) {
-      return Refuse(socket, 413, "too large\n");
+  void Answer(const Request& request) {
+    StreamSocket socket(request.fd, stop_fd_);
+    const bool head = request.request.method == "HEAD";
+    Reply reply(&socket, head);
+    try {
+      options_.handler(request.request, reply);
+    } catch (const std::exception& error) {
+      // Of a handler that failed the client learns why, unless its answer has begun: then that ends
+      // without its last chunk.
+      if (reply.started()) return;
+      reply.Send(500, "text/plain", absl::StrCat(error.what(), "\n"));
     }
-    if (error.category() == http::make_error_code(http::error::bad_method).category() &&
-        error != http::error::end_of_stream && error != http::error::partial_message) {
-      return Refuse(socket, 400, "not HTTP\n");
+    Conversation conversation;
+    std::string text = reply.Finish();
+    if (text.empty()) return;
+    conversation.fd = socket.Release();
+    if (!BeginWriting(conversation, std::move(text))) return Close(conversation);
+    {
+      MutexLock lock(&mutex_);
+      answered_.push_back(std::move(conversation));
     }
-    if (error) return;
-    const auto& message = parser.get();
-    HttpRequest request{std::string(message.method_string()), std::string(message.target()),
-                        message.body()};
-    request.path = request.path.substr(0, request.path.find('?'));
-    Reply reply(socket, request.method == "HEAD");
-    options_.handler(request, reply);
-    reply.Finish();
-  }
-
-  static void Refuse(StreamSocket& socket, int status, std::string_view why) {
-    Reply(socket, false).Send(status, "text/plain", why);
-    socket.Hush(kMaxUnreadBytes);
+    Signal(wake_fd_);
   }
 
   const HttpServerOptions options_;
   const int listening_fd_;
   const int stop_fd_;
-  ReadyQueue queue_;
+  const int wake_fd_;
+  RequestQueue queue_;
+  Mutex mutex_;
+  std::vector<Conversation> answered_ ABSL_GUARDED_BY(mutex_);  // What a socket had no room for.
   std::vector<std::thread> threads_;
 };
 

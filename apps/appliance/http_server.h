@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A small blocking HTTP/1.1 server for the few: metrics, health, the console, and operators'
-// commands. One request per connection; a fixed number of threads, so that many clients wait rather
-// than cost memory. (S3 has its own server, strata::s3.)
+// A small HTTP/1.1 server for the few: metrics, health, the console, and operators' commands. One
+// request per connection. One thread reads requests and writes answers and waits for no client; a
+// fixed number of threads run the handler. Of too many connections the oldest is closed, and of too
+// many requests the newest is answered with 503. (S3 has its own server, strata::s3.)
 //
 // Thread safety: the handler runs in any of the server's threads, several at a time; all methods
 // may be called from any other thread.
@@ -39,10 +40,14 @@ class HttpReply {
 
 using HttpHandler = std::function<void(const HttpRequest&, HttpReply&)>;
 
+// True: it has answered with Send(). It must not block: it runs in the thread that reads.
+using PromptHandler = std::function<bool(const HttpRequest&, HttpReply&)>;
+
 struct HttpServerOptions {
   int threads = 4;  // That answer; one more accepts.
   size_t max_body_bytes = 64 << 10;
   HttpHandler handler;
+  PromptHandler prompt;  // Asked first; may be empty. What it answers waits for no other request.
 };
 
 class HttpServer {

@@ -36,20 +36,12 @@ class StreamSocket final {
     if (fd_ >= 0) close(fd_);
   }
 
+  // Gives the descriptor up to the caller.
+  int Release() { return std::exchange(fd_, -1); }
+
   // All reads together end by then; without it they have no limit.
   void set_read_deadline(std::chrono::steady_clock::time_point deadline) {
     read_deadline_ = deadline;
-  }
-
-  // Says that nothing more comes, and takes in what the peer still sends, at most `limit_bytes`: a
-  // connection closed with unread bytes may lose the answer on its way.
-  void Hush(size_t limit_bytes) {
-    shutdown(fd_, SHUT_WR);
-    char discarded[4096];
-    boost::system::error_code error;
-    for (size_t taken = 0; !error && taken < limit_bytes;) {
-      taken += read_some(boost::asio::buffer(discarded), error);
-    }
   }
 
   // The peer closed the connection, or its sending half.

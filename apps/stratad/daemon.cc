@@ -20,6 +20,7 @@
 #include "appliance/local_socket.h"
 #include "appliance/root_keys.h"
 #include "strata/s3/server.h"
+#include "stratad/heap.h"
 #include "stratad/logger.h"
 #include "stratad/maintenance.h"
 #include "stratad/process_figures.h"
@@ -249,6 +250,7 @@ ExitCode RunDaemon(const DaemonOptions& options) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   RaiseFileLimit();
+  const std::unique_ptr<HeapTrimmer> heap = HeapTrimmer::Start();
   return Daemon(options).Run();
 }
 

@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // stratad: the appliance as a daemon.
-#include <malloc.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdio>
 #include <string>
-#include <thread>
 
 #include "appliance/config.h"
 #include "appliance/root_keys.h"
 #include "stratad/daemon.h"
+#include "stratad/heap.h"
 
 namespace {
 
@@ -33,12 +31,6 @@ constexpr char kFooter[] =
     "\n"
     "Exit codes: 0 stopped as asked, 1 failure, 2 usage, 3 configuration, 4 data directory, 5 "
     "address.";
-
-// glibc gives up to eight heaps to each processor, and what one of them has freed the others do not
-// use: after gigabytes of requests that is half of the process.
-void LimitHeaps() {
-  mallopt(M_ARENA_MAX, static_cast<int>(std::max(2u, std::thread::hardware_concurrency())));
-}
 
 int Run(int argc, char** argv) {
   CLI::App app("Strata: S3 object storage on a deduplicating, compressing, crash-safe store.",
@@ -81,7 +73,7 @@ int Run(int argc, char** argv) {
     return strata::appliance::kExitUsage;
   }
   options.config = *config;
-  LimitHeaps();
+  strata::appliance::LimitHeaps();
   return strata::appliance::RunDaemon(options);
 }
 

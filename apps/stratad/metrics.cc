@@ -146,7 +146,9 @@ void AddServer(Families& out, const s3::ServerStats& stats) {
   for (const s3::OperationStats& operation : stats.operations) {
     const std::string name(operation.operation);
     const Labels labels = {{"operation", name}};
-    out.Counter("strata_s3_requests_total", "Requests answered.", operation.requests, labels);
+    out.Counter("strata_s3_requests_total", "Requests that ended.", operation.requests, labels);
+    out.Counter("strata_s3_aborted_total", "Of these, those whose client went before the end.",
+                operation.aborted, labels);
     out.Counter("strata_s3_errors_total", "Requests answered with an error, by class of status.",
                 operation.client_errors, {{"operation", name}, {"class", "4xx"}});
     out.Counter("strata_s3_errors_total", "", operation.server_errors,
@@ -164,7 +166,10 @@ void AddServer(Families& out, const s3::ServerStats& stats) {
               stats.connections_accepted);
   out.Counter("strata_s3_connections_refused_total", "Connections over the limit.",
               stats.connections_refused);
-  out.Gauge("strata_s3_body_memory_bytes", "Memory of content on its way.",
+  out.Counter("strata_s3_connections_dismissed_total",
+              "Unauthenticated connections closed to make room for others.",
+              stats.connections_dismissed);
+  out.Gauge("strata_s3_body_memory_bytes", "Memory of content and documents on their way.",
             stats.body_memory_bytes);
   out.Gauge("strata_s3_worker_threads", "Threads that call the store.", stats.worker_threads);
   out.Gauge("strata_s3_queued_jobs", "Work that waits for such a thread.", stats.queued_jobs);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "stratad/status_server.h"
 
+#include <atomic>
 #include <chrono>
 #include <shared_mutex>
 #include <string>
@@ -14,6 +15,8 @@
 
 namespace strata::appliance {
 namespace {
+
+constexpr char kPlainText[] = "text/plain; charset=utf-8";
 
 enum class State { kStarting, kReady, kStopping };
 
@@ -35,6 +38,10 @@ class Status final : public StatusServer {
     HttpServerOptions options;
     options.handler = [this](const HttpRequest& request, HttpReply& reply) {
       Answer(request, reply);
+    };
+    // Whether the process lives is asked when all else waits: for a disk, or for many who ask.
+    options.prompt = [this](const HttpRequest& request, HttpReply& reply) {
+      return AnswerAtOnce(request, reply);
     };
     STRATA_ASSIGN_OR_RETURN(server_, HttpServer::Listen(endpoint, std::move(options)));
     return absl::OkStatus();
@@ -61,22 +68,30 @@ class Status final : public StatusServer {
   }
 
  private:
+  bool AnswerAtOnce(const HttpRequest& request, HttpReply& reply) {
+    const bool reads = request.method == "GET" || request.method == "HEAD";
+    if (reads && request.path == "/health") {
+      reply.Send(200, kPlainText, "alive\n");
+    } else if (reads && request.path == "/ready") {
+      const State state = state_;
+      reply.Send(state == State::kReady ? 200 : 503, kPlainText, std::string(NameOf(state)) + "\n");
+    } else {
+      return false;
+    }
+    return true;
+  }
+
   void Answer(const HttpRequest& request, HttpReply& reply) {
     if (request.method != "GET" && request.method != "HEAD") {
       return reply.Send(405, "text/plain", "GET and HEAD only\n");
     }
     std::string body;
-    const char* type = "text/plain; charset=utf-8";
+    const char* type = kPlainText;
     int status = 200;
     {
       // Held while figures are gathered, not while they are sent: a slow client holds nobody up.
       const std::shared_lock lock(mutex_);
-      if (request.path == "/health") {
-        body = "alive\n";
-      } else if (request.path == "/ready") {
-        status = state_ == State::kReady ? 200 : 503;
-        body = std::string(NameOf(state_)) + "\n";
-      } else if (request.path == "/metrics") {
+      if (request.path == "/metrics") {
         type = "text/plain; version=0.0.4; charset=utf-8";
         body = MetricsText(appliance_, s3_);
       } else if (request.path == "/status.json") {
@@ -104,6 +119,7 @@ class Status final : public StatusServer {
     if (appliance_ != nullptr) json["store"] = StatJson(*appliance_);
     if (s3_ == nullptr) return json;
     for (const s3::OperationStats& operation : s3_->Stats().operations) {
+      if (operation.requests + operation.in_flight == 0) continue;
       const auto answered = static_cast<double>(operation.requests == 0 ? 1 : operation.requests);
       json["operations"].push_back(
           {{"operation", std::string(operation.operation)},
@@ -118,9 +134,9 @@ class Status final : public StatusServer {
 
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   std::shared_mutex mutex_;
-  State state_ = State::kStarting;  // Under mutex_, as are the next two.
+  std::atomic<State> state_ = State::kStarting;
   Appliance* appliance_ = nullptr;
-  const s3::Server* s3_ = nullptr;
+  const s3::Server* s3_ = nullptr;      // Under mutex_, as the one before.
   std::unique_ptr<HttpServer> server_;  // Last: its threads use the others.
 };
 

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -107,6 +108,74 @@ TEST_CASE("clients that say nothing keep no thread busy") {
   CHECK_THAT(Exchange(*server, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"), Catch::Contains("200 OK"));
   for (const int fd : silent) close(fd);
   CHECK_THAT(Exchange(*server, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"), Catch::Contains("200 OK"));
+}
+
+// Eight clients that had sent one byte each kept all threads busy for ten seconds, twice.
+TEST_CASE("clients that send one byte keep no thread busy, and do not fill the server") {
+  const auto server = Start(Handle, 1);
+  std::vector<int> slow;
+  for (int i = 0; i < 300; ++i) {
+    slow.push_back(Connect(*server));
+    REQUIRE(send(slow.back(), "G", 1, MSG_NOSIGNAL) == 1);
+  }
+  CHECK_THAT(Exchange(*server, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"), Catch::Contains("200 OK"));
+  // The oldest gave way.
+  char byte;
+  CHECK(recv(slow.front(), &byte, 1, 0) <= 0);
+  for (const int fd : slow) close(fd);
+}
+
+TEST_CASE("clients that do not take their answers keep no thread busy") {
+  const std::string large(4 << 20, 'x');
+  const auto server = Start(
+      [&large](const HttpRequest&, HttpReply& reply) { reply.Send(200, "text/plain", large); }, 1);
+  std::vector<int> slow;
+  for (int i = 0; i < 8; ++i) {
+    slow.push_back(Connect(*server));
+    REQUIRE(send(slow.back(), "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 27, MSG_NOSIGNAL) == 27);
+  }
+  CHECK_THAT(Exchange(*server, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"), Catch::EndsWith(large));
+  for (const int fd : slow) close(fd);
+}
+
+TEST_CASE("what is answered at once waits for no handler") {
+  std::atomic<bool> go{false};
+  HttpServerOptions options;
+  options.threads = 1;
+  options.handler = [&go](const HttpRequest&, HttpReply& reply) {
+    go.wait(false);
+    reply.Send(200, "text/plain", "late");
+  };
+  options.prompt = [](const HttpRequest& request, HttpReply& reply) {
+    if (request.path != "/health") return false;
+    reply.Send(200, "text/plain", "alive");
+    return true;
+  };
+  const auto server =
+      HttpServer::Listen({.address = "127.0.0.1", .port = 0}, std::move(options)).value();
+  std::thread blocked([&server] { (void)Exchange(*server, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); });
+  CHECK_THAT(Exchange(*server, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n"),
+             Catch::EndsWith("alive"));
+  go = true;
+  go.notify_all();
+  blocked.join();
+}
+
+TEST_CASE("a handler that throws is a 500, and the server goes on") {
+  const auto server = Start([](const HttpRequest& request, HttpReply& reply) {
+    if (request.path == "/bad") throw std::runtime_error("no reason");
+    reply.Send(200, "text/plain", "fine");
+  });
+  CHECK_THAT(Exchange(*server, "GET /bad HTTP/1.1\r\nHost: x\r\n\r\n"),
+             Catch::StartsWith("HTTP/1.1 500") && Catch::EndsWith("no reason\n"));
+  CHECK_THAT(Exchange(*server, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"), Catch::EndsWith("fine"));
+}
+
+TEST_CASE("a chunked body is refused") {
+  const auto server = Start(Handle);
+  CHECK_THAT(
+      Exchange(*server, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r"),
+      Catch::StartsWith("HTTP/1.1 411"));
 }
 
 TEST_CASE("a stop does not wait for clients that say nothing") {

@@ -23,5 +23,25 @@ TEST_CASE("a sink gets each line with its level, in order") {
   CHECK(lines[1] == std::pair(LogLevel::kWarning, std::string("without O_DIRECT")));
 }
 
+TEST_CASE("what a client chose forges no line and drives no terminal") {
+  std::string got;
+  const LogSink sink = [&got](LogLevel /*level*/, std::string_view line) { got = line; };
+  Log(sink, LogLevel::kInfo, "GET /a\n2026-01-01 error forged\r\033[2J\x7f\t");
+  CHECK(got == "GET /a\\x0a2026-01-01 error forged\\x0d\\x1b[2J\\x7f\\x09");
+  // UTF-8 stays; C1 controls, overlong forms and stray bytes do not.
+  CHECK(LogLine("\xc3\xa4 \xe2\x82\xac \xf0\x9f\xa6\x80") ==
+        "\xc3\xa4 \xe2\x82\xac \xf0\x9f\xa6\x80");
+  CHECK(LogLine("\xc2\x9b") == "\\xc2\\x9b");
+  CHECK(LogLine("\xc0\x8a") == "\\xc0\\x8a");
+  CHECK(LogLine("\xe0\x80\x8a|\xc3") == "\\xe0\\x80\\x8a|\\xc3");
+  CHECK(LogLine(std::string_view("\0", 1)) == "\\x00");
+}
+
+TEST_CASE("a very long line is cut and says so") {
+  const std::string line = LogLine(std::string(1 << 20, 'a'));
+  CHECK(line.size() < 10'000);
+  CHECK(std::string_view(line).ends_with("aaa... (1048576 bytes)"));
+}
+
 }  // namespace
 }  // namespace strata

@@ -118,15 +118,16 @@ void Renew(object::Store& store, const std::string& id) {
 }
 
 void PrintStats(const s3::ServerStats& stats) {
-  std::printf("connections now=%lu accepted=%lu refused=%lu body_memory=%lu queued=%lu\n",
-              stats.connections, stats.connections_accepted, stats.connections_refused,
-              stats.body_memory_bytes, stats.queued_jobs);
+  std::printf(
+      "connections now=%lu accepted=%lu refused=%lu dismissed=%lu body_memory=%lu queued=%lu\n",
+      stats.connections, stats.connections_accepted, stats.connections_refused,
+      stats.connections_dismissed, stats.body_memory_bytes, stats.queued_jobs);
   for (const s3::OperationStats& row : stats.operations) {
     std::printf(
         "operation %s requests=%lu client_errors=%lu server_errors=%lu in=%lu out=%lu "
-        "in_flight=%lu\n",
+        "in_flight=%lu aborted=%lu\n",
         std::string(row.operation).c_str(), row.requests, row.client_errors, row.server_errors,
-        row.bytes_in, row.bytes_out, row.in_flight);
+        row.bytes_in, row.bytes_out, row.in_flight, row.aborted);
   }
 }
 

@@ -219,6 +219,94 @@ class TransportTest(unittest.TestCase):
             self.assertEqual(read_reply(sock).status, 200)
             sock.close()
 
+    def test_connections_without_a_key_do_not_keep_others_out(self):
+        ada = self.start("--max-connections", "5")
+        while self.server.stats()[""]["now"] > 0:
+            time.sleep(0.01)
+        known = ada.connect()
+        known.sendall(ada.head("GET", "/bucket"))
+        self.assertEqual(read_reply(known).status, 200)
+        # Idle ones, one in a head, one in a body, one that was refused and is kept.
+        others = [ada.connect() for _ in range(4)]
+        others[0].sendall(b"GET /bucket HT")
+        others[1].sendall(b"PUT /bucket/k HTTP/1.1\r\nhost: h\r\ncontent-length: 9\r\n\r\n1")
+        others[2].sendall(head_bytes("GET", "/bucket", {"host": "h"}))
+        self.assertEqual(read_reply(others[2]).status, 403)
+        while self.server.stats()[""]["now"] < 5:
+            time.sleep(0.01)
+        for count in range(1, 7):
+            self.assertEqual(ada.request("GET", "/bucket").status, 200)
+            stats = self.server.stats()[""]
+            self.assertEqual(stats["refused"], 0)
+            if count == 1:
+                self.assertEqual(stats["dismissed"], 1)
+        known.sendall(ada.head("GET", "/bucket"))
+        self.assertEqual(read_reply(known).status, 200, "a connection with a key stays")
+        for sock in [known, *others]:
+            sock.close()
+
+    def test_bodies_without_a_key_do_not_take_all_memory(self):
+        ada = self.start("--max-body-memory", str(2 << 20))
+        size = 256 << 10
+        nobody = [ada.connect() for _ in range(20)]
+        for sock in nobody:
+            sock.sendall(head_bytes("PUT", "/bucket/k", {"host": "h", "content-length": str(size)}))
+            sock.sendall(b"x" * 1000)
+        replies = []
+        for sock in nobody:
+            sock.settimeout(0.5)
+            try:
+                replies.append(read_reply(sock).status)
+            except TimeoutError:
+                pass  # Its body is waited for.
+        # Those for which there was no memory before it is known who asks are asked first.
+        self.assertEqual(replies, [403] * len(replies))
+        self.assertGreater(len(replies), 10)
+        self.assertLessEqual(self.server.stats()[""]["body_memory"], 1 << 20)
+        for sock in nobody:
+            sock.close()
+
+    def test_documents_wait_for_no_client(self):
+        ada = self.start("--max-body-memory", str(4 << 20))
+        head = ada.head("POST", "/bucket/k", (("uploadId", "x"),), length=(1 << 20), payload_hash="UNSIGNED-PAYLOAD")
+        held = [ada.connect() for _ in range(8)]
+        for sock in held:
+            sock.sendall(head + b" " * 1000)
+        refused = 0
+        for sock in held:
+            sock.settimeout(0.5)
+            try:
+                reply = read_reply(sock)
+                self.assertEqual((reply.status, reply.code), (503, "SlowDown"))
+                refused += 1
+            except TimeoutError:
+                pass
+        self.assertGreaterEqual(refused, 5)
+        self.assertEqual(ada.request("PUT", "/bucket/k", body=b"x").status, 200)
+        for sock in held:
+            sock.close()
+        while self.server.stats()[""]["body_memory"] > 0:
+            time.sleep(0.01)
+
+    def test_many_parameters_and_trailer_headers(self):
+        ada = self.start()
+        reply = ada.anonymous("GET", "/bucket?" + "a&" * 300)
+        self.assertEqual((reply.status, reply.code), (400, "InvalidURI"))
+        inner = b"1\r\nx\r\n0\r\n" + b"a:b\r\n" * 20 + b"\r\n"
+        head = ada.head("PUT", "/bucket/k", headers={"x-amz-decoded-content-length": "1", "x-amz-trailer": "a"},
+                        length=len(inner), payload_hash="STREAMING-UNSIGNED-PAYLOAD-TRAILER")
+        self.assertEqual(ada.raw(head + inner).status, 400)
+
+    def test_a_client_that_goes_has_an_outcome_of_its_own(self):
+        ada = self.start()
+        for sent in (b"", b"x" * 300_000):
+            with ada.connect() as sock:
+                sock.sendall(ada.head("PUT", "/bucket/k", body=b"x" * (1 << 20)) + sent)
+        stats = self.server.stats()["PutObject"]
+        while stats["requests"] < 2:
+            stats = self.server.stats()["PutObject"]
+        self.assertEqual((stats["aborted"], stats["client_errors"], stats["server_errors"]), (2, 0, 0))
+
     def test_stopping_lets_requests_end(self):
         ada = self.start()
         body = os.urandom(1 << 20)

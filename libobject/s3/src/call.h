@@ -17,6 +17,7 @@
 
 #include "absl/status/statusor.h"
 #include "auth/authenticator.h"
+#include "body_memory.h"
 #include "http.h"
 #include "request.h"
 #include "strata/object/store.h"
@@ -28,6 +29,7 @@ struct ServiceOptions {
   std::string region;
   std::vector<std::string> domains;
   size_t max_xml_bytes = 4 << 20;
+  BodyMemory* memory = nullptr;  // Where documents have their room; nullptr: it is not limited.
 };
 
 // One authenticated and authorized request.
@@ -71,12 +73,23 @@ Reply XmlReply(std::string document);
 Reply EmptyReply(int status);
 std::string QuotedEtag(std::string_view etag);
 
-// A sink for bodies that are documents: collects up to ServiceOptions::max_xml_bytes, checks
-// Content-MD5 and the checksum headers, then calls `act`.
+// What an operation's document may be. ServiceOptions::max_xml_bytes holds beside it.
+struct DocumentLimits {
+  size_t max_bytes = 128 << 10;
+  size_t max_elements = 1000;  // And comments; counted before the document is parsed.
+};
+// A thousand keys, or ten thousand parts, of the longest names and with all that belongs to them.
+inline constexpr DocumentLimits kDeleteLimits{8 << 20, 10'000};
+inline constexpr DocumentLimits kCompleteLimits{8 << 20, 100'000};
+
+// A sink for bodies that are documents: collects a body within the limits, checks Content-MD5 and
+// the checksum headers, then calls `act`. kSlowDown: there is no memory for the document now.
 using DocumentAction = std::function<absl::StatusOr<Reply>(const Call&, const std::string& body)>;
-absl::StatusOr<Step> TakeDocument(const Call& call, DocumentAction act);
+absl::StatusOr<Step> TakeDocument(const Call& call, DocumentAction act,
+                                  const DocumentLimits& limits = {});
 
 // The same where the checksum headers are not about the document.
-absl::StatusOr<Step> TakeUncheckedDocument(const Call& call, DocumentAction act);
+absl::StatusOr<Step> TakeUncheckedDocument(const Call& call, DocumentAction act,
+                                           const DocumentLimits& limits = {});
 
 }  // namespace strata::s3

@@ -13,6 +13,22 @@
 #include "xml.h"
 
 namespace strata::s3 {
+namespace {
+
+// A page of a listing while it is made: a thousand names of 1 KiB, as records and as XML.
+constexpr size_t kListBytes = 4 << 20;
+
+// Longer than any resource that there is; of what a client sent as one the error tells the
+// beginning.
+std::string_view Shortened(std::string_view resource) {
+  constexpr size_t kMaxBytes = 2048;
+  if (resource.size() <= kMaxBytes) return resource;
+  size_t size = kMaxBytes;
+  while (size > 0 && (static_cast<unsigned char>(resource[size]) & 0xC0) == 0x80) --size;
+  return resource.substr(0, size);
+}
+
+}  // namespace
 
 Service::Service(ServiceOptions options, const Clock* clock, LogSink log)
     : options_(std::move(options)),
@@ -30,7 +46,7 @@ Reply ErrorReply(const absl::Status& status, std::string_view resource, std::str
     if (const std::string region = ExpectedRegionOf(status); !region.empty()) {
       xml.Text("Region", region);
     }
-    xml.Text("Resource", resource);
+    xml.Text("Resource", Shortened(resource));
     xml.Text("RequestId", request_id);
     reply = XmlReply(xml.Finish());
   }
@@ -44,7 +60,10 @@ Reply ErrorReply(const absl::Status& status, std::string_view resource, std::str
 }
 
 Exchange::Exchange(Service& service, HttpHead head, std::string request_id)
-    : service_(service), request_id_(std::move(request_id)), is_head_(head.method == "HEAD") {
+    : service_(service),
+      request_id_(std::move(request_id)),
+      is_head_(head.method == "HEAD"),
+      is_safe_(is_head_ || head.method == "GET") {
   if (head.unknown_expectation) {
     parsed_ = MakeError(ErrorCode::kExpectationFailed);
     return;
@@ -82,6 +101,7 @@ Reply Exchange::Finish() {
 absl::StatusOr<std::optional<Reply>> Exchange::BeginChecked() {
   STRATA_RETURN_IF_ERROR(parsed_);
   STRATA_ASSIGN_OR_RETURN(authenticated_, service_.authenticator().Authenticate(request_));
+  is_authenticated_ = true;
   STRATA_RETURN_IF_ERROR(routed_);
   STRATA_RETURN_IF_ERROR(CheckRequest(request_, *operation_));
 
@@ -95,6 +115,10 @@ absl::StatusOr<std::optional<Reply>> Exchange::BeginChecked() {
     STRATA_ASSIGN_OR_RETURN(call_->bucket, service_.options().store->GetBucket(request_.bucket));
     STRATA_RETURN_IF_ERROR(Authorize(authenticated_.caller, call_->bucket,
                                      request_.Header("x-amz-expected-bucket-owner")));
+  }
+  BodyMemory::Claim work;
+  if (operation_->name.starts_with("List") && service_.options().memory != nullptr) {
+    work = service_.options().memory->ClaimForWork(kListBytes);
   }
   STRATA_ASSIGN_OR_RETURN(Step step, operation_->handler(*call_));
   if (step.sink != nullptr) {

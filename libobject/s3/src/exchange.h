@@ -78,6 +78,10 @@ class Exchange final {
   const Operation* operation() const { return operation_; }
   const std::string& request_id() const { return request_id_; }
   bool is_head() const { return is_head_; }
+  bool is_authenticated() const { return is_authenticated_; }  // It is known who asks.
+
+  // Only reads: nothing is lost when its answer is not given.
+  bool is_safe() const { return is_safe_; }
   const std::string& resource() const { return request_.path; }
 
  private:
@@ -90,10 +94,12 @@ class Exchange final {
   Service& service_;
   const std::string request_id_;
   const bool is_head_;
+  const bool is_safe_;
   absl::Status parsed_;  // Why the head is not request_.
   absl::Status routed_;  // Why there is no operation_.
   Request request_;
   Authenticated authenticated_;
+  bool is_authenticated_ = false;
   const Operation* operation_ = nullptr;
   std::optional<Call> call_;
   std::unique_ptr<BodySink> sink_;

@@ -20,6 +20,11 @@ class Inbox final {
 
   void Consume(size_t size_bytes) { begin_ += size_bytes; }
 
+  // What Room() would allocate now beyond the first kFirstBytes.
+  size_t growth_bytes() const {
+    return data_ != nullptr && end_ == capacity_ && begin_ == 0 ? capacity_ * 2 : 0;
+  }
+
   // Room behind the unread bytes; made if there is none. What is read into it is told to Added().
   std::span<std::byte> Room() {
     if (data_ == nullptr) Grow(kFirstBytes);

@@ -22,7 +22,9 @@ void OperationCounters::Ended(const Operation* operation, const Outcome& outcome
   Row& row = rows_[operation == nullptr ? kUnknown : operation->index];
   row.in_flight.fetch_sub(1, std::memory_order_relaxed);
   Add(row.requests, 1);
-  if (outcome.http_status >= 500 || outcome.cut_off) {
+  if (outcome.aborted) {
+    Add(row.aborted, 1);
+  } else if (outcome.http_status >= 500 || outcome.cut_off) {
     Add(row.server_errors, 1);
   } else if (outcome.http_status >= 400) {
     Add(row.client_errors, 1);
@@ -36,12 +38,13 @@ std::vector<OperationStats> OperationCounters::Snapshot() const {
   std::vector<OperationStats> stats;
   for (size_t i = 0; i < rows_.size(); ++i) {
     const Row& row = rows_[i];
-    if (Get(row.requests) == 0 && Get(row.in_flight) == 0) continue;
     const Operation* operation = OperationAt(i);
+    if (operation == nullptr && i != kUnknown) continue;
     stats.push_back({.operation = operation == nullptr ? "Unknown" : operation->name,
                      .requests = Get(row.requests),
                      .client_errors = Get(row.client_errors),
                      .server_errors = Get(row.server_errors),
+                     .aborted = Get(row.aborted),
                      .bytes_in = Get(row.bytes_in),
                      .bytes_out = Get(row.bytes_out),
                      .in_flight = Get(row.in_flight),

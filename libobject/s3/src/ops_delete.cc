@@ -108,7 +108,7 @@ absl::StatusOr<Step> DeleteObjects(const Call& call) {
     return MakeError(ErrorCode::kInvalidRequest,
                      "Missing required header for this request: Content-MD5 or x-amz-checksum-.");
   }
-  return TakeDocument(call, DeleteNow);
+  return TakeDocument(call, DeleteNow, kDeleteLimits);
 }
 
 }  // namespace strata::s3

@@ -241,7 +241,7 @@ absl::StatusOr<Step> UploadPartCopy(const Call& call) {
 }
 
 absl::StatusOr<Step> CompleteMultipartUpload(const Call& call) {
-  return TakeUncheckedDocument(call, CompleteNow);
+  return TakeUncheckedDocument(call, CompleteNow, kCompleteLimits);
 }
 
 absl::StatusOr<Step> AbortMultipartUpload(const Call& call) {

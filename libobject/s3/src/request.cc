@@ -13,6 +13,9 @@
 namespace strata::s3 {
 namespace {
 
+// Each costs memory of its own, were it only a name of one byte.
+constexpr int64_t kMaxParameters = 256;
+
 // "bucket.domain:9000" with "domain" among `domains`: "bucket". Empty: the host names no bucket.
 std::string BucketOfHost(std::string_view host, const std::vector<std::string>& domains) {
   const std::string name = ToLower(host.substr(0, host.find(':')));
@@ -103,6 +106,9 @@ absl::StatusOr<Request> ParseRequest(HttpHead head, const std::vector<std::strin
   if (target.empty() || target.front() != '/') return MakeError(ErrorCode::kInvalidUri);
 
   const auto [raw_path, raw_query] = SplitOnce(target, '?');
+  if (std::count(raw_query.begin(), raw_query.end(), '&') >= kMaxParameters) {
+    return MakeError(ErrorCode::kInvalidUri, "The query has too many parameters.");
+  }
   std::optional<std::string> path = UriDecode(raw_path, Plus::kPlus);
   std::optional<QueryParameters> query = ParseQuery(raw_query);
   if (!path || !query || !IsValidUtf8(*path)) return MakeError(ErrorCode::kInvalidUri);

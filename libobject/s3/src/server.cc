@@ -41,7 +41,8 @@ using boost::system::error_code;
 
 constexpr std::chrono::milliseconds kDeadlineTick{250};
 constexpr std::chrono::milliseconds kAcceptPause{100};
-constexpr size_t kMaxRefusals = 64;  // Connections over the limit that are told so at one time.
+constexpr size_t kMaxDismissals = 64;  // Connections that are ending so that others have room.
+constexpr size_t kMaxRefusals = 64;    // Connections over the limit that are told so at one time.
 
 // One thread and the sessions that live in it.
 struct IoThread {
@@ -57,17 +58,19 @@ class ServerOnAsio final : public Server {
   explicit ServerOnAsio(const ServerOptions& options)
       : options_(options),
         clock_(options.clock != nullptr ? *options.clock : SystemClock()),
+        memory_(options.limits.max_body_memory_bytes),
         service_({.store = options.store,
                   .region = options.region,
                   .domains = options.domains,
-                  .max_xml_bytes = options.limits.max_xml_bytes},
+                  .max_xml_bytes = options.limits.max_xml_bytes,
+                  .memory = &memory_},
                  &clock_, options.log),
-        memory_(options.limits.max_body_memory_bytes),
         workers_(static_cast<size_t>(options.worker_threads)),
         environment_{.service = service_,
                      .workers = workers_,
                      .memory = memory_,
                      .counters = counters_,
+                     .newcomers = newcomers_,
                      .limits = options_.limits,
                      .clock = clock_,
                      .log_requests = options_.log_requests} {
@@ -104,15 +107,17 @@ class ServerOnAsio final : public Server {
   const Clock& clock_;
   std::vector<std::unique_ptr<IoThread>> threads_;
   std::unique_ptr<tcp::acceptor> acceptor_;
-  Service service_;
   BodyMemory memory_;
+  Service service_;
   WorkerPool workers_;  // Behind threads_: workers post to them to the very end.
   OperationCounters counters_;
+  Newcomers newcomers_;
   SessionEnvironment environment_;
   uint16_t port_ = 0;
 
   std::atomic<uint64_t> accepted_{0};
   std::atomic<uint64_t> refused_{0};
+  std::atomic<uint64_t> dismissed_{0};
   mutable Mutex mutex_;
   CondVar session_ended_;
   TlsContext tls_ ABSL_GUARDED_BY(mutex_);  // Of the connections to come; nullptr: plain HTTP.
@@ -261,7 +266,12 @@ asio::awaitable<void> ServerOnAsio::AcceptOne(size_t& next) {
   {
     MutexLock lock(&mutex_);
     if (stopped_) co_return;
-    refused = session_count_ >= options_.limits.max_connections;
+    const size_t limit = options_.limits.max_connections;
+    refused = session_count_ >= limit;
+    if (refused && session_count_ < limit + kMaxDismissals && newcomers_.DismissFirst()) {
+      dismissed_.fetch_add(1, std::memory_order_relaxed);
+      refused = false;
+    }
     if (refused) {
       refused_.fetch_add(1, std::memory_order_relaxed);
       if (refusal_count_ >= kMaxRefusals) co_return;
@@ -386,6 +396,7 @@ ServerStats ServerOnAsio::Stats() const {
   stats.operations = counters_.Snapshot();
   stats.connections_accepted = accepted_.load(std::memory_order_relaxed);
   stats.connections_refused = refused_.load(std::memory_order_relaxed);
+  stats.connections_dismissed = dismissed_.load(std::memory_order_relaxed);
   stats.body_memory_bytes = memory_.used_bytes();
   stats.worker_threads = workers_.thread_count();
   stats.queued_jobs = workers_.queued_count();

@@ -13,6 +13,7 @@
 #include "http_reply.h"
 #include "strata/base/random.h"
 #include "text.h"
+#include "uri_coding.h"
 
 // GCC 12 takes the coroutine frames' own pair of operators for a mismatch.
 #if defined(__GNUC__) && !defined(__clang__)
@@ -24,14 +25,31 @@ namespace {
 
 std::span<const std::byte> Bytes(std::string_view text) { return std::as_bytes(std::span(text)); }
 
+// One word, however long the path was and whatever is in it.
+std::string LoggedResource(std::string_view path) {
+  constexpr size_t kMaxBytes = 1100;  // A bucket and a key of the longest names.
+  if (path.size() <= kMaxBytes) return UriEncode(path, Slash::kKeep);
+  return Concat({UriEncode(path.substr(0, kMaxBytes), Slash::kKeep), "..."});
+}
+
+std::string OutcomeText(const OperationCounters::Outcome& outcome) {
+  if (outcome.aborted) {
+    return outcome.http_status == 0 ? "aborted" : std::to_string(outcome.http_status) + "-aborted";
+  }
+  if (outcome.cut_off) return "cut off";
+  return std::to_string(outcome.http_status);
+}
+
 }  // namespace
 
 Session::Session(SessionEnvironment& environment, std::unique_ptr<Connection> connection)
     : environment_(environment),
       connection_(std::move(connection)),
+      place_(environment.newcomers, connection_.get()),
       job_(environment.workers, connection_->executor()) {}
 
 asio::awaitable<void> Session::Run() {
+  place_.Enter();
   const bool ready = co_await connection_->Handshake(environment_.limits.header_timeout);
   if (!ready) co_return;
   bool more = true;
@@ -82,7 +100,7 @@ asio::awaitable<bool> Session::ServeOne() {
     co_await Abandon(exchange);
     std::rethrow_exception(failure);
   }
-  outcome_.cut_off = answer.reply.has_value() && !sent;
+  outcome_.aborted = !sent && !outcome_.cut_off;
   outcome_.bytes_in = body_.read_bytes;
   outcome_.latency_ns = static_cast<uint64_t>(environment_.clock.MonotonicNanos() - began_ns);
   environment_.counters.Ended(exchange.operation(), outcome_);
@@ -96,6 +114,10 @@ asio::awaitable<bool> Session::ServeOne() {
     co_return false;
   }
   if (close) co_await connection_->CloseGently();
+  if (!close && !exchange.is_authenticated()) {
+    place_.Leave();
+    place_.Enter();
+  }
   co_return !close;
 }
 
@@ -114,6 +136,7 @@ asio::awaitable<void> Session::Abandon(Exchange& exchange) {
 // error.
 asio::awaitable<std::optional<HttpHead>> Session::ReadHead() {
   inbox_.Rest();
+  large_head_.Release();
   if (inbox_.unread().empty()) {
     if (environment_.draining) co_return std::nullopt;
     idle_ = true;
@@ -142,6 +165,16 @@ asio::awaitable<std::optional<HttpHead>> Session::ReadHead() {
                 std::chrono::duration_cast<Connection::Timeout>(Connection::Clock::now() - began);
     }
     idle_ = waiting;
+    if (const size_t growth = inbox_.growth_bytes(); growth > 0) {
+      // As bytes, as what was parsed of them, and as the request made of that.
+      large_head_.Release();
+      large_head_ = environment_.memory.TryClaim(2 * growth, BodyMemory::Use::kUnauthenticated);
+      if (!large_head_) {
+        co_await SendError(MakeError(ErrorCode::kSlowDown, "There are too many large heads."));
+        co_await connection_->CloseGently();
+        co_return std::nullopt;
+      }
+    }
     const std::span<std::byte> room = inbox_.Room();
     const size_t size = co_await connection_->ReadSome(room, timeout);
     idle_ = false;
@@ -163,7 +196,8 @@ asio::awaitable<void> Session::Serve(Exchange& exchange, Answer& answer) {
   }
   BodyMemory::Buffer whole;
   if (!body_.coding && body_.left_bytes <= BodyMemory::kFullBytes && !expects_continue_) {
-    whole = environment_.memory.TryTake(static_cast<size_t>(body_.left_bytes));
+    whole = environment_.memory.TryTake(static_cast<size_t>(body_.left_bytes),
+                                        BodyMemory::Use::kUnauthenticated);
   }
   if (whole) {
     co_await ServeSmallBody(exchange, answer, std::move(whole));
@@ -267,6 +301,7 @@ asio::awaitable<Session::Filled> Session::FillFromBody(std::span<std::byte> out)
       inbox_.Consume(written);
     }
     if (written == 0 && !body_.done) {
+      if (!body_.coding) inbox_.Rest();
       const std::span<std::byte> room = body_.coding ? inbox_.Room() : free;
       const Connection::Clock::time_point began = Connection::Clock::now();
       const size_t size = co_await connection_->ReadSome(room, BodyTimeout());
@@ -325,8 +360,26 @@ void Session::ReadFirst(Exchange& exchange, Answer& answer) {
   }
 }
 
+// A large document waits in memory for a client that may take its time. Where the budget has no
+// room for it, an answer that can be asked for again is not given.
+void Session::ClaimDocument(Exchange& exchange, Answer& answer) {
+  constexpr size_t kLargeBytes = 16 << 10;
+  const size_t size_bytes = answer.reply->body.capacity();
+  if (size_bytes < kLargeBytes) return;
+  if (!exchange.is_safe()) {
+    answer.document = environment_.memory.ForceClaim(size_bytes, BodyMemory::Use::kDocument);
+    return;
+  }
+  answer.document = environment_.memory.TryClaim(size_bytes, BodyMemory::Use::kDocument);
+  if (answer.document) return;
+  answer.reply =
+      exchange.Reject(MakeError(ErrorCode::kSlowDown, "There are too many answers under way."));
+  outcome_.http_status = answer.reply->status;
+}
+
 // False: the connection is of no use any more.
 asio::awaitable<bool> Session::SendAnswer(Exchange& exchange, Answer& answer, bool close) {
+  ClaimDocument(exchange, answer);
   Reply& reply = *answer.reply;
   const std::string date = Date();
   std::string head = FormatReplyHead(reply, {.date = date,
@@ -378,7 +431,10 @@ asio::awaitable<bool> Session::SendSource(Exchange& exchange, Answer& answer, st
     }
     if (size.ok()) left_bytes -= *size;
   }
-  if (!size.ok()) exchange.LogSourceError(size.status());
+  if (!size.ok()) {
+    outcome_.cut_off = true;
+    exchange.LogSourceError(size.status());
+  }
   co_await OnWorker([&] { source.reset(); });
   co_return sent&& size.ok();
 }
@@ -390,7 +446,7 @@ asio::awaitable<bool> Session::SendError(const absl::Status& status) {
   const std::string head = FormatReplyHead(reply, {.date = date, .close = true});
   const bool sent =
       co_await connection_->Write(head, Bytes(reply.body), environment_.limits.write_timeout);
-  environment_.counters.Ended(nullptr, {.http_status = reply.status});
+  environment_.counters.Ended(nullptr, {.http_status = reply.status, .aborted = !sent});
   co_return sent;
 }
 
@@ -403,6 +459,7 @@ void Session::GrowBuffer(BodyMemory::Buffer& buffer, size_t size_bytes) {
 
 asio::awaitable<void> Session::OnWorker(absl::AnyInvocable<void()> work) {
   const WorkerJob::Guard guard(job_);
+  place_.Leave();
   job_.Start(std::move(work));
   co_await job_.Join();
 }
@@ -438,8 +495,8 @@ void Session::LogRequest(const Exchange& exchange,
   const Operation* operation = exchange.operation();
   Log(environment_.service.log(), LogLevel::kInfo,
       Concat({"s3: ", exchange.request_id(), " ",
-              operation == nullptr ? "Unknown" : operation->name, " ", exchange.resource(), " ",
-              outcome.cut_off ? "cut off" : std::to_string(outcome.http_status), " in ",
+              operation == nullptr ? "Unknown" : operation->name, " ",
+              LoggedResource(exchange.resource()), " ", OutcomeText(outcome), " in ",
               std::to_string(outcome.bytes_in), " out ", std::to_string(outcome.bytes_out), " ",
               std::to_string(outcome.latency_ns / 1000), " us"}));
 }

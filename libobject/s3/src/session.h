@@ -20,6 +20,7 @@
 #include "exchange.h"
 #include "http_parser.h"
 #include "inbox.h"
+#include "newcomers.h"
 #include "operation_counters.h"
 #include "strata/s3/server.h"
 #include "transfer_coding.h"
@@ -34,6 +35,7 @@ struct SessionEnvironment {
   WorkerPool& workers;
   BodyMemory& memory;
   OperationCounters& counters;
+  Newcomers& newcomers;
   const ServerLimits& limits;
   const Clock& clock;
   const bool log_requests;
@@ -76,6 +78,7 @@ class Session final {
     std::optional<Reply> reply;
     BodyMemory::Buffer first;
     size_t first_bytes = 0;
+    BodyMemory::Claim document;  // Of a reply that is a large document.
   };
 
   asio::awaitable<bool> ServeOne();
@@ -93,6 +96,7 @@ class Session final {
   asio::awaitable<bool> SendError(const absl::Status& status);
 
   void ReadFirst(Exchange& exchange, Answer& answer);
+  void ClaimDocument(Exchange& exchange, Answer& answer);
   void GrowBuffer(BodyMemory::Buffer& buffer, size_t size_bytes);
   Connection::Timeout BodyTimeout() const;
   std::string NewRequestId();
@@ -101,8 +105,10 @@ class Session final {
 
   SessionEnvironment& environment_;
   const std::unique_ptr<Connection> connection_;
+  Newcomers::Place place_;  // While the client is waited for and is not known.
   WorkerJob job_;
   Inbox inbox_;
+  BodyMemory::Claim large_head_;  // While the request in progress had one.
   bool idle_ = false;
 
   // Of the request in progress.

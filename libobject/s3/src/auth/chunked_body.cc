@@ -15,6 +15,7 @@ namespace {
 
 constexpr size_t kMaxSizeLineBytes = 256;
 constexpr size_t kMaxTrailerBytes = 8 << 10;
+constexpr size_t kMaxTrailers = 16;  // Each costs memory of its own, however short.
 constexpr size_t kMaxSizeDigits = 15;
 constexpr std::string_view kChunkSignature = "chunk-signature=";
 constexpr std::string_view kTrailerSignature = "x-amz-trailer-signature";
@@ -141,6 +142,9 @@ absl::Status ChunkedBodyDecoder::OnTrailerLine(std::string_view line) {
   const size_t colon = line.find(':');
   if (!options_.trailer || colon == std::string_view::npos || colon == 0) {
     return MakeError(ErrorCode::kMalformedTrailer);
+  }
+  if (trailers_.size() == kMaxTrailers) {
+    return MakeError(ErrorCode::kMalformedTrailer, "The trailer has too many headers.");
   }
   std::string name = ToLower(Trim(line.substr(0, colon)));
   const std::string_view value = Trim(line.substr(colon + 1));

@@ -31,11 +31,13 @@ namespace strata::s3 {
 // What one client, or all of them together, may take. Beyond a limit waits an S3 error or, where a
 // client is only early, back-pressure: the server stops reading from its socket.
 struct ServerLimits {
-  size_t max_connections = 4096;            // Then 503 SlowDown.
+  size_t max_connections = 4096;            // Then the longest idle unauthenticated one is closed,
+                                            // or there is none: 503 SlowDown.
   size_t max_header_bytes = 64 << 10;       // Request line and headers; then 431.
   size_t max_xml_bytes = 4 << 20;           // Request bodies that are documents; then MalformedXML.
-  size_t max_body_memory_bytes = 64 << 20;  // Object content between sockets and the store; used
-                                            // up, a connection gets 8 KiB beyond it.
+  size_t max_body_memory_bytes = 64 << 20;  // All that is between sockets and the store. Used up,
+                                            // content gets 8 KiB a connection beyond it; documents
+                                            // and large heads are refused, 503 SlowDown.
   std::chrono::milliseconds idle_timeout{75'000};    // Between requests.
   std::chrono::milliseconds header_timeout{20'000};  // From the first byte of a head to its last.
   std::chrono::milliseconds read_timeout{60'000};    // A body that stands still.
@@ -62,9 +64,10 @@ struct ServerOptions {
 // Since the start. `operation` is S3's name ("PutObject"), "Unknown" for requests that have none.
 struct OperationStats {
   std::string_view operation;  // Lives as long as the process.
-  uint64_t requests = 0;       // Answered.
+  uint64_t requests = 0;       // That have ended.
   uint64_t client_errors = 0;  // Of these, with 4xx.
-  uint64_t server_errors = 0;  // Of these, with 5xx, or cut off in the middle of the answer.
+  uint64_t server_errors = 0;  // Of these, with 5xx, or cut off as the content could not be read.
+  uint64_t aborted = 0;        // Of these, those whose client went before the end.
   uint64_t bytes_in = 0;       // Bodies.
   uint64_t bytes_out = 0;
   uint64_t in_flight = 0;       // Now.
@@ -72,13 +75,14 @@ struct OperationStats {
 };
 
 struct ServerStats {
-  std::vector<OperationStats> operations;  // Those that were asked for at least once.
+  std::vector<OperationStats> operations;  // All that there are.
   uint64_t connections = 0;                // Now.
   uint64_t connections_accepted = 0;
-  uint64_t connections_refused = 0;  // Over max_connections.
-  uint64_t body_memory_bytes = 0;    // Now.
-  uint64_t worker_threads = 0;       // Now.
-  uint64_t queued_jobs = 0;          // Now: work that waits for a worker.
+  uint64_t connections_refused = 0;    // Over max_connections.
+  uint64_t connections_dismissed = 0;  // Closed for others, before it was known whose they were.
+  uint64_t body_memory_bytes = 0;      // Now.
+  uint64_t worker_threads = 0;         // Now.
+  uint64_t queued_jobs = 0;            // Now: work that waits for a worker.
 };
 
 class STRATA_EXPORT Server {

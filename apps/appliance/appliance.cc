@@ -40,12 +40,15 @@ absl::StatusOr<std::unique_ptr<Appliance>> Appliance::Open(const ApplianceOption
   std::unique_ptr<Appliance> appliance(new Appliance());
   appliance->config_ = options.config;
   const Config::Storage& storage = appliance->config_.storage;
-  STRATA_RETURN_IF_ERROR(GuardDataDirectory(options.data, options.log));
+  if (!options.read_only) {
+    STRATA_RETURN_IF_ERROR(GuardDataDirectory(options.data, options.log));
+  }
   dedup::StoreOptions store_options = storage.store;
   STRATA_ASSIGN_OR_RETURN(store_options.encryption_key, ReadKeyFile(storage.encryption_key_file));
   STRATA_ASSIGN_OR_RETURN(appliance->directory_,
                           dedup::Directory::Open({.path = options.data,
                                                   .create = options.create,
+                                                  .read_only = options.read_only,
                                                   .device_uri = storage.device,
                                                   .max_size_bytes = storage.max_size_bytes,
                                                   .devices = nullptr,

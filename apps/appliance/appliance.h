@@ -26,8 +26,9 @@
 namespace strata::appliance {
 
 struct ApplianceOptions {
-  std::string data;    // The data directory.
-  bool create = true;  // Make it, and the store in it, when absent.
+  std::string data;        // The data directory.
+  bool create = true;      // Make it, and the store in it, when absent.
+  bool read_only = false;  // As dedup::DirectoryOptions says.
   Config config;
   LogSink log;
 };

@@ -113,18 +113,22 @@ class DedupArguments final {
     AddScan(dedup);
     AddIngest(dedup);
     AddRestore(dedup);
-    AddOnStore(dedup, "list", "dedup.list", "Names and sizes.", kListExamples)
-        ->add_option("name", request_.operands, "Only this one, or this folder.")
-        ->expected(0, 1);
+    CLI::App* const list =
+        AddOnStore(dedup, "list", "dedup.list", "Names and sizes.", kListExamples);
+    list->add_option("name", request_.operands, "Only this one, or this folder.")->expected(0, 1);
+    AddReadOnly(list);
     AddOnStore(dedup, "delete", "dedup.delete", "Forget streams, or folders of them.",
                kDeleteExamples)
         ->add_option("names", request_.operands, "Their names.")
         ->required();
     AddCollect(dedup);
-    AddOnStore(dedup, "verify", "dedup.verify",
-               "Read everything and check it; 3 when there is damage.", kVerifyExamples)
-        ->add_flag("--quick", request_.quick, "Check structures only; do not read the data.");
-    AddOnStore(dedup, "stat", "dedup.stat", "Sizes, and what is saved.", kStatExamples);
+    CLI::App* const verify =
+        AddOnStore(dedup, "verify", "dedup.verify",
+                   "Read everything and check it; 3 when there is damage.", kVerifyExamples);
+    verify->add_flag("--quick", request_.quick, "Check structures only; do not read the data.");
+    AddReadOnly(verify);
+    AddReadOnly(
+        AddOnStore(dedup, "stat", "dedup.stat", "Sizes, and what is saved.", kStatExamples));
   }
 
  private:
@@ -149,6 +153,14 @@ class DedupArguments final {
                     "Threads that help, 0 to 64 [one less than the processors].")
         ->check(CLI::Range(0, 64).description(""));
     return sub;
+  }
+
+  void AddReadOnly(CLI::App* sub) {
+    sub->add_flag("--read-only", request_.directory.read_only,
+                  "Change nothing in the store's directory, as where that is not possible.");
+    sub->add_flag("--unlocked", request_.directory.assume_unlocked,
+                  "Read only, without looking whether somebody writes; what a writer frees then is "
+                  "damage here.");
   }
 
   template <typename Bytes>
@@ -235,6 +247,7 @@ class DedupArguments final {
     restore->add_option("--output", request_.output,
                         "The file or folder [the name's last part]; - is standard output.");
     restore->add_flag("--force", request_.force, "Replace files that exist.");
+    AddReadOnly(restore);
   }
 
   void AddCollect(CLI::App* parent) {

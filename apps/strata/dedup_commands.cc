@@ -19,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "appliance/key_file.h"
 #include "dedup_scan.h"
+#include "directory_access.h"
 #include "input_files.h"
 #include "restored_file.h"
 #include "strata/base/status_macros.h"
@@ -35,11 +36,11 @@ constexpr size_t kPieceBytes = 1u << 20;
 // StreamId in hexadecimal.
 class Catalogue {
  public:
-  static absl::StatusOr<std::unique_ptr<Catalogue>> Open(const DedupRequest& request, bool create) {
+  static absl::StatusOr<std::unique_ptr<Catalogue>> Open(const DedupRequest& request,
+                                                         Access access) {
     dedup::DirectoryOptions options = request.directory;
-    options.create = create;
     STRATA_ASSIGN_OR_RETURN(options.store.encryption_key, ReadKeyFile(request.key_file));
-    STRATA_ASSIGN_OR_RETURN(auto directory, dedup::Directory::Open(options));
+    STRATA_ASSIGN_OR_RETURN(auto directory, OpenDirectory(options, access));
     STRATA_ASSIGN_OR_RETURN(const kv::SpaceId names, directory->kv().OpenSpace("dedup-names", {}));
     return std::unique_ptr<Catalogue>(new Catalogue(std::move(directory), names));
   }
@@ -190,7 +191,7 @@ absl::StatusOr<Json> Ingest(const DedupRequest& request, const dedup::ProgressCa
       state.total += file.size_bytes;
     }
   }
-  STRATA_ASSIGN_OR_RETURN(const auto catalogue, Catalogue::Open(request, /*create=*/true));
+  STRATA_ASSIGN_OR_RETURN(const auto catalogue, Catalogue::Open(request, Access::kCreate));
   Json streams = Json::array();
   StreamInfo sum;
   for (const auto& entry : wanted) {
@@ -304,7 +305,7 @@ absl::StatusOr<Json> RestoreOne(Catalogue& catalogue, const std::string& name, c
 }
 
 absl::StatusOr<Json> Restore(const DedupRequest& request, const dedup::ProgressCallback& progress) {
-  STRATA_ASSIGN_OR_RETURN(const auto catalogue, Catalogue::Open(request, /*create=*/false));
+  STRATA_ASSIGN_OR_RETURN(const auto catalogue, Catalogue::Open(request, Access::kRead));
   const std::string& name = request.operands.front();
   STRATA_ASSIGN_OR_RETURN(const auto found, catalogue->Find(name));
   const bool single = found.size() == 1 && found.begin()->first == name;
@@ -330,7 +331,7 @@ absl::StatusOr<Json> Restore(const DedupRequest& request, const dedup::ProgressC
 }
 
 absl::StatusOr<Json> List(const DedupRequest& request, const dedup::ProgressCallback&) {
-  STRATA_ASSIGN_OR_RETURN(const auto catalogue, Catalogue::Open(request, /*create=*/false));
+  STRATA_ASSIGN_OR_RETURN(const auto catalogue, Catalogue::Open(request, Access::kRead));
   STRATA_ASSIGN_OR_RETURN(
       const auto found, catalogue->Find(request.operands.empty() ? "" : request.operands.front()));
   Json streams = Json::array();
@@ -342,7 +343,7 @@ absl::StatusOr<Json> List(const DedupRequest& request, const dedup::ProgressCall
 }
 
 absl::StatusOr<Json> Delete(const DedupRequest& request, const dedup::ProgressCallback& progress) {
-  STRATA_ASSIGN_OR_RETURN(const auto catalogue, Catalogue::Open(request, /*create=*/false));
+  STRATA_ASSIGN_OR_RETURN(const auto catalogue, Catalogue::Open(request, Access::kChange));
   std::vector<std::string> names;
   for (const std::string& operand : request.operands) {
     STRATA_ASSIGN_OR_RETURN(const auto found, catalogue->Find(operand));
@@ -358,7 +359,7 @@ absl::StatusOr<Json> Delete(const DedupRequest& request, const dedup::ProgressCa
 }
 
 absl::StatusOr<Json> Collect(const DedupRequest& request, const dedup::ProgressCallback& progress) {
-  STRATA_ASSIGN_OR_RETURN(const auto catalogue, Catalogue::Open(request, /*create=*/false));
+  STRATA_ASSIGN_OR_RETURN(const auto catalogue, Catalogue::Open(request, Access::kChange));
   const auto collect = [&](auto options, auto method) {
     options.rewrite_below_live_ratio =
         request.rewrite_below_live_ratio.value_or(options.rewrite_below_live_ratio);
@@ -380,7 +381,7 @@ absl::StatusOr<Json> Collect(const DedupRequest& request, const dedup::ProgressC
 }
 
 absl::StatusOr<Json> Verify(const DedupRequest& request, const dedup::ProgressCallback& progress) {
-  STRATA_ASSIGN_OR_RETURN(const auto catalogue, Catalogue::Open(request, /*create=*/false));
+  STRATA_ASSIGN_OR_RETURN(const auto catalogue, Catalogue::Open(request, Access::kRead));
   STRATA_ASSIGN_OR_RETURN(
       const dedup::VerifyReport report,
       catalogue->store().Verify({.read_data = !request.quick, .progress = progress}));
@@ -406,7 +407,7 @@ absl::StatusOr<Json> Verify(const DedupRequest& request, const dedup::ProgressCa
 }
 
 absl::StatusOr<Json> Stat(const DedupRequest& request, const dedup::ProgressCallback&) {
-  STRATA_ASSIGN_OR_RETURN(const auto catalogue, Catalogue::Open(request, /*create=*/false));
+  STRATA_ASSIGN_OR_RETURN(const auto catalogue, Catalogue::Open(request, Access::kRead));
   const dedup::Stats stats = catalogue->store().Stats();
   const auto ratio = [](uint64_t large, uint64_t small) {
     return small == 0 ? 1.0 : static_cast<double>(large) / static_cast<double>(small);

@@ -27,7 +27,8 @@ class StoreAccess final {
   bool remote() const { return appliance_ == nullptr; }
 
  private:
-  absl::Status OpenHere();
+  // For a command that only reads, read-only where it cannot be had otherwise.
+  absl::Status OpenHere(bool only_reads);
 
   const std::string data_;
   const ConfigSources sources_;

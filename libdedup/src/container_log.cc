@@ -456,6 +456,17 @@ void ContainerLog::Resume(const ContainerScan& scan) {
   OpenFor(false) = std::move(open);
 }
 
+void ContainerLog::SetAside() {
+  MutexLock lock(&mutex_);
+  std::optional<OpenContainer>& open = OpenFor(false);
+  WaitingContainer waiting;
+  waiting.sealed.id = open->header.id;
+  waiting.sealed.record.slot = open->header.slot;
+  waiting.sealed.contents = std::move(open->contents);
+  sealed_.push_back(std::move(waiting));
+  open.reset();
+}
+
 void ContainerLog::SetCollecting(bool collecting) {
   MutexLock lock(&mutex_);
   collecting_ = collecting;

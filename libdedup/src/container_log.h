@@ -82,6 +82,9 @@ class ContainerLog final {
   // Goes on in a container that recovery scanned. REQUIRES: none is open, and the table holds it.
   void Resume(const ContainerScan& scan);
 
+  // Keeps what Resume() opened as full, in memory alone. For stores that are only read.
+  void SetAside();
+
   uint64_t flush_count() const { return flushes_.load(std::memory_order_relaxed); }
 
   // What lies in containers that the index does not know as sealed. While these are entered some of

@@ -5,18 +5,22 @@
 #include "strata/dedup/directory.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <optional>
 #include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "disk_reserve.h"
 #include "index_records.h"
+#include "layout.h"
+#include "strata/base/file_lock.h"
 #include "strata/base/fork.h"
 #include "strata/base/status_macros.h"
 #include "strata/kv/engines.h"
@@ -51,26 +55,52 @@ class LockFile {
     fd_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd_ < 0) return ErrnoError("cannot open", path);
     closed_in_child_.emplace(fd_);
-    if (flock(fd_, LOCK_EX | LOCK_NB) != 0) {
-      if (errno != EWOULDBLOCK) return ErrnoError("cannot lock", path);
-      char holder[32] = {};
-      const bool known = pread(fd_, holder, sizeof(holder) - 1, 0) > 0;
-      return absl::FailedPreconditionError(
-          absl::StrCat(directory, " is in use by process ", known ? holder : "unknown"));
+    if (absl::Status locked = strata::LockFile(fd_); !locked.ok()) {
+      if (absl::IsFailedPrecondition(locked)) return InUse(directory);
+      return absl::Status(locked.code(), absl::StrCat(path, ": ", locked.message()));
     }
     char before = 0;
     if (pread(fd_, &before, 1, 0) == 1 && (before < '0' || before > '9')) {
       return absl::FailedPreconditionError(
           absl::StrCat(path, " is somebody else's: it holds no process id"));
     }
+    // Written before what is too long is cut off, so that a full disk has the room that it had. Who
+    // holds the lock is for people to read: where there is no room, it is not said.
     const std::string pid = absl::StrCat(getpid());
-    if (ftruncate(fd_, 0) != 0 || pwrite(fd_, pid.data(), pid.size(), 0) < 0) {
+    if (pwrite(fd_, pid.data(), pid.size(), 0) < 0 && errno != ENOSPC && errno != EDQUOT) {
       return ErrnoError("cannot write", path);
     }
+    (void)!ftruncate(fd_, static_cast<off_t>(pid.size()));
     return absl::OkStatus();
   }
 
+  // For those who only read: FailedPrecondition when somebody holds it, or when that cannot be
+  // told.
+  absl::Status Look(const std::string& directory) {
+    const std::string path = directory + "/lock";
+    fd_ = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd_ < 0 && errno == ENOENT) return absl::OkStatus();  // Whoever writes has made one.
+    if (fd_ < 0) return Unknown(path, std::strerror(errno));
+    closed_in_child_.emplace(fd_);
+    const absl::StatusOr<bool> locked = IsFileLocked(fd_);
+    if (!locked.ok()) return Unknown(path, locked.status().message());
+    return *locked ? InUse(directory) : absl::OkStatus();
+  }
+
  private:
+  absl::Status InUse(const std::string& directory) const {
+    char holder[32] = {};
+    const bool known = pread(fd_, holder, sizeof(holder) - 1, 0) > 0;
+    return absl::FailedPreconditionError(
+        absl::StrCat(directory, " is in use by process ", known ? holder : "unknown"));
+  }
+
+  static absl::Status Unknown(const std::string& path, absl::string_view why) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, ": whether somebody writes to the store cannot be told: ", why,
+                     "; assume_unlocked (--unlocked) takes that risk"));
+  }
+
   const ProcessMark opener_;
   int fd_ = -1;
   std::optional<CloseInChild> closed_in_child_;
@@ -129,8 +159,26 @@ absl::Status CheckContainers(const DirectoryOptions& options, kv::Store& kv) {
       containers, " is missing: it held the data of the store that ", options.path, "/meta knows"));
 }
 
+// A device of another scheme is opened as its URI says.
+std::string ReadOnlyUri(const std::string& uri) {
+  const absl::StatusOr<block::Uri> parsed = block::ParseUri(uri);
+  if (!parsed.ok() || parsed->scheme != "file") return uri;
+  return absl::StrCat(uri, parsed->options.empty() ? "?" : "&", "read_only=1&lock=0");
+}
+
+// Where the containers' file ends, on whatever filesystem it lies now, and more than an open
+// container is long.
+uint64_t ReadOnlySize(const std::string& containers) {
+  struct stat info;
+  const uint64_t present_bytes =
+      stat(containers.c_str(), &info) == 0 ? static_cast<uint64_t>(info.st_size) : 0;
+  return present_bytes + kMostContainerBytes;
+}
+
 absl::StatusOr<std::string> DeviceUri(const DirectoryOptions& options) {
-  if (!options.device_uri.empty()) return options.device_uri;
+  if (!options.device_uri.empty()) {
+    return options.read_only ? ReadOnlyUri(options.device_uri) : options.device_uri;
+  }
   uint64_t size_bytes = options.max_size_bytes;
   if (size_bytes == 0) {
     struct statvfs filesystem;
@@ -139,10 +187,14 @@ absl::StatusOr<std::string> DeviceUri(const DirectoryOptions& options) {
     }
     size_bytes = uint64_t{filesystem.f_blocks} * filesystem.f_frsize;
   }
+  if (options.read_only) {
+    size_bytes = std::max(size_bytes, ReadOnlySize(options.path + "/containers"));
+  }
   constexpr uint64_t kMiB = 1u << 20;
   size_bytes = (size_bytes + kMiB - 1) / kMiB * kMiB;
   return absl::StrCat("file:", options.path, "/containers?size=", size_bytes,
-                      "&create=", options.create ? 1 : 0);
+                      "&create=", options.create ? 1 : 0,
+                      options.read_only ? "&read_only=1&lock=0" : "");
 }
 
 // What writers leave of the filesystem to the kv store beside the containers, so that deleting
@@ -151,11 +203,7 @@ constexpr uint64_t kKeepFreeBytes = 32u << 20;
 constexpr uint64_t kKeepFreeContainers = 2;
 
 absl::Status AdmitContainer(const std::string& path, uint64_t container_bytes) {
-  struct statvfs filesystem;
-  if (statvfs(path.c_str(), &filesystem) != 0) {
-    return ErrnoError("cannot measure the filesystem of", path);
-  }
-  const uint64_t free_bytes = uint64_t{filesystem.f_bavail} * filesystem.f_frsize;
+  STRATA_ASSIGN_OR_RETURN(const uint64_t free_bytes, FreeBytes(path));
   const uint64_t kept_bytes = kKeepFreeBytes + kKeepFreeContainers * container_bytes;
   if (free_bytes >= container_bytes + kept_bytes) return absl::OkStatus();
   return absl::ResourceExhaustedError(
@@ -165,11 +213,16 @@ absl::Status AdmitContainer(const std::string& path, uint64_t container_bytes) {
 
 class DirectoryStore final : public Directory {
  public:
-  absl::Status Init(const DirectoryOptions& options) {
+  absl::Status Init(DirectoryOptions options) {
     path_ = options.path;
+    if (options.read_only) options.create = false;
     STRATA_RETURN_IF_ERROR(EnsureDirectory(options));
     STRATA_RETURN_IF_ERROR(CheckOwn(options));
-    STRATA_RETURN_IF_ERROR(lock_.Acquire(path_));
+    if (!options.read_only) {
+      STRATA_RETURN_IF_ERROR(lock_.Acquire(path_));
+    } else if (!options.assume_unlocked) {
+      STRATA_RETURN_IF_ERROR(lock_.Look(path_));
+    }
 
     kv::RocksDbOptions kv_options;
     kv_options.directory = path_ + "/meta";
@@ -178,8 +231,15 @@ class DirectoryStore final : public Directory {
       return ErrnoError("cannot make", kv_options.directory);
     }
     kv_options.create_if_missing = options.create;
+    kv_options.read_only = options.read_only;
+    kv_options.assume_unlocked = options.assume_unlocked;
     kv_options.block_cache_bytes = options.kv_cache_bytes;
     kv_options.log = options.log;
+    if (!options.read_only) {
+      STRATA_ASSIGN_OR_RETURN(const uint64_t free_bytes, FreeBytes(path_));
+      kv_options.disk_is_full = free_bytes < kKeepFreeBytes;
+      if (kv_options.disk_is_full) ReleaseReserve(path_);
+    }
     STRATA_ASSIGN_OR_RETURN(kv_, kv::OpenRocksDbStore(kv_options));
 
     STRATA_RETURN_IF_ERROR(CheckContainers(options, *kv_));
@@ -194,12 +254,14 @@ class DirectoryStore final : public Directory {
     store_options.device = device_.get();
     store_options.kv = kv_.get();
     store_options.log = options.log;
+    store_options.read_only = options.read_only;
     if (options.device_uri.empty()) {
       store_options.admit_container = [path = path_](uint64_t container_bytes) {
         return AdmitContainer(path, container_bytes);
       };
     }
     STRATA_ASSIGN_OR_RETURN(store_, Store::Open(store_options));
+    if (!options.read_only && !kv_options.disk_is_full) KeepReserve(path_);
     return absl::OkStatus();
   }
 

@@ -216,6 +216,10 @@ class Collection final {
     uint64_t freed_at_bytes = 0;
     for (size_t i = 0; i < candidates_.size(); ++i) {
       Candidate& candidate = candidates_[i];
+      // What is empty makes the room for the first copies.
+      if (candidate.live_chunks > 0 && !batch.empty() && batch.back().live_chunks == 0) {
+        STRATA_RETURN_IF_ERROR(Free(&batch));
+      }
       if (core_->table->Condemn({candidate.id}).empty()) continue;
       absl::Status status = Empty(&candidate);
       if (absl::IsDataLoss(status)) {

@@ -91,15 +91,21 @@ class Opener final {
     STRATA_RETURN_IF_ERROR(LoadContainers());
     STRATA_RETURN_IF_ERROR(CheckLength());
     // Nothing was written so far, unless the store was made.
-    RepairSuperblock();
-    STRATA_RETURN_IF_ERROR(BeginGeneration());
+    if (!read_only()) {
+      RepairSuperblock();
+      STRATA_RETURN_IF_ERROR(BeginGeneration());
+    }
     STRATA_RETURN_IF_ERROR(BeginCipher());
     STRATA_RETURN_IF_ERROR(MakeParts());
     STRATA_RETURN_IF_ERROR(RecoverOpenContainers());
     STRATA_RETURN_IF_ERROR(CountStreams());
     const bool incomplete = core_->store_record.state == StoreRecord::State::kRebuilding;
     STRATA_ASSIGN_OR_RETURN(const bool empty, core_->index->IsEmpty());
-    if (incomplete || (empty && AnySealedChunks())) {
+    if (read_only() && (incomplete || (empty && AnySealedChunks()))) {
+      Log(core_->options.log, LogLevel::kWarning,
+          "dedup: the chunk index is incomplete; chunks that it lacks cannot be read before the "
+          "store is opened for writing");
+    } else if (incomplete || (empty && AnySealedChunks())) {
       Log(core_->options.log, LogLevel::kWarning,
           absl::StrFormat("dedup: rebuilding the chunk index: %s",
                           incomplete ? "an earlier rebuild was cut short" : "it is empty"));
@@ -109,6 +115,8 @@ class Opener final {
   }
 
  private:
+  bool read_only() const { return core_->options.read_only; }
+
   absl::Status OpenSpaces() {
     const std::string& name = core_->options.name;
     kv::Store& kv = *core_->options.kv;
@@ -126,6 +134,10 @@ class Opener final {
                             core_->options.kv->NewSnapshot()->Get(core_->containers, kStoreKey));
     const absl::StatusOr<Superblock> superblock = ReadSuperblock();
     if (!value.has_value()) {
+      if (absl::IsNotFound(superblock.status()) && read_only()) {
+        return absl::NotFoundError(
+            absl::StrFormat("dedup: %s holds no store", core_->options.device->name()));
+      }
       if (absl::IsNotFound(superblock.status())) return Create();
       if (!superblock.ok()) return superblock.status();
       return absl::FailedPreconditionError(absl::StrFormat(
@@ -135,7 +147,11 @@ class Opener final {
     }
     STRATA_ASSIGN_OR_RETURN(core_->store_record, DecodeStoreRecord(*value));
     const bool ours = !superblock.ok() || superblock->uuid == core_->store_record.uuid;
-    if (core_->store_record.state == StoreRecord::State::kCreating && ours) return FinishCreating();
+    if (core_->store_record.state == StoreRecord::State::kCreating && ours) {
+      if (!read_only()) return FinishCreating();
+      return absl::NotFoundError(absl::StrFormat("dedup: the store on %s was never finished",
+                                                 core_->options.device->name()));
+    }
     if (absl::IsNotFound(superblock.status())) {
       return absl::FailedPreconditionError(absl::StrFormat(
           "dedup: the kv store (name '%s') belongs to a store, but %s is empty; they do not belong "
@@ -394,7 +410,7 @@ class Opener final {
     std::optional<ContainerScan> last;
     for (const auto& [id, info] : core_->table->List()) {
       if (info.record.sealed) continue;
-      if (!flushed) STRATA_RETURN_IF_ERROR(core_->io->Flush());
+      if (!flushed && !read_only()) STRATA_RETURN_IF_ERROR(core_->io->Flush());
       flushed = true;
       STRATA_ASSIGN_OR_RETURN(std::optional<ContainerScan> scan,
                               ScanOpenContainer(id, info.record));
@@ -402,10 +418,16 @@ class Opener final {
                                    SlotOffset(info.record.slot, core_->superblock.container_bytes) +
                                        (scan.has_value() ? scan->end_bytes : 0));
       if (!scan.has_value()) continue;
-      if (last.has_value()) STRATA_RETURN_IF_ERROR(core_->log->Seal());
+      if (last.has_value()) STRATA_RETURN_IF_ERROR(SealLast());
       core_->log->Resume(*scan);
       last = std::move(scan);
     }
+    return absl::OkStatus();
+  }
+
+  absl::Status SealLast() {
+    if (!read_only()) return core_->log->Seal();
+    core_->log->SetAside();
     return absl::OkStatus();
   }
 
@@ -440,9 +462,11 @@ class Opener final {
       return std::nullopt;
     }
     // Neither its header nor any region became durable, so nothing in it was ever promised.
-    kv::WriteBatch batch;
-    batch.Delete(core_->containers, ContainerKey(id));
-    STRATA_RETURN_IF_ERROR(core_->options.kv->Write(batch, kv::Durability::kSync));
+    if (!read_only()) {
+      kv::WriteBatch batch;
+      batch.Delete(core_->containers, ContainerKey(id));
+      STRATA_RETURN_IF_ERROR(core_->options.kv->Write(batch, kv::Durability::kSync));
+    }
     core_->table->Remove(id);
     core_->table->ReleaseSlot(record.slot);
     return std::nullopt;
@@ -465,9 +489,10 @@ class Opener final {
     const std::span<const std::byte> first = bytes.first(core_->superblock.block_bytes);
     std::vector<std::byte> block(first.begin(), first.end());
     EncodeContainerHeader(&header, block.data());
+    scan.header = header;
+    if (read_only()) return scan;
     STRATA_RETURN_IF_ERROR(
         core_->io->Write(SlotOffset(record.slot, core_->superblock.container_bytes), block));
-    scan.header = header;
     return scan;
   }
 

@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
-#include "forked_child.h"
 #include "store_core.h"
+#include "store_guard.h"
 #include "strata/base/check.h"
 #include "strata/base/clock.h"
 #include "strata/base/random.h"
@@ -222,7 +222,7 @@ dedup::Stats ContainerStore::Stats() {
 
 absl::StatusOr<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) {
   STRATA_ASSIGN_OR_RETURN(std::unique_ptr<StoreCore> core, OpenStoreCore(options));
-  return RefuseForkedChildren(std::make_unique<ContainerStore>(std::move(core)));
+  return GuardStore(std::make_unique<ContainerStore>(std::move(core)), options.read_only);
 }
 
 }  // namespace strata::dedup

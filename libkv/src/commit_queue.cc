@@ -18,6 +18,7 @@ CommitQueue::CommitQueue(Engine* engine, Publication* publication)
 
 absl::Status CommitQueue::Commit(const WriteBatch& writes, const ReadSet* reads,
                                  uint64_t read_version, Durability durability) {
+  STRATA_RETURN_IF_ERROR(engine_->CheckWritable());
   Member self{.writes = &writes,
               .reads = reads,
               .read_version = read_version,

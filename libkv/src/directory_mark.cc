@@ -2,7 +2,6 @@
 #include "directory_mark.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "strata/base/crc32c.h"
 #include "strata/base/endian.h"
+#include "strata/base/file_lock.h"
 #include "strata/base/status_macros.h"
 
 namespace strata::kv {
@@ -57,6 +57,11 @@ absl::Status SyncDirectory(const std::string& directory) {
   return error == 0 ? absl::OkStatus() : SystemError(directory, error);
 }
 
+absl::Status InUse(const std::string& directory) {
+  return absl::FailedPreconditionError(absl::StrCat(
+      directory, " is in use: another store, in this process or another, has it open"));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<DirectoryMark>> DirectoryMark::Open(const std::string& directory) {
@@ -69,10 +74,9 @@ absl::StatusOr<std::unique_ptr<DirectoryMark>> DirectoryMark::Open(const std::st
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) return SystemError(path, errno);
   std::unique_ptr<DirectoryMark> mark(new DirectoryMark(fd, path));
-  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) return SystemError(path, errno);
-    return absl::FailedPreconditionError(absl::StrCat(
-        directory, " is in use: another store, in this process or another, has it open"));
+  if (absl::Status locked = LockFile(fd); !locked.ok()) {
+    if (absl::IsFailedPrecondition(locked)) return InUse(directory);
+    return absl::Status(locked.code(), absl::StrCat(path, ": ", locked.message()));
   }
   bool usable = false;
   STRATA_RETURN_IF_ERROR(mark->Load(&usable));
@@ -88,8 +92,30 @@ absl::StatusOr<std::unique_ptr<DirectoryMark>> DirectoryMark::Open(const std::st
   return mark;
 }
 
+absl::StatusOr<std::unique_ptr<DirectoryMark>> DirectoryMark::OpenReadOnly(
+    const std::string& directory, bool assume_unlocked) {
+  const std::string path = absl::StrCat(directory, "/", kFileName);
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0 && errno != ENOENT) {
+    if (!assume_unlocked || errno != EACCES) return SystemError(path, errno);
+  }
+  std::unique_ptr<DirectoryMark> mark(new DirectoryMark(fd, path));
+  if (fd < 0) return mark;  // Whoever writes has made one; nothing is known to be acknowledged.
+  if (!assume_unlocked) {
+    const absl::StatusOr<bool> locked = IsFileLocked(fd);
+    if (!locked.ok()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(path, ": whether it is in use cannot be told: ", locked.status().message()));
+    }
+    if (*locked) return InUse(directory);
+  }
+  bool usable = false;
+  STRATA_RETURN_IF_ERROR(mark->Load(&usable));
+  return mark;
+}
+
 DirectoryMark::~DirectoryMark() {
-  if (opener_.InForkedChild()) return;
+  if (opener_.InForkedChild() || fd_ < 0) return;
   closed_in_child_.reset();
   close(fd_);
 }

@@ -36,6 +36,11 @@ class DirectoryMark {
   // is damaged. Other errors: the directory cannot be used; they name it.
   static absl::StatusOr<std::unique_ptr<DirectoryMark>> Open(const std::string& directory);
 
+  // For those who only read: changes nothing. FailedPrecondition: the directory is in use, or
+  // whether it is cannot be told, unless `assume_unlocked`.
+  static absl::StatusOr<std::unique_ptr<DirectoryMark>> OpenReadOnly(const std::string& directory,
+                                                                     bool assume_unlocked);
+
   ~DirectoryMark();  // Gives the lock back. In a forked child: nothing.
   DirectoryMark(const DirectoryMark&) = delete;
   DirectoryMark& operator=(const DirectoryMark&) = delete;

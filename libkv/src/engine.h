@@ -52,6 +52,9 @@ class Engine {
   // more.
   virtual absl::Status Apply(std::span<const WriteBatch* const> batches, bool sync) = 0;
 
+  // FailedPrecondition: it was opened read-only.
+  virtual absl::Status CheckWritable() const { return absl::OkStatus(); }
+
   // Makes everything durable whose Apply() returned before the call.
   virtual absl::Status Sync() = 0;
 

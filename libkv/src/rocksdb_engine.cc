@@ -93,7 +93,8 @@ void EndChildEarly(int exit_status, void* opener) {
 // REQUIRES: a database was opened before, so that RocksDB's static objects are older.
 void CountOpenDatabase() {
   ++open_databases;
-  static const int registered = on_exit(&EndChildEarly, new ProcessMark);
+  static ProcessMark opener;
+  static const int registered = on_exit(&EndChildEarly, &opener);
   STRATA_CHECK(registered == 0, "no memory for an exit handler");
 }
 
@@ -106,6 +107,7 @@ class RocksDbEngine final : public Engine {
 
   absl::Status OpenSpace(SpaceId id, std::string_view name, const SpaceOptions& options) override;
   std::shared_ptr<const View> NewView() override;
+  absl::Status CheckWritable() const override;
   absl::Status Apply(std::span<const WriteBatch* const> batches, bool sync) override;
   absl::Status Sync() override;
   absl::Status Checkpoint(const std::string& directory) override;
@@ -125,6 +127,7 @@ class RocksDbEngine final : public Engine {
   absl::StatusOr<bool> FindDatabase() const;
   absl::StatusOr<ColumnDescriptors> DescribeColumns() const;
   absl::Status OpenDatabase();
+  absl::Status OpenReadOnly();
   absl::Status Rehearse(const rocksdb::DBOptions& db_options, const ColumnDescriptors& columns);
   absl::Status CheckRecovered(uint64_t sequence) const;
   absl::Status FlushAll();
@@ -151,11 +154,15 @@ class RocksDbEngine final : public Engine {
 class RocksDbView final : public View {
  public:
   explicit RocksDbView(const RocksDbEngine* engine)
-      : engine_(engine), snapshot_(engine->db_->GetSnapshot()) {}
-  ~RocksDbView() override { engine_->db_->ReleaseSnapshot(snapshot_); }
+      : engine_(engine),
+        snapshot_(engine->options_.read_only ? nullptr : engine->db_->GetSnapshot()) {}
+  ~RocksDbView() override {
+    if (snapshot_ != nullptr) engine_->db_->ReleaseSnapshot(snapshot_);
+  }
 
   absl::StatusOr<std::optional<std::string>> Get(SpaceId space,
                                                  std::string_view key) const override {
+    if (engine_->column(space) == nullptr) return std::nullopt;
     std::string value;
     const rocksdb::Status status =
         engine_->db_->Get(ReadOptions(), engine_->column(space), ToSlice(key), &value);
@@ -166,6 +173,9 @@ class RocksDbView final : public View {
 
   absl::StatusOr<std::vector<std::optional<std::string>>> MultiGet(
       SpaceId space, const std::vector<std::string>& keys) const override {
+    if (engine_->column(space) == nullptr) {
+      return std::vector<std::optional<std::string>>(keys.size());
+    }
     std::vector<rocksdb::Slice> slices(keys.begin(), keys.end());
     std::vector<rocksdb::PinnableSlice> found(keys.size());
     std::vector<rocksdb::Status> statuses(keys.size());
@@ -183,7 +193,7 @@ class RocksDbView final : public View {
   absl::StatusOr<Page> List(SpaceId space, const Range& range,
                             const PageOptions& options) const override {
     Page page;
-    if (IsEmptyRange(range)) return page;
+    if (IsEmptyRange(range) || engine_->column(space) == nullptr) return page;
     rocksdb::ReadOptions read = ReadOptions();
     const rocksdb::Slice begin(range.begin);
     const rocksdb::Slice end(range.end);
@@ -220,15 +230,17 @@ class RocksDbView final : public View {
 
 absl::StatusOr<std::unique_ptr<Engine>> RocksDbEngine::Open(const RocksDbOptions& options) {
   std::error_code error;
-  if (options.create_if_missing) {
+  if (options.create_if_missing && !options.read_only) {
     std::filesystem::create_directories(options.directory, error);
   } else if (!std::filesystem::exists(options.directory + "/CURRENT", error)) {
     return absl::NotFoundError(absl::StrCat("kv: ", options.directory, " holds no store"));
   }
-  STRATA_ASSIGN_OR_RETURN(std::unique_ptr<DirectoryMark> mark,
-                          DirectoryMark::Open(options.directory));
+  STRATA_ASSIGN_OR_RETURN(
+      std::unique_ptr<DirectoryMark> mark,
+      options.read_only ? DirectoryMark::OpenReadOnly(options.directory, options.assume_unlocked)
+                        : DirectoryMark::Open(options.directory));
   std::unique_ptr<RocksDbEngine> engine(new RocksDbEngine(options, std::move(mark)));
-  STRATA_RETURN_IF_ERROR(engine->OpenDatabase());
+  STRATA_RETURN_IF_ERROR(options.read_only ? engine->OpenReadOnly() : engine->OpenDatabase());
   return engine;
 }
 
@@ -260,6 +272,29 @@ absl::Status RocksDbEngine::OpenDatabase() {
       absl::StrCat(Doing("opened"), ", ", handles.size() - 1, " spaces, sequence ",
                    db_->GetLatestSequenceNumber()));
   return absl::OkStatus();
+}
+
+// The log is replayed into memory alone.
+absl::Status RocksDbEngine::OpenReadOnly() {
+  STRATA_ASSIGN_OR_RETURN(const ColumnDescriptors columns, DescribeColumns());
+  rocksdb::DBOptions db_options = DatabaseOptions(options_);
+  db_options.env = &threads_;
+  db_options.info_log = std::make_shared<ForwardedLog>(options_.log);
+  db_options.create_if_missing = false;
+  statistics_ = db_options.statistics;
+  std::vector<ColumnFamily*> handles;
+  rocksdb::DB* db = nullptr;
+  STRATA_RETURN_IF_ERROR(FromRocksDb(
+      rocksdb::DB::OpenForReadOnly(db_options, options_.directory, columns, &handles, &db),
+      Doing("opening read-only")));
+  db_.reset(db);
+  for (ColumnFamily* handle : handles) column_by_name_[handle->GetName()] = handle;
+  return CheckRecovered(db_->GetLatestSequenceNumber());
+}
+
+absl::Status RocksDbEngine::CheckWritable() const {
+  if (!options_.read_only) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(Doing("writing to"), ": opened read-only"));
 }
 
 // Whether there is a database to open. RocksDB goes by CURRENT alone, and would make a new database
@@ -340,11 +375,13 @@ RocksDbEngine::~RocksDbEngine() {
 
 // Leaves nothing in the log, so that the next opening has nothing to recover.
 absl::Status RocksDbEngine::Close() {
-  const absl::Status flushed = failed_ ? absl::OkStatus() : FlushAll();
+  const bool flush = !failed_ && !options_.read_only;
+  const absl::Status flushed = flush ? FlushAll() : absl::OkStatus();
   for (const auto& [name, handle] : column_by_name_) db_->DestroyColumnFamilyHandle(handle);
   const uint64_t sequence = db_->GetLatestSequenceNumber();
   const rocksdb::Status closed = db_->Close();
   db_.reset();
+  if (options_.read_only) return absl::OkStatus();
   --open_databases;
   STRATA_RETURN_IF_ERROR(flushed);
   STRATA_RETURN_IF_ERROR(FromRocksDb(closed, Doing("closing")));
@@ -368,6 +405,9 @@ absl::Status RocksDbEngine::OpenSpace(SpaceId id, std::string_view name,
       return absl::InvalidArgumentError(
           absl::StrCat("space ", std::string(name), " was made with other options"));
     }
+  }
+  if (options_.read_only && !column_by_name_.contains(ColumnName(name, options))) {
+    return absl::OkStatus();  // It reads as empty.
   }
   ColumnFamily*& handle = column_by_name_[ColumnName(name, options)];
   if (handle == nullptr) {
@@ -429,6 +469,7 @@ absl::Status RocksDbEngine::Sync() {
 }
 
 absl::Status RocksDbEngine::Checkpoint(const std::string& directory) {
+  STRATA_RETURN_IF_ERROR(CheckWritable());
   std::error_code error;
   if (std::filesystem::exists(directory, error)) {
     return absl::InvalidArgumentError(absl::StrCat("kv: checkpoint: ", directory, " exists"));

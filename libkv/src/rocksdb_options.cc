@@ -8,6 +8,12 @@
 #include "rocksdb/table.h"
 
 namespace strata::kv {
+namespace {
+
+// On a full disk memtables are so many times as long, so that the longest log fits into them.
+constexpr size_t kMostReplayed = 4;
+
+}  // namespace
 
 rocksdb::DBOptions DatabaseOptions(const RocksDbOptions& options) {
   rocksdb::DBOptions db;
@@ -22,6 +28,13 @@ rocksdb::DBOptions DatabaseOptions(const RocksDbOptions& options) {
   db.max_background_jobs = options.max_background_threads;
   db.max_open_files = 256;
   db.bytes_per_sync = 1u << 20;
+
+  if (options.disk_is_full) {
+    db.avoid_flush_during_recovery = true;
+    db.allow_fallocate = false;
+    db.max_total_wal_size *= kMostReplayed;
+    db.db_write_buffer_size *= kMostReplayed;
+  }
 
   db.stats_dump_period_sec = 0;
   db.stats_persist_period_sec = 0;
@@ -44,7 +57,7 @@ rocksdb::ColumnFamilyOptions SpaceColumnOptions(const RocksDbOptions& options,
   table.format_version = 5;
 
   rocksdb::ColumnFamilyOptions column;
-  column.write_buffer_size = options.memtable_bytes;
+  column.write_buffer_size = options.memtable_bytes * (options.disk_is_full ? kMostReplayed : 1);
   column.max_bytes_for_level_base = 4 * options.memtable_bytes;
   column.target_file_size_base = 32u << 20;
   column.level_compaction_dynamic_level_bytes = true;

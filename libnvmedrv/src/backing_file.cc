@@ -98,6 +98,9 @@ absl::Status CheckOptions(const UringDeviceOptions& options) {
   if (options.create && options.read_only) {
     return BadOption(options, "create and read_only exclude each other");
   }
+  if (!options.lock && !options.read_only) {
+    return BadOption(options, "what is written to must be locked");
+  }
   return absl::OkStatus();
 }
 
@@ -151,7 +154,7 @@ absl::StatusOr<Opened> OpenPath(const UringDeviceOptions& options) {
   int flags = O_CLOEXEC | (options.read_only ? O_RDONLY : O_RDWR);
   if (!exists) flags |= O_CREAT;
   // On a block device O_EXCL refuses one that is mounted or otherwise claimed.
-  if (exists && S_ISBLK(info.st_mode)) flags |= O_EXCL;
+  if (exists && S_ISBLK(info.st_mode) && options.lock) flags |= O_EXCL;
   int fd = -1;
   const auto open_with = [&](int more_flags) {
     return RetryWhileHeld([&] {
@@ -178,7 +181,7 @@ absl::StatusOr<std::unique_ptr<BackingFile>> BackingFile::Open(const UringDevice
   STRATA_RETURN_IF_ERROR(CheckOptions(options));
   STRATA_ASSIGN_OR_RETURN(const Opened opened, OpenPath(options));
   std::unique_ptr<BackingFile> file(new BackingFile(options, opened.fd, opened.direct));
-  STRATA_RETURN_IF_ERROR(file->Lock());
+  if (options.lock) STRATA_RETURN_IF_ERROR(file->Lock());
   struct stat info;
   if (fstat(file->fd_, &info) != 0) return OpenError(options.path, errno, "cannot stat");
   file->is_regular_ = S_ISREG(info.st_mode);

@@ -254,7 +254,8 @@ dedup::Mode ParseMode(const std::string& name) {
   throw py::value_error("mode is 'inline', 'hybrid' or 'post-process', not '" + name + "'");
 }
 
-std::unique_ptr<PyStore> OpenStore(const std::string& path, bool create, uint64_t max_size_bytes,
+std::unique_ptr<PyStore> OpenStore(const std::string& path, bool create, bool read_only,
+                                   bool assume_unlocked, uint64_t max_size_bytes,
                                    const std::string& mode, const std::string& compression,
                                    int level, bool defer_compression, uint32_t region_bytes,
                                    uint32_t workers, const std::string& algorithm,
@@ -264,6 +265,8 @@ std::unique_ptr<PyStore> OpenStore(const std::string& path, bool create, uint64_
   dedup::DirectoryOptions options;
   options.path = path;
   options.create = create;
+  options.read_only = read_only || assume_unlocked;
+  options.assume_unlocked = assume_unlocked;
   options.max_size_bytes = max_size_bytes;
   options.store.mode = ParseMode(mode);
   options.store.compression = ParseCompression(compression);
@@ -309,6 +312,7 @@ PYBIND11_MODULE(_dedup, m) {
   PyReader::Bind(m);
   py::class_<PyStore>(m, "Store")
       .def(py::init(&OpenStore), py::arg("path"), py::kw_only(), py::arg("create") = true,
+           py::arg("read_only") = false, py::arg("assume_unlocked") = false,
            py::arg("max_size_bytes") = 0, py::arg("mode") = "inline",
            py::arg("compression") = "zstd", py::arg("level") = 1,
            py::arg("defer_compression") = false, py::arg("region_bytes") = store.region_bytes,

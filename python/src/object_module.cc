@@ -50,12 +50,14 @@ using PyObjectReader = HeldReader<Opened, object::ObjectReader, InfoDict>;
 
 class PyObjectStore {
  public:
-  PyObjectStore(const std::string& path, bool create, uint64_t max_size_bytes,
-                const py::object& encryption_key)
+  PyObjectStore(const std::string& path, bool create, bool read_only, bool assume_unlocked,
+                uint64_t max_size_bytes, const py::object& encryption_key)
       : store_(std::make_shared<Opened>()) {
     dedup::DirectoryOptions options;
     options.path = path;
     options.create = create;
+    options.read_only = read_only || assume_unlocked;
+    options.assume_unlocked = assume_unlocked;
     options.max_size_bytes = max_size_bytes;
     options.store.encryption_key = SecretOf(encryption_key, "an encryption key");
     store_->directory = Value(Unlocked([&] { return dedup::Directory::Open(options); }));
@@ -165,8 +167,9 @@ PYBIND11_MODULE(_object, m) {
   PyObjectWriter::Bind(m);
   PyObjectReader::Bind(m);
   py::class_<PyObjectStore>(m, "Store")
-      .def(py::init<const std::string&, bool, uint64_t, const py::object&>(), py::arg("path"),
-           py::kw_only(), py::arg("create") = true, py::arg("max_size_bytes") = 0,
+      .def(py::init<const std::string&, bool, bool, bool, uint64_t, const py::object&>(),
+           py::arg("path"), py::kw_only(), py::arg("create") = true, py::arg("read_only") = false,
+           py::arg("assume_unlocked") = false, py::arg("max_size_bytes") = 0,
            py::arg("encryption_key") = py::none())
       .def("create_bucket", &PyObjectStore::CreateBucket, py::arg("bucket"), py::arg("owner") = "")
       .def("delete_bucket", &PyObjectStore::DeleteBucket, py::arg("bucket"))

@@ -29,7 +29,7 @@ class Reader:
     def close(self) -> None: ...
 
 class Store:
-    def __init__(self, path: bytes, *, create: bool = ..., max_size_bytes: int = ..., mode: str = ...,
+    def __init__(self, path: bytes, *, create: bool = ..., read_only: bool = ..., assume_unlocked: bool = ..., max_size_bytes: int = ..., mode: str = ...,
                  compression: str = ..., level: int = ..., defer_compression: bool = ..., region_bytes: int = ..., workers: int = ..., algo: str = ..., min: int = ..., avg: int = ..., max: int = ...,
                  normalization: int = ..., key: Optional[Secret] = ...,
                  encryption_key: Optional[Secret] = ...) -> None: ...

@@ -34,7 +34,8 @@ Progress = Callable[[str, int, int], Optional[bool]]
 class Store:
     """The store in directory `path`, made when absent.
 
-    Options: create (True), max_size_bytes (0: the filesystem's size), mode ("inline", or "hybrid" and "post-process", which leave equal
+    Options: create (True), read_only (False; True writes nothing, for another user's store, a read-only medium, a snapshot, a full disk),
+    assume_unlocked (False; True reads only, without looking whether somebody writes), max_size_bytes (0: the filesystem's size), mode ("inline", or "hybrid" and "post-process", which leave equal
     data to deduplicate()), compression ("none", "lz4", "zstd", "gzip"), level,
     defer_compression (False; True leaves it to collect_garbage(): faster writing, more room until then), region_bytes (compressed together), workers (threads that help), and, when the store is made, the chunker: algo, min, avg, max (bytes), normalization, key (32 secret bytes).
     encryption_key: 32 secret bytes, given when the store is made and at each opening from then on. One process at a time: a second gets FailedPreconditionError.

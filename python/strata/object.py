@@ -24,15 +24,16 @@ __all__ = ["Store"]
 class Store:
     """The object store in directory `path`, made when absent: the directory of a stratad that is not running, or one of its own.
 
-    One process at a time: a second gets FailedPreconditionError. Infos are dicts with key, version_id, is_latest, is_delete_marker, size_bytes,
+    One process at a time: a second gets FailedPreconditionError. `read_only` writes nothing and takes no lock (another user's store, a read-only
+    medium, a snapshot, a full disk); `assume_unlocked` does so without looking whether somebody writes. Infos are dicts with key, version_id, is_latest, is_delete_marker, size_bytes,
     etag, modified_ns (since the Unix epoch), content_type and metadata (empty in listings). encryption_key: 32 secret bytes, given when the
     store is made and at each opening from then on. Calls release the GIL. A Store and its file objects may be used from several threads.
     """
 
     def __init__(self, path: Union[str, "os.PathLike[str]"], create: bool = True, max_size_bytes: int = 0,
-                 encryption_key: Optional[bytes] = None):
-        self._store = _object.Store(os.fsencode(path), create=create, max_size_bytes=max_size_bytes,
-                                    encryption_key=hidden(encryption_key))
+                 encryption_key: Optional[bytes] = None, read_only: bool = False, assume_unlocked: bool = False):
+        self._store = _object.Store(os.fsencode(path), create=create, max_size_bytes=max_size_bytes, read_only=read_only,
+                                    assume_unlocked=assume_unlocked, encryption_key=hidden(encryption_key))
 
     def create_bucket(self, bucket: str, owner: str) -> None:
         """`owner` is the id of the user it belongs to."""

@@ -83,7 +83,17 @@ class DedupTroubleTest(unittest.TestCase):
         except read_only.NotPossible as error:
             self.skipTest(str(error))
         before = self.content()
-        self.assert_refused("PERMISSION_DENIED", "Read-only file system", self.store, prefix=prefix)
+        writing = [command for command in COMMANDS if command[0] in ("gc", "delete", "ingest")]
+        self.assert_refused("PERMISSION_DENIED", "Read-only file system", self.store, writing, prefix=prefix)
+        def read(name, *operands):
+            return json.loads(self.run_strata(name, "--store", self.store, *operands, command=prefix).stdout)
+
+        self.assertEqual(len(read("list")["streams"]), 2)
+        self.assertEqual(read("stat")["streams"], 2)
+        self.assertFalse(read("verify")["damaged"])
+        for options in ((), ("--read-only",), ("--unlocked",)):
+            read("restore", "new", "--output", self.folder / "back", "--force", *options)
+            self.assertEqual((self.folder / "back").read_bytes(), self.bodies["new"])
         self.assertEqual(self.content(), before)
         self.assertFalse((self.folder / "restored").exists())
 

@@ -6,9 +6,11 @@
 //   STRATA_ASSIGN_OR_RETURN(std::unique_ptr<Directory> directory, Directory::Open({.path =
 //   "/var/lib/backup"})); std::unique_ptr<Writer> writer = directory->store().NewWriter();
 //
-//   PATH/meta/         the kv store (RocksDB)
-//   PATH/containers    the containers, a sparse file that grows; absent when device_uri names
-//   another device PATH/lock          held while open; names the holder's process id
+//   PATH/meta/        the kv store (RocksDB)
+//   PATH/containers   the containers, a sparse file that grows; absent when device_uri names
+//   another PATH/lock         held while open for writing; names the holder's process id
+//   PATH/reserve      half a MiB that is given up when the disk is full, so that the store still
+//                     opens, streams can be deleted, and garbage be collected
 //
 // A forked child neither uses nor holds it (strata/base/fork.h): the locks end with the process
 // that opened it, and the child may open a directory of its own.
@@ -33,13 +35,19 @@ namespace strata::dedup {
 
 struct DirectoryOptions {
   std::string path;
-  bool create = true;           // Make the directory, and the store in it, when absent.
-  std::string device_uri;       // Empty: PATH/containers.
-  uint64_t max_size_bytes = 0;  // Of PATH/containers; 0: the size of its filesystem.
+  bool create = true;  // Make the directory, and the store in it, when absent; not read_only.
+  // Writes nothing, takes no lock: for another user's store, a read-only medium, a snapshot, a full
+  // disk. Refused (FailedPrecondition) while a process has the store open for writing, and where
+  // that cannot be told, as when PATH/lock may not be read. One that opens it for writing later is
+  // not kept out: containers that it frees are DataLoss to readers here.
+  bool read_only = false;
+  bool assume_unlocked = false;  // Does not look for a writer; the risk is the same.
+  std::string device_uri;        // Empty: PATH/containers.
+  uint64_t max_size_bytes = 0;   // Of PATH/containers; 0: the size of its filesystem.
   const block::Registry* devices =
       nullptr;                        // Resolves device_uri; nullptr: Registry::WithDefaults().
   size_t kv_cache_bytes = 32u << 20;  // RocksDB's block cache.
-  StoreOptions store;                 // device, kv and log are filled in.
+  StoreOptions store;                 // device, kv, read_only and log are filled in.
   LogSink log;
 };
 

@@ -81,6 +81,11 @@ struct StoreOptions {
   kv::Store* kv = nullptr;
   std::string name = "dedup";
 
+  // Writes neither to the device nor to kv: what would fails with FailedPrecondition. Open
+  // containers are recovered in memory. Where somebody else frees containers, reading what was in
+  // them is DataLoss.
+  bool read_only = false;
+
   // Written down when the store is made; later openings use what is written. A chunker's key is not
   // written: give the same one at each opening. An encrypted store derives it where none is given.
   ChunkerOptions chunker;
@@ -267,7 +272,8 @@ class STRATA_EXPORT Store {
   // Makes the store when device and kv hold none. FailedPrecondition: device and kv do not belong
   // together; DataLoss: superblock damaged, or the device was cut short; Unimplemented: a newer
   // format version; InvalidArgument: an option, among them a key that is missing, wrong, or not
-  // wanted. Recovers from a crash: scans the containers that were open.
+  // wanted; NotFound: read_only, and there is none. Recovers from a crash: scans the containers
+  // that were open.
   static absl::StatusOr<std::unique_ptr<Store>> Open(const StoreOptions& options);
 
   virtual ~Store() = default;  // REQUIRES: every Writer and Reader is destroyed.

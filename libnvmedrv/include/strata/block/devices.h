@@ -35,6 +35,8 @@ struct UringDeviceOptions {
 
   bool create = false;  // File: make it when absent.
   bool read_only = false;
+  // False, read-only alone: beside others who have it open, for those who know that none writes.
+  bool lock = true;
 
   // O_DIRECT. Falls back to the page cache, and logs it, where that is refused.
   bool direct = true;
@@ -46,12 +48,13 @@ struct UringDeviceOptions {
   LogSink log{};
 };
 
-// A file is exclusively locked (flock) while open: a second opener gets FailedPrecondition naming
-// the path. The file grows as blocks are written, with some space reserved ahead that a clean close
-// gives back; blocks past its end read as zeroes. Where the kernel refuses io_uring the device
-// falls back to preadv/pwritev run inside Poll(), and logs it. A failed flush is final: every later
-// one is DataLoss. Errors of requests name the path, the operation and the offset. InvalidArgument:
-// an option, or the kind of file; NotFound, PermissionDenied: as the kernel says.
+// A file is exclusively locked (flock) while open, unless `lock` is false: a second opener gets
+// FailedPrecondition naming the path. The file grows as blocks are written, with some space
+// reserved ahead that a clean close gives back; blocks past its end read as zeroes. Where the
+// kernel refuses io_uring the device falls back to preadv/pwritev run inside Poll(), and logs it. A
+// failed flush is final: every later one is DataLoss. Errors of requests name the path, the
+// operation and the offset. InvalidArgument: an option, or the kind of file; NotFound,
+// PermissionDenied: as the kernel says.
 STRATA_EXPORT absl::StatusOr<std::unique_ptr<Device>> OpenUringDevice(
     const UringDeviceOptions& options);
 

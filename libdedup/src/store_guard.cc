@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "forked_child.h"
+#include "store_guard.h"
 
 #include <utility>
 
@@ -9,34 +9,40 @@
 namespace strata::dedup {
 namespace {
 
-class OwnWriter final : public Writer {
+class GuardedWriter final : public Writer {
  public:
-  // Null: made in a child, in which every call fails.
-  OwnWriter(std::unique_ptr<Writer> writer, const ProcessMark& opener)
-      : writer_(std::move(writer), opener) {}
+  // Null: every call fails, in a forked child or with `refusal`.
+  GuardedWriter(std::unique_ptr<Writer> writer, const ProcessMark& opener, absl::Status refusal)
+      : writer_(std::move(writer), opener), refusal_(std::move(refusal)) {}
 
   absl::Status Write(std::span<const std::byte> data) override {
-    STRATA_RETURN_IF_ERROR(writer_.Check());
+    STRATA_RETURN_IF_ERROR(Check());
     return writer_->Write(data);
   }
   absl::StatusOr<StreamInfo> Prepare() override {
-    STRATA_RETURN_IF_ERROR(writer_.Check());
+    STRATA_RETURN_IF_ERROR(Check());
     return writer_->Prepare();
   }
   absl::StatusOr<StreamInfo> Finish() override {
-    STRATA_RETURN_IF_ERROR(writer_.Check());
+    STRATA_RETURN_IF_ERROR(Check());
     return writer_->Finish();
   }
 
   Writer* writer() const { return writer_.get(); }
 
  private:
+  absl::Status Check() const {
+    STRATA_RETURN_IF_ERROR(writer_.Check());
+    return refusal_;
+  }
+
   const ParentOwned<Writer> writer_;
+  const absl::Status refusal_;
 };
 
-class OwnReader final : public Reader {
+class GuardedReader final : public Reader {
  public:
-  OwnReader(std::unique_ptr<Reader> reader, const ProcessMark& opener)
+  GuardedReader(std::unique_ptr<Reader> reader, const ProcessMark& opener)
       : reader_(std::move(reader), opener) {}
 
   const StreamInfo& info() const override { return reader_->info(); }
@@ -49,33 +55,37 @@ class OwnReader final : public Reader {
   const ParentOwned<Reader> reader_;
 };
 
-class OwnStore final : public Store {
+class GuardedStore final : public Store {
  public:
-  explicit OwnStore(std::unique_ptr<Store> store) : store_(std::move(store)) {}
+  GuardedStore(std::unique_ptr<Store> store, bool read_only)
+      : store_(std::move(store)),
+        write_refusal_(read_only
+                           ? absl::FailedPreconditionError("dedup: the store was opened read-only")
+                           : absl::OkStatus()) {}
 
   std::unique_ptr<Writer> NewWriter() override {
-    return std::make_unique<OwnWriter>(store_.InForkedChild() ? nullptr : store_->NewWriter(),
-                                       store_.opener());
+    return std::make_unique<GuardedWriter>(CheckWritable().ok() ? store_->NewWriter() : nullptr,
+                                           store_.opener(), write_refusal_);
   }
   absl::StatusOr<std::unique_ptr<Reader>> OpenReader(const StreamId& id) override {
     STRATA_RETURN_IF_ERROR(store_.Check());
     STRATA_ASSIGN_OR_RETURN(std::unique_ptr<Reader> reader, store_->OpenReader(id));
-    return std::make_unique<OwnReader>(std::move(reader), store_.opener());
+    return std::make_unique<GuardedReader>(std::move(reader), store_.opener());
   }
   StreamId NewStreamId() override { return store_->NewStreamId(); }
 
   absl::Status Commit(kv::Transaction& txn, const Change& change,
                       kv::Durability durability) override {
-    STRATA_RETURN_IF_ERROR(store_.Check());
+    STRATA_RETURN_IF_ERROR(CheckWritable());
     Change inner = change;
     for (Writer*& writer : inner.add) {
       // The store refuses what is another's.
-      if (auto* const own = dynamic_cast<OwnWriter*>(writer)) writer = own->writer();
+      if (auto* const own = dynamic_cast<GuardedWriter*>(writer)) writer = own->writer();
     }
     return store_->Commit(txn, inner, durability);
   }
   absl::Status Delete(const StreamId& id) override {
-    STRATA_RETURN_IF_ERROR(store_.Check());
+    STRATA_RETURN_IF_ERROR(CheckWritable());
     return store_->Delete(id);
   }
   absl::StatusOr<StreamInfo> Stat(const StreamId& id) override {
@@ -87,11 +97,11 @@ class OwnStore final : public Store {
     return store_->List(after, max_count);
   }
   absl::StatusOr<GarbageReport> CollectGarbage(const GarbageOptions& options) override {
-    STRATA_RETURN_IF_ERROR(store_.Check());
+    STRATA_RETURN_IF_ERROR(CheckWritable());
     return store_->CollectGarbage(options);
   }
   absl::StatusOr<GarbageReport> Deduplicate(const DeduplicateOptions& options) override {
-    STRATA_RETURN_IF_ERROR(store_.Check());
+    STRATA_RETURN_IF_ERROR(CheckWritable());
     return store_->Deduplicate(options);
   }
   absl::Status Sync() override {
@@ -103,7 +113,7 @@ class OwnStore final : public Store {
     return store_->Verify(options);
   }
   absl::Status RebuildIndex(const ProgressCallback& progress) override {
-    STRATA_RETURN_IF_ERROR(store_.Check());
+    STRATA_RETURN_IF_ERROR(CheckWritable());
     return store_->RebuildIndex(progress);
   }
   dedup::Stats Stats() override {
@@ -111,13 +121,19 @@ class OwnStore final : public Store {
   }
 
  private:
+  absl::Status CheckWritable() const {
+    STRATA_RETURN_IF_ERROR(store_.Check());
+    return write_refusal_;
+  }
+
   const ParentOwned<Store> store_;
+  const absl::Status write_refusal_;
 };
 
 }  // namespace
 
-std::unique_ptr<Store> RefuseForkedChildren(std::unique_ptr<Store> store) {
-  return std::make_unique<OwnStore>(std::move(store));
+std::unique_ptr<Store> GuardStore(std::unique_ptr<Store> store, bool read_only) {
+  return std::make_unique<GuardedStore>(std::move(store), read_only);
 }
 
 }  // namespace strata::dedup

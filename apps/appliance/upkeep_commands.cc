@@ -125,12 +125,15 @@ absl::StatusOr<Json> Verify(Appliance& appliance, Arguments& arguments,
   for (const dedup::Damage& damage : report.streams) damaged_streams.push_back(ToJson(damage));
   Json damaged_objects = Json::array();
   for (const DamagedObject& object : objects) damaged_objects.push_back(ToJson(object));
-  return Json{{"damaged", !report.streams.empty() || !report.container_damage.empty()},
+  return Json{{"damaged", !report.streams.empty() || !report.container_damage.empty() ||
+                              !report.index_damage.empty()},
               {"containers_checked", report.containers_checked},
               {"chunks_checked", report.chunks_checked},
               {"streams_checked", report.streams_checked},
               {"bytes_read", report.bytes_read},
               {"container_damage", report.container_damage},
+              {"index_entries_checked", report.index_entries_checked},
+              {"index_damage", report.index_damage},
               {"streams", std::move(damaged_streams)},
               {"objects", std::move(damaged_objects)}};
 }

@@ -116,6 +116,9 @@ std::string FormatVerify(const Json& report) {
   for (const Json& place : report.at("container_damage")) {
     absl::StrAppend(&text, "DAMAGED  ", place.get<std::string>(), "\n");
   }
+  for (const Json& entry : report.value("index_damage", Json::array())) {
+    absl::StrAppend(&text, "INDEX    ", entry.get<std::string>(), "\n");
+  }
   for (const Json& stream : report.at("streams")) {
     const std::string name = TextOf(stream, "name");  // Streams of strata dedup have one.
     absl::StrAppendFormat(&text, "LOST     %s, %s bytes at %s: %s\n",

@@ -116,6 +116,8 @@ std::string FormatStat(const Json& answer) {
                          answer.value("reduction_ratio", 1.0));
 }
 
+std::string FormatRebuild(const Json&) { return "the chunk index is written\n"; }
+
 std::string FormatCollect(const Json& answer) { return FormatAnswer("gc", answer); }
 
 struct Formatter {
@@ -124,10 +126,15 @@ struct Formatter {
 };
 
 constexpr Formatter kFormatters[] = {
-    {"dedup.scan", FormatScan},       {"dedup.ingest", FormatIngest},
-    {"dedup.restore", FormatRestore}, {"dedup.list", FormatList},
-    {"dedup.delete", FormatDelete},   {"dedup.gc", FormatCollect},
-    {"dedup.verify", FormatVerify},   {"dedup.stat", FormatStat},
+    {"dedup.scan", FormatScan},
+    {"dedup.ingest", FormatIngest},
+    {"dedup.restore", FormatRestore},
+    {"dedup.list", FormatList},
+    {"dedup.delete", FormatDelete},
+    {"dedup.gc", FormatCollect},
+    {"dedup.verify", FormatVerify},
+    {"dedup.stat", FormatStat},
+    {"dedup.rebuild-index", FormatRebuild},
 };
 
 }  // namespace

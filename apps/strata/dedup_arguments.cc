@@ -76,6 +76,10 @@ constexpr char kVerifyExamples[] =
     "  strata dedup verify --store s || echo 'look at the lines above'\n"
     "  strata --json dedup verify --store s | jq -r '.streams[].name'";
 
+constexpr char kRebuildExamples[] =
+    "Examples:\n"
+    "  strata dedup rebuild-index --store s && strata dedup verify --store s";
+
 constexpr char kStatExamples[] =
     "Examples:\n"
     "  strata dedup stat --store s\n"
@@ -127,6 +131,10 @@ class DedupArguments final {
                    "Read everything and check it; 3 when there is damage.", kVerifyExamples);
     verify->add_flag("--quick", request_.quick, "Check structures only; do not read the data.");
     AddReadOnly(verify);
+    AddOnStore(
+        dedup, "rebuild-index", "dedup.rebuild-index",
+        "Write the chunk index again from the containers, where verify says that it is wrong.",
+        kRebuildExamples);
     AddReadOnly(
         AddOnStore(dedup, "stat", "dedup.stat", "Sizes, and what is saved.", kStatExamples));
   }

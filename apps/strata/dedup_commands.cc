@@ -396,12 +396,15 @@ absl::StatusOr<Json> Verify(const DedupRequest& request, const dedup::ProgressCa
                        {"size_bytes", damage.size_bytes},
                        {"detail", damage.detail}});
   }
-  return Json{{"damaged", !report.streams.empty() || !report.container_damage.empty()},
+  return Json{{"damaged", !report.streams.empty() || !report.container_damage.empty() ||
+                              !report.index_damage.empty()},
               {"containers_checked", report.containers_checked},
               {"chunks_checked", report.chunks_checked},
               {"bytes_read", report.bytes_read},
               {"streams_checked", report.streams_checked},
               {"container_damage", report.container_damage},
+              {"index_entries_checked", report.index_entries_checked},
+              {"index_damage", report.index_damage},
               {"streams", std::move(streams)},
               {"objects", Json::array()}};
 }
@@ -428,6 +431,13 @@ absl::StatusOr<Json> Stat(const DedupRequest& request, const dedup::ProgressCall
               {"reduction_ratio", ratio(stats.logical_bytes, stats.compressed_bytes)}};
 }
 
+absl::StatusOr<Json> RebuildIndex(const DedupRequest& request,
+                                  const dedup::ProgressCallback& progress) {
+  STRATA_ASSIGN_OR_RETURN(const auto catalogue, Catalogue::Open(request, /*create=*/false));
+  STRATA_RETURN_IF_ERROR(catalogue->store().RebuildIndex(progress));
+  return Json::object();
+}
+
 struct Command {
   const char* name;
   absl::StatusOr<Json> (*run)(const DedupRequest&, const dedup::ProgressCallback&);
@@ -436,7 +446,7 @@ struct Command {
 constexpr Command kCommands[] = {
     {"dedup.scan", Scan},     {"dedup.ingest", Ingest}, {"dedup.restore", Restore},
     {"dedup.list", List},     {"dedup.delete", Delete}, {"dedup.gc", Collect},
-    {"dedup.verify", Verify}, {"dedup.stat", Stat},
+    {"dedup.verify", Verify}, {"dedup.stat", Stat},     {"dedup.rebuild-index", RebuildIndex},
 };
 
 }  // namespace

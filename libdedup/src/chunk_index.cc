@@ -35,10 +35,11 @@ std::vector<ChunkPlace> PlacesOf(uint64_t container_id, const ContainerContents&
   return places;
 }
 
-void AddRegions(std::span<const uint32_t> added, std::vector<uint32_t>* regions) {
-  regions->insert(regions->end(), added.begin(), added.end());
-  std::ranges::sort(*regions);
-  regions->erase(std::unique(regions->begin(), regions->end()), regions->end());
+template <typename Number>
+void AddSorted(std::span<const Number> added, std::vector<Number>* numbers) {
+  numbers->insert(numbers->end(), added.begin(), added.end());
+  std::ranges::sort(*numbers);
+  numbers->erase(std::unique(numbers->begin(), numbers->end()), numbers->end());
 }
 
 absl::StatusOr<Fingerprint> FingerprintOfKey(std::string_view key) {
@@ -116,31 +117,41 @@ absl::StatusOr<bool> ChunkIndex::IsEmpty() {
   return page.items.empty();
 }
 
+absl::Status ChunkIndex::CheckReadable() {
+  return ForEachEntry([](const Fingerprint&, const ChunkPlace&) { return absl::OkStatus(); });
+}
+
 bool ChunkIndex::FindUsable(const Fingerprint& fingerprint, PinSet* pins,
                             std::optional<FoundChunk>* found) {
   found->reset();
   if (filter_whole_.load() && !filter_.MayContain(fingerprint)) return true;
-  if (const auto unsealed = unsealed_.find(fingerprint); unsealed != unsealed_.end()) {
+  if (const auto unsealed = unsealed_.find(fingerprint);
+      unsealed != unsealed_.end() && !options_.table->Lost(unsealed->second.chunk.place)) {
     *found = unsealed->second.chunk;
-  } else if (const std::optional<FoundChunk> cached = cache_.Find(fingerprint)) {
+  } else if (const std::optional<FoundChunk> cached = cache_.Find(fingerprint);
+             cached.has_value() && !options_.table->Lost(cached->place)) {
     *found = *cached;
   } else {
     return false;
   }
-  if (!options_.table->PinIfUsable((*found)->place.container_id, pins)) found->reset();
+  if (!options_.table->PinIfUsable((*found)->place, pins)) found->reset();
   return true;
 }
 
 std::optional<FoundChunk> ChunkIndex::FindDurable(const Fingerprint& fingerprint) {
   const auto unsealed = unsealed_.find(fingerprint);
   if (unsealed != unsealed_.end() &&
-      unsealed->second.chunk.log_position <= durable_position_.load()) {
+      unsealed->second.chunk.log_position <= durable_position_.load() &&
+      !options_.table->Lost(unsealed->second.chunk.place)) {
     return unsealed->second.chunk;
   }
   const std::optional<FoundChunk> cached = cache_.Find(fingerprint);
   // Of a chunk that was stored twice the table may show the copy that is going, or damaged. The kv
   // store knows the other.
-  if (cached.has_value() && options_.table->Usable(cached->place.container_id)) return cached;
+  if (cached.has_value() && options_.table->Usable(cached->place.container_id) &&
+      !options_.table->Lost(cached->place)) {
+    return cached;
+  }
   return std::nullopt;
 }
 
@@ -190,7 +201,11 @@ absl::Status ChunkIndex::FindForDuplicates(std::span<const Fingerprint> fingerpr
     }
     for (;;) {
       const uint64_t moves = moves_.load();
-      STRATA_ASSIGN_OR_RETURN(const std::optional<ChunkPlace> place, FindInKv(fingerprints[i]));
+      const absl::StatusOr<std::optional<ChunkPlace>> entry = FindInKv(fingerprints[i]);
+      // A chunk whose entry cannot be read is stored again.
+      if (absl::IsDataLoss(entry.status())) break;
+      STRATA_RETURN_IF_ERROR(entry.status());
+      const std::optional<ChunkPlace>& place = *entry;
       if (!place.has_value()) {
         ++misses;
         break;
@@ -201,12 +216,13 @@ absl::Status ChunkIndex::FindForDuplicates(std::span<const Fingerprint> fingerpr
         if (FindUsable(fingerprints[i], pins, &found[i]) && found[i].has_value()) break;
       }
       found[i].reset();
-      if (options_.table->PinIfUsable(place->container_id, pins)) found[i] = FoundChunk{*place};
+      if (options_.table->PinIfUsable(*place, pins)) found[i] = FoundChunk{*place};
       // Otherwise the entry may have moved before this pin could tell.
       if (moves == moves_.load()) break;
     }
   }
-  return AdvanceFilter(misses);
+  const absl::Status filled = AdvanceFilter(misses);
+  return absl::IsDataLoss(filled) ? absl::OkStatus() : filled;  // The filter stays incomplete.
 }
 
 absl::Status ChunkIndex::FindInMemory(std::span<const Fingerprint> fingerprints, PinSet* pins,
@@ -230,6 +246,12 @@ absl::StatusOr<FoundChunk> ChunkIndex::Find(const Fingerprint& fingerprint) {
     if (place.has_value()) {
       LoadTable(place->container_id);
       return FoundChunk{*place};
+    }
+    if (options_.table->any_lost()) {
+      // The only copy is known as damaged: the reader says how, or finds it readable after all.
+      MutexLock lock(&mutex_);
+      const auto unsealed = unsealed_.find(fingerprint);
+      if (unsealed != unsealed_.end()) return unsealed->second.chunk;
     }
     // A container that was emptied meanwhile: the chunk is in another one by now.
     if (removals == removals_.load()) {
@@ -260,7 +282,8 @@ void ChunkIndex::AddUnsealed(uint64_t container_id, const RegionExtent& region,
         known_to_filter || !filter_whole_.load()};
     const auto [known, is_new] = unsealed_.try_emplace(chunks[i], added);
     // Two writers had the same new chunk. The older copy is durable first: readers may need it.
-    if (!is_new && !options_.table->Usable(known->second.chunk.place.container_id)) {
+    if (!is_new && (!options_.table->Usable(known->second.chunk.place.container_id) ||
+                    options_.table->Lost(known->second.chunk.place))) {
       known->second = added;
     }
   }
@@ -334,7 +357,7 @@ absl::Status ChunkIndex::CommitSealed(std::span<const SealedContainer* const> co
     const std::optional<ContainerInfo> now = options_.table->Find(sealed->id);
     if (now.has_value()) records.back().left_regions = now->record.left_regions;
     const auto left = moves.left.extract(sealed->id);
-    if (!left.empty()) AddRegions(left.mapped(), &records.back().left_regions);
+    if (!left.empty()) AddSorted<uint32_t>(left.mapped(), &records.back().left_regions);
   }
   // Before the entries move: a crash in between costs no more than lookups.
   for (const auto& [id, regions] : moves.left) {
@@ -385,7 +408,7 @@ absl::Status ChunkIndex::MarkLeftLocked(uint64_t container_id, std::span<const u
   const std::optional<ContainerInfo> info = options_.table->Find(container_id);
   if (!info.has_value() || !info->record.sealed) return absl::OkStatus();
   ContainerRecord record = info->record;
-  AddRegions(regions, &record.left_regions);
+  AddSorted(regions, &record.left_regions);
   if (record == info->record) return absl::OkStatus();
   kv::WriteBatch batch;
   batch.Put(options_.containers, ContainerKey(container_id), EncodeContainerRecord(record));
@@ -396,6 +419,68 @@ absl::Status ChunkIndex::MarkLeftLocked(uint64_t container_id, std::span<const u
   return absl::OkStatus();
 }
 
+absl::Status ChunkIndex::MarkLost(uint64_t container_id, uint32_t offset_units,
+                                  std::span<const uint16_t> ordinals) {
+  MutexLock writes(&kv_writes_);
+  const std::optional<ContainerInfo> info = options_.table->Find(container_id);
+  if (!info.has_value()) return absl::OkStatus();
+  LostChunks lost = info->lost;
+  const auto [region, is_new] = lost.try_emplace(offset_units);
+  if (ordinals.empty()) {
+    region->second.clear();
+  } else if (is_new || !region->second.empty()) {
+    AddSorted(ordinals, &region->second);
+  }
+  if (lost == info->lost) return absl::OkStatus();
+  return WriteLost(container_id, std::move(lost));
+}
+
+absl::Status ChunkIndex::ClearLost(uint64_t container_id, uint32_t offset_units) {
+  if (!options_.table->any_lost()) return absl::OkStatus();
+  MutexLock writes(&kv_writes_);
+  const std::optional<ContainerInfo> info = options_.table->Find(container_id);
+  if (!info.has_value() || !info->lost.contains(offset_units)) return absl::OkStatus();
+  LostChunks lost = info->lost;
+  lost.erase(offset_units);
+  return WriteLost(container_id, std::move(lost));
+}
+
+// The table first: what cannot be written down counts as long as the store is open.
+absl::Status ChunkIndex::WriteLost(uint64_t container_id, LostChunks lost) {
+  kv::WriteBatch batch;
+  if (lost.empty()) {
+    batch.Delete(options_.containers, DamageKey(container_id));
+  } else {
+    batch.Put(options_.containers, DamageKey(container_id), EncodeLostChunks(lost));
+  }
+  options_.table->SetLost(container_id, std::move(lost));
+  return options_.kv->Write(batch, kv::Durability::kSync);
+}
+
+absl::Status ChunkIndex::LeadAwayFromDamage(uint64_t container_id,
+                                            const ContainerContents& contents) {
+  if (!options_.table->any_lost() || !options_.table->Usable(container_id)) return absl::OkStatus();
+  MutexLock writes(&kv_writes_);
+  STRATA_ASSIGN_OR_RETURN(const std::vector<ChunkPlace> entries, EntriesOf(contents.chunks));
+  const std::vector<ChunkPlace> places = PlacesOf(container_id, contents);
+  std::set<uint64_t> from;
+  kv::WriteBatch batch;
+  for (size_t i = 0; i < places.size(); ++i) {
+    if (entries[i].container_id == 0 || entries[i] == places[i] ||
+        !options_.table->Lost(entries[i]) || options_.table->Lost(places[i])) {
+      continue;
+    }
+    batch.Put(options_.chunks, ChunkKey(contents.chunks[i]), EncodeChunkPlace(places[i]));
+    from.insert(entries[i].container_id);
+    STRATA_RETURN_IF_ERROR(WriteIfFull(&batch, kv::Durability::kAsync));
+  }
+  if (from.empty()) return absl::OkStatus();
+  STRATA_RETURN_IF_ERROR(options_.kv->Write(batch, kv::Durability::kSync));
+  moves_.fetch_add(1);
+  for (const uint64_t id : from) options_.table->PinAlso(id, container_id);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::vector<ChunkPlace>> ChunkIndex::EntriesOf(std::span<const Fingerprint> chunks) {
   std::vector<ChunkPlace> entries(chunks.size());
   const std::unique_ptr<kv::Snapshot> snapshot = options_.kv->NewSnapshot();
@@ -403,11 +488,21 @@ absl::StatusOr<std::vector<ChunkPlace>> ChunkIndex::EntriesOf(std::span<const Fi
     const size_t end = std::min(first + kKeysPerMultiGet, chunks.size());
     std::vector<std::string> keys;
     for (size_t i = first; i < end; ++i) keys.push_back(ChunkKey(chunks[i]));
-    STRATA_ASSIGN_OR_RETURN(const std::vector<std::optional<std::string>> values,
-                            snapshot->MultiGet(options_.chunks, keys));
+    const absl::StatusOr<std::vector<std::optional<std::string>>> values =
+        snapshot->MultiGet(options_.chunks, keys);
+    if (!values.ok() && !absl::IsDataLoss(values.status())) return values.status();
     for (size_t i = 0; i < keys.size(); ++i) {
-      if (!values[i].has_value()) continue;
-      STRATA_ASSIGN_OR_RETURN(entries[first + i], DecodeChunkPlace(*values[i]));
+      std::optional<std::string> value;
+      if (values.ok()) {
+        value = (*values)[i];
+      } else {  // An entry that cannot be read counts as none; the others are read one by one.
+        absl::StatusOr<std::optional<std::string>> one = snapshot->Get(options_.chunks, keys[i]);
+        if (absl::IsDataLoss(one.status())) continue;
+        STRATA_ASSIGN_OR_RETURN(value, std::move(one));
+      }
+      if (!value.has_value()) continue;
+      const absl::StatusOr<ChunkPlace> place = DecodeChunkPlace(*value);
+      if (place.ok()) entries[first + i] = *place;
     }
   }
   return entries;
@@ -421,8 +516,13 @@ absl::StatusOr<std::vector<bool>> ChunkIndex::LeadsHere(uint64_t container_id,
   // What was stored anew meanwhile is not in the kv store yet.
   MutexLock lock(&mutex_);
   for (size_t i = 0; i < here.size(); ++i) {
-    const bool leads_elsewhere = entries[i].container_id != 0 && entries[i] != places[i];
-    here[i] = !leads_elsewhere && !unsealed_.contains(contents.chunks[i]);
+    // An entry that leads to damage does not make this copy superfluous.
+    const bool leads_elsewhere = entries[i].container_id != 0 && entries[i] != places[i] &&
+                                 !options_.table->Lost(entries[i]);
+    const auto unsealed = unsealed_.find(contents.chunks[i]);
+    const bool stored_again =
+        unsealed != unsealed_.end() && !options_.table->Lost(unsealed->second.chunk.place);
+    here[i] = !leads_elsewhere && !stored_again;
   }
   return here;
 }
@@ -437,6 +537,7 @@ absl::Status ChunkIndex::RemoveContainer(uint64_t container_id, const ContainerC
     STRATA_RETURN_IF_ERROR(WriteIfFull(&batch, kv::Durability::kAsync));
   }
   batch.Delete(options_.containers, ContainerKey(container_id));
+  batch.Delete(options_.containers, DamageKey(container_id));
   STRATA_RETURN_IF_ERROR(options_.kv->Write(batch, kv::Durability::kSync));
   options_.table->Remove(container_id);
   {

@@ -51,6 +51,7 @@ class ChunkIndex final {
   explicit ChunkIndex(Options options);
 
   absl::StatusOr<bool> IsEmpty();  // In the kv store.
+  absl::Status CheckReadable();    // Reads all entries. DataLoss: some cannot be read.
 
   // For writers: found[i] is where fingerprints[i] lies, if it does, in a container that may be
   // relied on and that `pins` then holds.
@@ -86,6 +87,18 @@ class ChunkIndex final {
   // pinned.
   absl::Status MarkLeft(uint64_t container_id, std::span<const uint32_t> regions);
 
+  // Chunks of the region (offset in units) were found damaged; none given: all of it. Durable when
+  // it returns. From then on writers store them again, and where there is another copy no lookup
+  // leads to them.
+  absl::Status MarkLost(uint64_t container_id, uint32_t offset_units,
+                        std::span<const uint16_t> ordinals);
+  // The region was found whole.
+  absl::Status ClearLost(uint64_t container_id, uint32_t offset_units);
+
+  // Where the kv store's entry of a chunk leads to damage and this container has a whole copy,
+  // makes it lead here.
+  absl::Status LeadAwayFromDamage(uint64_t container_id, const ContainerContents& contents);
+
   // Takes a container out whose live chunks were copied elsewhere: one durable batch.
   absl::Status RemoveContainer(uint64_t container_id, const ContainerContents& contents);
 
@@ -117,6 +130,8 @@ class ChunkIndex final {
   };
   // What `entries`, in the order of their keys, take over from older containers.
   absl::StatusOr<Moves> FindMoves(std::span<const Entry> entries, bool again)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(kv_writes_) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status WriteLost(uint64_t container_id, LostChunks lost)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(kv_writes_) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status MarkLeftLocked(uint64_t container_id, std::span<const uint32_t> regions)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(kv_writes_) ABSL_LOCKS_EXCLUDED(mutex_);

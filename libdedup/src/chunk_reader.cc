@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_format.h"
 #include "read_ahead.h"
+#include "salvage.h"
 #include "strata/base/status_macros.h"
 
 namespace strata::dedup {
@@ -21,19 +22,48 @@ absl::StatusCode CodeOf(const absl::Status& cause) {
 
 }  // namespace
 
-absl::Status ChunkReader::Damaged(const ChunkPlace& place, uint32_t slot,
-                                  const absl::Status& cause) {
+std::string ChunkReader::DamageMessage(const ChunkPlace& place, uint32_t slot,
+                                       const absl::Status& cause) const {
   const uint64_t offset = SlotOffset(slot, options_.superblock->container_bytes) +
                           uint64_t{place.offset_units} * kUnitBytes;
-  const std::string message =
-      absl::StrFormat("dedup: container %d is damaged at byte %d of the device: %s",
-                      place.container_id, offset, std::string(cause.message()));
+  return absl::StrFormat("dedup: container %d is damaged at byte %d of the device: %s",
+                         place.container_id, offset, std::string(cause.message()));
+}
+
+absl::Status ChunkReader::Damaged(const ChunkPlace& place, uint32_t slot,
+                                  const absl::Status& cause) {
+  const std::string message = DamageMessage(place, slot, cause);
   const absl::StatusCode code = CodeOf(cause);
   if (code == absl::StatusCode::kDataLoss) {
     CountCorruption();
-    options_.table->MarkDamaged(place.container_id, message);
+    // Where it cannot be written down it counts as long as the store is open.
+    (void)options_.index->MarkLost(place.container_id, place.offset_units, /*ordinals=*/{});
   }
   return absl::Status(code, message);
+}
+
+absl::StatusOr<std::shared_ptr<const LoadedRegion>> ChunkReader::Salvage(
+    const ChunkPlace& place, uint32_t slot, std::span<const std::byte> bytes,
+    const absl::Status& cause) {
+  absl::StatusOr<SalvagedRegion> salvaged = SalvageRegion(bytes, *options_.codec, options_.cipher);
+  if (!salvaged.ok() || salvaged->header.container_id != place.container_id ||
+      salvaged->header.offset_units != place.offset_units) {
+    return Damaged(place, slot, cause);
+  }
+  const std::vector<uint16_t> lost = salvaged->lost();
+  if (lost.size() == salvaged->claimed.size()) return Damaged(place, slot, cause);
+  CountCorruption();
+  if (!lost.empty()) {
+    (void)options_.index->MarkLost(place.container_id, place.offset_units, lost);
+  }
+  auto loaded = std::make_shared<LoadedRegion>();
+  loaded->raw_bytes = salvaged->header.raw_bytes;
+  loaded->deferred = salvaged->header.deferred;
+  loaded->raw = std::move(salvaged->raw);
+  loaded->table = std::move(salvaged->actual);
+  loaded->SetOffsets();
+  loaded->damage = DamageMessage(place, slot, cause);
+  return loaded;
 }
 
 std::optional<ChunkBytes> ChunkBytes::Next(const Fingerprint& fingerprint,
@@ -72,13 +102,19 @@ absl::StatusOr<std::shared_ptr<const LoadedRegion>> ChunkReader::ReadRegion(cons
   if (!Fits(place)) {
     return Damaged(place, slot, absl::DataLossError("a place behind the container's end"));
   }
-  const absl::StatusOr<DeviceBytes> bytes =
-      options_.io->Read(SlotOffset(slot, options_.superblock->container_bytes) +
-                            uint64_t{place.offset_units} * kUnitBytes,
-                        size_t{place.size_units} * kUnitBytes);
-  if (!bytes.ok()) return Damaged(place, slot, bytes.status());
+  const uint64_t offset = SlotOffset(slot, options_.superblock->container_bytes) +
+                          uint64_t{place.offset_units} * kUnitBytes;
+  const size_t size = size_t{place.size_units} * kUnitBytes;
+  absl::StatusOr<DeviceBytes> bytes = options_.io->Read(offset, size);
+  absl::Status damage = bytes.status();
+  if (absl::IsDataLoss(damage)) bytes = options_.io->ReadByBlock(offset, size);
+  if (!bytes.ok()) return Damaged(place, slot, damage);
   absl::StatusOr<std::shared_ptr<const LoadedRegion>> region = Load(place, bytes->span());
-  if (!region.ok()) return Damaged(place, slot, region.status());
+  if (!region.ok()) {
+    if (damage.ok()) damage = region.status();
+    if (CodeOf(damage) != absl::StatusCode::kDataLoss) return Damaged(place, slot, damage);
+    STRATA_ASSIGN_OR_RETURN(region, Salvage(place, slot, bytes->span(), damage));
+  }
   cache_.Insert(key, *region);
   return region;
 }
@@ -97,12 +133,7 @@ absl::StatusOr<std::shared_ptr<const LoadedRegion>> ChunkReader::Load(
   STRATA_RETURN_IF_ERROR(options_.codec->Decompress(region.header.codec, region.payload,
                                                     {loaded->raw.get(), loaded->raw_bytes}));
   loaded->table = std::move(region.table);
-  loaded->offsets.reserve(loaded->table.size());
-  uint32_t offset = 0;
-  for (const ChunkEntry& entry : loaded->table) {
-    loaded->offsets.push_back(offset);
-    offset += entry.size_bytes;
-  }
+  loaded->SetOffsets();
   return loaded;
 }
 
@@ -133,6 +164,11 @@ absl::StatusOr<ChunkBytes> ChunkReader::Read(const Fingerprint& fingerprint, uin
         (*region)->table[place.ordinal].fingerprint != fingerprint ||
         (*region)->table[place.ordinal].size_bytes != size_bytes) {
       CountCorruption();
+      if (!(*region)->damage.empty()) {
+        damage = absl::DataLossError((*region)->damage);
+        damaged_place = place;
+        continue;
+      }
       return absl::DataLossError(absl::StrFormat(
           "dedup: container %d does not hold chunk %s where the index says; rebuild the index",
           place.container_id, fingerprint.ToHex()));
@@ -177,6 +213,21 @@ absl::StatusOr<ContainerContents> ChunkReader::ReadFooter(uint64_t container_id,
                         std::string(contents.status().message())));
   }
   return contents;
+}
+
+absl::StatusOr<ContainerContents> ChunkReader::ReadContents(uint64_t container_id,
+                                                            const ContainerRecord& record) {
+  absl::StatusOr<ContainerContents> contents = ReadFooter(container_id, record);
+  if (!absl::IsDataLoss(contents.status())) return contents;
+  const absl::StatusOr<DeviceBytes> slot = ReadSlot(container_id);
+  if (!slot.ok()) return absl::IsNotFound(slot.status()) ? slot.status() : contents.status();
+  absl::StatusOr<ContainerScan> scan =
+      ScanContainer(slot->span(), options_.superblock->block_bytes, options_.cipher);
+  if (!scan.ok() || scan->header.id != container_id ||
+      scan->contents.chunks.size() != record.chunk_count) {
+    return contents.status();
+  }
+  return std::move(scan->contents);
 }
 
 absl::StatusOr<DeviceBytes> ChunkReader::ReadSlot(uint64_t container_id) {

@@ -54,7 +54,8 @@ class ChunkReader final {
   absl::StatusOr<ChunkBytes> Read(const Fingerprint& fingerprint, uint32_t size_bytes,
                                   ReadAhead* ahead);
 
-  // The region at `place`, decompressed. NotFound: another container lies there by now.
+  // The region at `place`, decompressed; where it is damaged, what is left of it. NotFound: another
+  // container lies there by now. DataLoss: nothing is left.
   absl::StatusOr<std::shared_ptr<const LoadedRegion>> ReadRegion(const ChunkPlace& place,
                                                                  ReadAhead* ahead);
 
@@ -78,6 +79,10 @@ class ChunkReader final {
   absl::StatusOr<ContainerContents> ReadFooter(uint64_t container_id,
                                                const ContainerRecord& record);
 
+  // The same; where the footer is damaged, from the regions. DataLoss: not all of them are whole.
+  absl::StatusOr<ContainerContents> ReadContents(uint64_t container_id,
+                                                 const ContainerRecord& record);
+
   // The whole slot. NotFound: the container is gone.
   absl::StatusOr<DeviceBytes> ReadSlot(uint64_t container_id);
 
@@ -87,7 +92,16 @@ class ChunkReader final {
 
  private:
   bool Fits(const ChunkPlace& place) const;
+  std::string DamageMessage(const ChunkPlace& place, uint32_t slot,
+                            const absl::Status& cause) const;
+  // Notes that the region is lost.
   absl::Status Damaged(const ChunkPlace& place, uint32_t slot, const absl::Status& cause);
+
+  // What is left of a region with something wrong; notes which chunks are lost.
+  absl::StatusOr<std::shared_ptr<const LoadedRegion>> Salvage(const ChunkPlace& place,
+                                                              uint32_t slot,
+                                                              std::span<const std::byte> bytes,
+                                                              const absl::Status& cause);
 
   const Options options_;
   RegionCache cache_;

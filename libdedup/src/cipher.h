@@ -34,7 +34,8 @@ class Cipher {
   virtual void Seal(std::span<std::byte> text, std::span<const std::byte> about,
                     std::byte* seal) = 0;
 
-  // Fills `text`, as long as `sealed`. DataLoss: it was changed, or another key's.
+  // Fills `text`, as long as `sealed`. DataLoss: it was changed, or another key's; `text` is then
+  // what it decrypts to, which nothing vouches for.
   virtual absl::Status Open(std::span<const std::byte> sealed, std::span<const std::byte> about,
                             const std::byte* seal, std::span<std::byte> text) = 0;
 };

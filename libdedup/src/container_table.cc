@@ -36,7 +36,7 @@ absl::Status ContainerTable::Add(uint64_t id, const ContainerRecord& record) {
   }
   while (next_slot_ <= record.slot) gaps_.insert(next_slot_++);
   gaps_.erase(record.slot);
-  containers_[id] = {record, false, {}};
+  containers_[id] = {record, false, {}, {}};
   return absl::OkStatus();
 }
 
@@ -56,6 +56,21 @@ void ContainerTable::MarkDamaged(uint64_t id, std::string_view damage) {
   MutexLock lock(&mutex_);
   const auto found = containers_.find(id);
   if (found != containers_.end() && found->second.damage.empty()) found->second.damage = damage;
+}
+
+void ContainerTable::SetLost(uint64_t id, LostChunks lost) {
+  MutexLock lock(&mutex_);
+  const auto found = containers_.find(id);
+  if (found == containers_.end()) return;
+  if (!lost.empty()) any_lost_.store(true);
+  found->second.lost = std::move(lost);
+}
+
+bool ContainerTable::Lost(const ChunkPlace& place) const {
+  if (!any_lost()) return false;
+  MutexLock lock(&mutex_);
+  const auto found = containers_.find(place.container_id);
+  return found != containers_.end() && IsLost(found->second.lost, place);
 }
 
 bool ContainerTable::Contains(uint64_t id) const {
@@ -138,6 +153,10 @@ bool ContainerTable::PinIfUsable(uint64_t id, PinSet* pins) {
   if (found == containers_.end() || !found->second.usable()) return false;
   pins->ids_.insert(id);
   return true;
+}
+
+bool ContainerTable::PinIfUsable(const ChunkPlace& place, PinSet* pins) {
+  return !Lost(place) && PinIfUsable(place.container_id, pins);
 }
 
 void ContainerTable::PinAlso(uint64_t from, uint64_t to) {

@@ -7,6 +7,7 @@
 // Thread safety: any thread; a PinSet belongs to one writer.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <set>
@@ -32,8 +33,9 @@ class PinSet final {
 struct ContainerInfo {
   ContainerRecord record;
   bool condemned = false;  // Being emptied: nothing may begin to rely on it.
-  std::string
-      damage;  // What was found wrong; nothing may begin to rely on it, and it is never freed.
+  // What it holds cannot be told: nothing may begin to rely on it, and it is never freed.
+  std::string damage;
+  LostChunks lost{};  // Nothing may begin to rely on these.
   bool usable() const { return !condemned && damage.empty(); }
 };
 
@@ -51,9 +53,13 @@ class ContainerTable final {
   void Update(uint64_t id, const ContainerRecord& record);
   void Remove(uint64_t id);  // Keeps the slot.
   void MarkDamaged(uint64_t id, std::string_view damage);
+  void SetLost(uint64_t id, LostChunks lost);
 
   bool Contains(uint64_t id) const;
   bool Usable(uint64_t id) const;
+  // The chunk was found damaged. Cheap while none was.
+  bool Lost(const ChunkPlace& place) const;
+  bool any_lost() const { return any_lost_.load(std::memory_order_relaxed); }
   std::optional<uint32_t> SlotOf(uint64_t id) const;
   std::optional<ContainerInfo> Find(uint64_t id) const;
   std::vector<std::pair<uint64_t, ContainerInfo>> List() const;  // In order of id.
@@ -83,6 +89,7 @@ class ContainerTable final {
   void Pin(uint64_t id, PinSet* pins);
   // False: the container is gone, condemned or damaged; take its chunks as absent.
   bool PinIfUsable(uint64_t id, PinSet* pins);
+  bool PinIfUsable(const ChunkPlace& place, PinSet* pins);  // Nor may the chunk be damaged.
   // Whoever relies on `from` relies on `to` as well: the index leads there now for some chunk.
   void PinAlso(uint64_t from, uint64_t to);
 
@@ -98,6 +105,7 @@ class ContainerTable final {
  private:
   const uint32_t slot_count_;
   mutable Mutex mutex_;
+  std::atomic<bool> any_lost_{false};
   absl::flat_hash_map<uint64_t, ContainerInfo> containers_ ABSL_GUARDED_BY(mutex_);
   std::set<uint32_t> gaps_ ABSL_GUARDED_BY(mutex_);  // Free slots below next_slot_.
   uint32_t next_slot_ ABSL_GUARDED_BY(mutex_) = 0;   // This and all after it are free.

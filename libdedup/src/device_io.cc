@@ -60,6 +60,27 @@ absl::StatusOr<DeviceBytes> DeviceIo::Read(uint64_t offset_bytes, size_t size_by
   return DeviceBytes(std::move(buffer), offset_bytes - begin, size_bytes);
 }
 
+absl::StatusOr<DeviceBytes> DeviceIo::ReadByBlock(uint64_t offset_bytes, size_t size_bytes) {
+  const uint32_t block_bytes = device_->geometry().block_size_bytes;
+  const uint64_t begin = AlignDown(offset_bytes, block_bytes);
+  const uint64_t end = AlignUp(offset_bytes + size_bytes, block_bytes);
+  block::Buffer buffer = MakeBuffer(device_->geometry(), end - begin);
+  std::memset(buffer.data(), 0, buffer.size());
+  absl::Status failed;
+  bool any = false;
+  for (uint64_t at = begin; at < end; at += block_bytes) {
+    const absl::StatusOr<DeviceBytes> block = Read(at, block_bytes);
+    if (!block.ok()) {
+      failed = block.status();
+      continue;
+    }
+    any = true;
+    std::memcpy(buffer.data() + (at - begin), block->span().data(), block_bytes);
+  }
+  if (!any) return failed;
+  return DeviceBytes(std::move(buffer), offset_bytes - begin, size_bytes);
+}
+
 absl::Status DeviceIo::Write(uint64_t offset_bytes, std::span<const std::byte> data) {
   const uint32_t block_bytes = device_->geometry().block_size_bytes;
   STRATA_CHECK(offset_bytes % block_bytes == 0 && data.size() % block_bytes == 0, "whole blocks");

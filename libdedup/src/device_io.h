@@ -44,6 +44,10 @@ class DeviceIo final {
 
   absl::StatusOr<DeviceBytes> Read(uint64_t offset_bytes, size_t size_bytes);
 
+  // The same for a range of which a part does not read: those blocks are zeroes. The error is the
+  // last block's where none reads.
+  absl::StatusOr<DeviceBytes> ReadByBlock(uint64_t offset_bytes, size_t size_bytes);
+
   // REQUIRES: whole blocks at a multiple of the block size.
   absl::Status Write(uint64_t offset_bytes, std::span<const std::byte> data);
   absl::Status Flush();

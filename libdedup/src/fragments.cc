@@ -96,7 +96,7 @@ absl::Status Fragments::Rewrite(uint64_t stream_bytes) {
     ahead.Follow(places, i);
     const absl::StatusOr<std::shared_ptr<const LoadedRegion>> region =
         core_->reader->ReadRegion(places[i], &ahead);
-    if (!region.ok()) continue;
+    if (!region.ok() || !(*region)->damage.empty()) continue;
     left[places[i].container_id].push_back(places[i].offset_units);
     for (const uint16_t ordinal : uses_.at(KeyOf(places[i])).ordinals) {
       if (ordinal >= (*region)->table.size()) continue;

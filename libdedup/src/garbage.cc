@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <chrono>
 #include <iterator>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -139,7 +140,7 @@ class Collection final {
                                 "be read; delete the stream: %s",
                                 id.ToHex(), std::string(status.message())));
           }
-          return Report("mark", ++report_.streams_marked, core_->counters.stream_count);
+          return Report("mark", ++report_.streams_marked, core_->totals.Get(*core_).stream_count);
         }));
     live_.Compact();
     return absl::OkStatus();
@@ -164,7 +165,7 @@ class Collection final {
     std::vector<Candidate> underfilled;  // All alive, but sealed before they were full.
     std::vector<Candidate> deferred;     // All alive, but not compressed yet.
     for (const auto& [id, record] : sealed_) {
-      const absl::StatusOr<ContainerContents> contents = core_->reader->ReadFooter(id, record);
+      const absl::StatusOr<ContainerContents> contents = core_->reader->ReadContents(id, record);
       if (absl::IsDataLoss(contents.status())) {
         core_->reader->CountCorruption();
         core_->table->MarkDamaged(id, std::string(contents.status().message()));
@@ -173,6 +174,22 @@ class Collection final {
       STRATA_RETURN_IF_ERROR(contents.status());
       pacer_.Spend(record.footer_bytes);
       STRATA_ASSIGN_OR_RETURN(const size_t live, CountLive(id, *contents));
+      if (const LostChunks lost = LostOf(id); !lost.empty()) {
+        STRATA_RETURN_IF_ERROR(core_->index->LeadAwayFromDamage(id, *contents));
+        STRATA_ASSIGN_OR_RETURN(const bool needed, AnyNeeded(id, *contents, lost));
+        if (needed) {
+          Log(core_->options.log, LogLevel::kWarning,
+              absl::StrFormat("dedup: container %d is kept: chunks in it are damaged that streams "
+                              "need and no other container has; storing the same data again heals "
+                              "them",
+                              id));
+        } else {
+          candidates_.push_back({id, record, live, {}});  // What is whole leaves the damage.
+        }
+        STRATA_RETURN_IF_ERROR(Report("examine", ++report_.containers_examined, sealed_.size()));
+        continue;
+      }
+      STRATA_RETURN_IF_ERROR(core_->index->LeadAwayFromDamage(id, *contents));
       const double share = static_cast<double>(live) /
                            static_cast<double>(std::max<size_t>(contents->chunks.size(), 1));
       const double fill = static_cast<double>(record.stored_bytes) /
@@ -195,6 +212,30 @@ class Collection final {
     // In the order they were written, which is that of the streams.
     std::move(deferred.begin(), deferred.end(), std::back_inserter(candidates_));
     return absl::OkStatus();
+  }
+
+  LostChunks LostOf(uint64_t id) const {
+    if (!core_->table->any_lost()) return {};
+    const std::optional<ContainerInfo> info = core_->table->Find(id);
+    return info.has_value() ? info->lost : LostChunks();
+  }
+
+  // Whether a stream needs one of the `lost` chunks and this copy is the last. Damage may pass, as
+  // that of a cable does: such a container is left as it is.
+  absl::StatusOr<bool> AnyNeeded(uint64_t id, const ContainerContents& contents,
+                                 const LostChunks& lost) {
+    STRATA_ASSIGN_OR_RETURN(const std::vector<bool> here, core_->index->LeadsHere(id, contents));
+    size_t chunk = 0;
+    for (const RegionExtent& region : contents.regions) {
+      for (uint32_t i = 0; i < region.chunk_count; ++i, ++chunk) {
+        const ChunkPlace place{id, region.offset_units, region.size_units,
+                               static_cast<uint16_t>(i)};
+        if (here[chunk] && IsLost(lost, place) && live_.Contains(contents.chunks[chunk])) {
+          return true;
+        }
+      }
+    }
+    return false;
   }
 
   absl::StatusOr<size_t> CountLive(uint64_t id, const ContainerContents& contents) {
@@ -223,7 +264,7 @@ class Collection final {
       if (core_->table->Condemn({candidate.id}).empty()) continue;
       absl::Status status = Empty(&candidate);
       if (absl::IsDataLoss(status)) {
-        // The reader marked it as damaged, which keeps it from being freed now and later.
+        // A chunk that is needed is damaged. The reader has noted it; the container stays.
         Log(core_->options.log, LogLevel::kWarning, std::string(status.message()));
         continue;
       }
@@ -249,7 +290,7 @@ class Collection final {
   // Appends what lives in the container to the log.
   absl::Status Empty(Candidate* candidate) {
     STRATA_ASSIGN_OR_RETURN(candidate->contents,
-                            core_->reader->ReadFooter(candidate->id, candidate->record));
+                            core_->reader->ReadContents(candidate->id, candidate->record));
     const ContainerContents& contents = candidate->contents;
     if (candidate->live_chunks == 0) return absl::OkStatus();
     STRATA_ASSIGN_OR_RETURN(const std::vector<bool> here,
@@ -291,7 +332,9 @@ class Collection final {
   absl::Status Copy(RegionKind kind, const Fingerprint& fingerprint, const LoadedRegion& region,
                     size_t ordinal) {
     if (ordinal >= region.table.size() || region.table[ordinal].fingerprint != fingerprint) {
-      return absl::DataLossError("dedup: footer and region of a container do not agree");
+      return absl::DataLossError(region.damage.empty()
+                                     ? "dedup: footer and region of a container do not agree"
+                                     : region.damage);
     }
     RegionBuilder& builder = kind == RegionKind::kRecipes ? nodes_ : data_;
     if (builder.Holds(fingerprint)) return absl::OkStatus();

@@ -126,6 +126,55 @@ absl::StatusOr<ContainerRecord> DecodeContainerRecord(std::string_view bytes) {
   return record;
 }
 
+bool IsLost(const LostChunks& lost, const ChunkPlace& place) {
+  const auto region = lost.find(place.offset_units);
+  return region != lost.end() &&
+         (region->second.empty() || std::ranges::binary_search(region->second, place.ordinal));
+}
+
+std::string DamageKey(uint64_t container_id) { return "d" + ContainerKey(container_id); }
+
+absl::StatusOr<uint64_t> ParseDamageKey(std::string_view key) {
+  if (!key.starts_with("d")) return absl::InvalidArgumentError("not the key of a damage record");
+  return ParseContainerKey(key.substr(1));
+}
+
+std::string EncodeLostChunks(const LostChunks& lost) {
+  std::string bytes(1, static_cast<char>(kVersion));
+  const auto add = [&bytes](uint32_t value, size_t size) {
+    std::byte le[4];
+    StoreLe32(le, value);
+    bytes.append(reinterpret_cast<const char*>(le), size);
+  };
+  for (const auto& [offset_units, ordinals] : lost) {
+    add(offset_units, 4);
+    add(static_cast<uint32_t>(ordinals.size()), 2);
+    for (const uint16_t ordinal : ordinals) add(ordinal, 2);
+  }
+  return bytes;
+}
+
+absl::StatusOr<LostChunks> DecodeLostChunks(std::string_view bytes) {
+  if (!bytes.empty() && static_cast<uint8_t>(bytes[0]) > kVersion) {
+    return absl::UnimplementedError("damage record: a newer format version");
+  }
+  const auto damaged = [] { return absl::DataLossError("damage record: cannot be decoded"); };
+  if (bytes.empty() || static_cast<uint8_t>(bytes[0]) != kVersion) return damaged();
+  bytes.remove_prefix(1);
+  LostChunks lost;
+  while (!bytes.empty()) {
+    if (bytes.size() < 6) return damaged();
+    std::vector<uint16_t>& ordinals = lost[LoadLe32(Bytes(bytes))];
+    const size_t count = LoadLe16(Bytes(bytes) + 4);
+    bytes.remove_prefix(6);
+    if (bytes.size() < 2 * count) return damaged();
+    for (size_t i = 0; i < count; ++i) ordinals.push_back(LoadLe16(Bytes(bytes) + 2 * i));
+    if (!std::ranges::is_sorted(ordinals)) return damaged();
+    bytes.remove_prefix(2 * count);
+  }
+  return lost;
+}
+
 std::string EncodeStoreRecord(const StoreRecord& record) {
   std::string bytes(kStoreRecordBytes, '\0');
   std::byte* at = Bytes(bytes);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -53,15 +54,27 @@ struct ContainerRecord {
   // Offsets in units, growing, of regions that streams have left: chunks of theirs were stored
   // again in denser company, so only the index tells where they are best read. A hint.
   std::vector<uint32_t> left_regions{};
-  friend bool operator==(const ContainerRecord&, const ContainerRecord&) = default;
 
   uint64_t data_stored_bytes() const { return stored_bytes - recipe_bytes; }
+  friend bool operator==(const ContainerRecord&, const ContainerRecord&) = default;
 };
 
 std::string ContainerKey(uint64_t container_id);
 absl::StatusOr<uint64_t> ParseContainerKey(std::string_view key);
 std::string EncodeContainerRecord(const ContainerRecord& record);
 absl::StatusOr<ContainerRecord> DecodeContainerRecord(std::string_view bytes);
+
+// Chunks of a container that were found damaged: of each region (offset in units) which ones,
+// growing; empty: all of them.
+using LostChunks = std::map<uint32_t, std::vector<uint16_t>>;
+bool IsLost(const LostChunks& lost, const ChunkPlace& place);
+
+// Kept beside the container's record until the container is freed, so that every process stores
+// these chunks again when they come, and no lookup leads to them while there is another copy.
+std::string DamageKey(uint64_t container_id);
+absl::StatusOr<uint64_t> ParseDamageKey(std::string_view key);
+std::string EncodeLostChunks(const LostChunks& lost);
+absl::StatusOr<LostChunks> DecodeLostChunks(std::string_view bytes);
 
 // The one record that ties kv store and device together, in "<name>.containers" under kStoreKey.
 inline constexpr std::string_view kStoreKey = "store";

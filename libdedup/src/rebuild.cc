@@ -22,6 +22,7 @@ class Rebuild final {
 
   absl::Status Run() {
     STRATA_RETURN_IF_ERROR(SetState(StoreRecord::State::kRebuilding));
+    STRATA_RETURN_IF_ERROR(DropUnlessReadable());
     std::vector<std::pair<uint64_t, ContainerRecord>> sealed;
     for (const auto& [id, info] : core_->table->List()) {
       if (info.record.sealed) sealed.emplace_back(id, info.record);
@@ -41,6 +42,7 @@ class Rebuild final {
           return !rebuilt_.contains(place.container_id) ||
                  std::binary_search(entered_.begin(), entered_.end(), FingerprintHash()(chunk));
         }));
+    STRATA_RETURN_IF_ERROR(LeadAwayFromDamage(sealed));
     return SetState(StoreRecord::State::kReady);
   }
 
@@ -50,8 +52,31 @@ class Rebuild final {
     return WriteStoreRecord(*core_);
   }
 
+  // The last copy of a chunk was entered last, damaged or not.
+  absl::Status LeadAwayFromDamage(
+      const std::vector<std::pair<uint64_t, ContainerRecord>>& containers) {
+    if (!core_->table->any_lost()) return absl::OkStatus();
+    for (const auto& [id, record] : containers) {
+      const absl::StatusOr<ContainerContents> contents = core_->reader->ReadContents(id, record);
+      if (!contents.ok()) continue;
+      STRATA_RETURN_IF_ERROR(core_->index->LeadAwayFromDamage(id, *contents));
+    }
+    return absl::OkStatus();
+  }
+
+  // What cannot be read cannot be mended in place. Until the rebuild is through, chunks whose
+  // entries are not back yet are not found.
+  absl::Status DropUnlessReadable() {
+    const absl::Status status = core_->index->CheckReadable();
+    if (!absl::IsDataLoss(status)) return status;
+    Log(core_->options.log, LogLevel::kWarning,
+        absl::StrFormat("dedup: the chunk index is dropped, and written again: %s",
+                        std::string(status.message())));
+    return core_->options.kv->ClearSpace(core_->chunks);
+  }
+
   absl::Status Enter(uint64_t id, ContainerRecord record) {
-    absl::StatusOr<ContainerContents> contents = core_->reader->ReadFooter(id, record);
+    absl::StatusOr<ContainerContents> contents = core_->reader->ReadContents(id, record);
     if (absl::IsDataLoss(contents.status())) {
       Log(core_->options.log, LogLevel::kWarning, std::string(contents.status().message()));
       core_->reader->CountCorruption();

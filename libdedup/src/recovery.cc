@@ -98,9 +98,8 @@ class Opener final {
     STRATA_RETURN_IF_ERROR(BeginCipher());
     STRATA_RETURN_IF_ERROR(MakeParts());
     STRATA_RETURN_IF_ERROR(RecoverOpenContainers());
-    STRATA_RETURN_IF_ERROR(CountStreams());
     const bool incomplete = core_->store_record.state == StoreRecord::State::kRebuilding;
-    STRATA_ASSIGN_OR_RETURN(const bool empty, core_->index->IsEmpty());
+    STRATA_ASSIGN_OR_RETURN(const bool empty, IndexIsEmpty());
     if (read_only() && (incomplete || (empty && AnySealedChunks()))) {
       Log(core_->options.log, LogLevel::kWarning,
           "dedup: the chunk index is incomplete; chunks that it lacks cannot be read before the "
@@ -116,6 +115,16 @@ class Opener final {
 
  private:
   bool read_only() const { return core_->options.read_only; }
+
+  // Damage there must not keep streams from being read whose entries are whole.
+  absl::StatusOr<bool> IndexIsEmpty() {
+    absl::StatusOr<bool> empty = core_->index->IsEmpty();
+    if (!absl::IsDataLoss(empty.status())) return empty;
+    Log(core_->options.log, LogLevel::kError,
+        absl::StrFormat("dedup: the chunk index is damaged, rebuild it: %s",
+                        std::string(empty.status().message())));
+    return false;
+  }
 
   absl::Status OpenSpaces() {
     const std::string& name = core_->options.name;
@@ -330,10 +339,15 @@ class Opener final {
   absl::Status LoadContainers() {
     core_->table = std::make_unique<ContainerTable>(SlotCount(core_->superblock));
     const std::unique_ptr<kv::Snapshot> snapshot = core_->options.kv->NewSnapshot();
+    std::vector<std::pair<uint64_t, std::string>> damage;
     kv::Range range;
     for (bool more = true; more;) {
       STRATA_ASSIGN_OR_RETURN(kv::Page page, snapshot->List(core_->containers, range, {}));
       for (const kv::KeyValue& item : page.items) {
+        if (const absl::StatusOr<uint64_t> id = ParseDamageKey(item.key); id.ok()) {
+          damage.emplace_back(*id, item.value);
+          continue;
+        }
         const absl::StatusOr<uint64_t> id = ParseContainerKey(item.key);
         if (!id.ok()) continue;  // The store's own record.
         STRATA_ASSIGN_OR_RETURN(const ContainerRecord record, DecodeContainerRecord(item.value));
@@ -341,6 +355,15 @@ class Opener final {
       }
       more = page.more;
       if (more) range.begin = page.items.back().key + '\0';
+    }
+    for (const auto& [id, value] : damage) {
+      absl::StatusOr<LostChunks> lost = DecodeLostChunks(value);
+      if (lost.ok()) {
+        core_->table->SetLost(id, *std::move(lost));
+      } else {  // Lookups may lead to damage until it is found again.
+        Log(core_->options.log, LogLevel::kWarning,
+            absl::StrFormat("dedup: container %d: %s", id, std::string(lost.status().message())));
+      }
     }
     return absl::OkStatus();
   }
@@ -377,7 +400,7 @@ class Opener final {
         .load_contents = [core](uint64_t id) -> absl::StatusOr<ContainerContents> {
           const std::optional<ContainerInfo> info = core->table->Find(id);
           if (!info.has_value()) return absl::NotFoundError("the container is gone");
-          return core->reader->ReadFooter(id, info->record);
+          return core->reader->ReadContents(id, info->record);
         }});
     core->reader = std::make_unique<ChunkReader>(
         ChunkReader::Options{.io = core->io.get(),
@@ -494,15 +517,6 @@ class Opener final {
     STRATA_RETURN_IF_ERROR(
         core_->io->Write(SlotOffset(record.slot, core_->superblock.container_bytes), block));
     return scan;
-  }
-
-  absl::Status CountStreams() {
-    const std::unique_ptr<kv::Snapshot> snapshot = core_->options.kv->NewSnapshot();
-    return ForEachStream(*core_, *snapshot, [this](const StreamId&, const StreamRecord& record) {
-      ++core_->counters.stream_count;
-      core_->counters.logical_bytes += record.size_bytes;
-      return absl::OkStatus();
-    });
   }
 
   uint64_t DeviceBytesTotal() const {

@@ -10,6 +10,7 @@
 #include <list>
 #include <memory>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -27,9 +28,21 @@ struct LoadedRegion {
   std::unique_ptr<std::byte[]> raw;
   size_t raw_bytes = 0;
   bool deferred = false;  // Its compression.
+  // What is wrong with the region, where something is. Its table then has the fingerprints of the
+  // bytes that are there: a chunk with the fingerprint that the index knows is whole.
+  std::string damage;
 
   std::span<const std::byte> chunk(size_t ordinal) const {
     return {raw.get() + offsets[ordinal], table[ordinal].size_bytes};
+  }
+  // From the sizes in `table`.
+  void SetOffsets() {
+    offsets.reserve(table.size());
+    uint32_t offset = 0;
+    for (const ChunkEntry& entry : table) {
+      offsets.push_back(offset);
+      offset += entry.size_bytes;
+    }
   }
   size_t memory_bytes() const { return raw_bytes + table.size() * (sizeof(ChunkEntry) + 4); }
 };

@@ -192,4 +192,12 @@ absl::StatusOr<DecodedRegion> DecodeRegion(std::span<const std::byte> bytes, Cip
   return region;
 }
 
+std::vector<std::byte> DecryptDamagedRegion(const RegionHeader& header,
+                                            std::span<const std::byte> body, Cipher& cipher) {
+  std::vector<std::byte> text(header.table_bytes() + header.stored_bytes);
+  (void)cipher.Open(body.first(text.size()), AboutRegion(header), body.last(kSealBytes).data(),
+                    text);
+  return text;
+}
+
 }  // namespace strata::dedup

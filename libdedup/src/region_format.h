@@ -99,4 +99,9 @@ struct DecodedRegion {
 };
 absl::StatusOr<DecodedRegion> DecodeRegion(std::span<const std::byte> bytes, Cipher* cipher);
 
+// The table and payload of an encrypted region whose seal does not vouch for them: nothing of it
+// may be believed that its fingerprint does not show. `body` is header.body_bytes() long.
+std::vector<std::byte> DecryptDamagedRegion(const RegionHeader& header,
+                                            std::span<const std::byte> body, Cipher& cipher);
+
 }  // namespace strata::dedup

@@ -52,14 +52,14 @@ class ContainerStore final : public Store {
 
   absl::Status Delete(const StreamId& id) override {
     const OperationTimer timer(&core_->counters.commits);
+    StreamTotals::Change change(&core_->totals);
     uint64_t size_bytes = 0;
     STRATA_RETURN_IF_ERROR(kv::RunTransaction(
         *core_->options.kv, kv::Durability::kSync, [&](kv::Transaction& txn) -> absl::Status {
           STRATA_ASSIGN_OR_RETURN(size_bytes, StageRemoval(txn, id));
           return absl::OkStatus();
         }));
-    core_->counters.stream_count -= 1;
-    core_->counters.logical_bytes -= size_bytes;
+    change.Committed(/*added=*/{}, /*removed=*/{1, size_bytes});
     return absl::OkStatus();
   }
 
@@ -77,12 +77,23 @@ class ContainerStore final : public Store {
     kv::Range range{StreamKey(after) + '\0', ""};
     for (bool more = true; more && streams.size() < max_count;) {
       const size_t wanted = std::min(max_count - streams.size(), kListPageItems);
-      STRATA_ASSIGN_OR_RETURN(kv::Page page,
-                              snapshot->List(core_->streams, range, {.max_items = wanted}));
+      STRATA_ASSIGN_OR_RETURN(
+          kv::Page page,
+          snapshot->List(core_->streams, range, {.max_items = wanted, .skip_damaged = true}));
+      for (const kv::Range& skipped : page.skipped) {
+        Log(core_->options.log, LogLevel::kWarning,
+            "dedup: not listed: " + SkippedStreams(skipped));
+      }
       for (const kv::KeyValue& item : page.items) {
         STRATA_ASSIGN_OR_RETURN(const StreamId id, ParseStreamKey(item.key));
-        STRATA_ASSIGN_OR_RETURN(const StreamRecord record, DecodeStreamRecord(item.value));
-        streams.push_back(InfoOf(id, record));
+        const absl::StatusOr<StreamRecord> record = DecodeStreamRecord(item.value);
+        if (record.ok()) {
+          streams.push_back(InfoOf(id, *record));
+        } else {
+          Log(core_->options.log, LogLevel::kWarning,
+              absl::StrFormat("dedup: not listed: stream %s: %s", id.ToHex(),
+                              std::string(record.status().message())));
+        }
       }
       more = page.more;
       if (more) range.begin = page.items.back().key + '\0';
@@ -159,19 +170,20 @@ absl::Status ContainerStore::Commit(kv::Transaction& txn, const Change& change,
     STRATA_ASSIGN_OR_RETURN(const uint64_t size_bytes, StageRemoval(txn, id));
     bytes_removed += size_bytes;
   }
+  StreamTotals::Change totals(&core_->totals);
   STRATA_RETURN_IF_ERROR(txn.Commit(durability));
   for (PreparedWriter* writer : writers) writer->MarkCommitted();
-  core_->counters.stream_count += change.add.size() + change.copy.size();
-  core_->counters.stream_count -= change.remove.size();
-  core_->counters.logical_bytes += bytes_added - bytes_removed;
+  totals.Committed({change.add.size() + change.copy.size(), bytes_added},
+                   {change.remove.size(), bytes_removed});
   return absl::OkStatus();
 }
 
 dedup::Stats ContainerStore::Stats() {
   const Counters& counters = core_->counters;
   dedup::Stats stats;
-  stats.stream_count = counters.stream_count;
-  stats.logical_bytes = counters.logical_bytes;
+  const StreamTotals::Totals totals = core_->totals.Get(*core_);
+  stats.stream_count = totals.stream_count;
+  stats.logical_bytes = totals.logical_bytes;
   stats.ingested_bytes = counters.ingested_bytes;
   stats.ingested_chunks = counters.ingested_chunks;
   stats.duplicate_bytes = counters.duplicate_bytes;
@@ -201,6 +213,8 @@ dedup::Stats ContainerStore::Stats() {
   stats.unique_bytes = unsealed.raw_bytes;
   stats.compressed_bytes = unsealed.stored_bytes;
   stats.deferred_bytes = unsealed.deferred_bytes;
+  stats.recipe_count = unsealed.recipe_count;
+  stats.recipe_bytes = unsealed.recipe_bytes;
   stats.container_bytes = unsealed.device_bytes;
   for (const auto& [id, info] : core_->table->List()) {
     ++stats.container_count;
@@ -214,8 +228,6 @@ dedup::Stats ContainerStore::Stats() {
     stats.container_bytes += core_->superblock.container_bytes;
   }
   return stats;
-  stats.recipe_count = unsealed.recipe_count;
-  stats.recipe_bytes = unsealed.recipe_bytes;
 }
 
 }  // namespace

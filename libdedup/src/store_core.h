@@ -26,6 +26,7 @@
 #include "recipe.h"
 #include "strata/base/mutex.h"
 #include "strata/dedup/store.h"
+#include "stream_totals.h"
 #include "superblock.h"
 #include "worker_pool.h"
 
@@ -35,8 +36,6 @@ namespace strata::dedup {
 inline constexpr uint32_t kReservedSlots = 2;
 
 struct Counters {
-  std::atomic<uint64_t> stream_count{0};
-  std::atomic<uint64_t> logical_bytes{0};
   std::atomic<uint64_t> ingested_bytes{0};
   std::atomic<uint64_t> ingested_chunks{0};
   std::atomic<uint64_t> duplicate_bytes{0};
@@ -68,6 +67,7 @@ struct StoreCore {
   std::unique_ptr<ChunkReader> reader;
   std::unique_ptr<ContainerLog> log;
   Counters counters;
+  StreamTotals totals;
 
   // Streams that are being read keep their chunks, deleted or not. Reading a stream's record and
   // entering it here is one step, and so is garbage collection's taking of its snapshot.
@@ -79,11 +79,16 @@ struct StoreCore {
 
 std::string StreamKey(const StreamId& id);
 absl::StatusOr<StreamId> ParseStreamKey(std::string_view key);
+std::string SkippedStreams(const kv::Range& range);  // In words.
 StreamInfo InfoOf(const StreamId& id, const StreamRecord& record);
 
 // Visits every stream record of `reader` in order of id.
 using StreamVisitor = std::function<absl::Status(const StreamId& id, const StreamRecord& record)>;
 absl::Status ForEachStream(StoreCore& core, kv::Reader& reader, const StreamVisitor& visit);
+// Those that can be read; `damage` is told of the others.
+using DamageVisitor = std::function<void(std::string damage)>;
+absl::Status ForEachReadableStream(StoreCore& core, kv::Reader& reader, const StreamVisitor& visit,
+                                   const DamageVisitor& damage);
 
 // Opens or makes a store and recovers it. recovery.cc.
 absl::Status WriteStoreRecord(StoreCore& core);  // As core.store_record says, durably.

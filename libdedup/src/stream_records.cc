@@ -55,18 +55,27 @@ StreamInfo InfoOf(const StreamId& id, const StreamRecord& record) {
           .new_stored_bytes = record.new_stored_bytes};
 }
 
-absl::Status ForEachStream(StoreCore& core, kv::Reader& reader, const StreamVisitor& visit) {
+namespace {
+
+absl::Status Visit(StoreCore& core, kv::Reader& reader, const StreamVisitor& visit,
+                   const DamageVisitor& damage) {
   kv::Range range;
   for (bool more = true; more;) {
-    STRATA_ASSIGN_OR_RETURN(kv::Page page,
-                            reader.List(core.streams, range, {.max_items = kPageItems}));
+    STRATA_ASSIGN_OR_RETURN(
+        kv::Page page, reader.List(core.streams, range,
+                                   {.max_items = kPageItems, .skip_damaged = damage != nullptr}));
+    if (damage != nullptr) {
+      for (const kv::Range& skipped : page.skipped) damage(SkippedStreams(skipped));
+    }
     for (const kv::KeyValue& item : page.items) {
       STRATA_ASSIGN_OR_RETURN(const StreamId id, ParseStreamKey(item.key));
       absl::StatusOr<StreamRecord> record = DecodeStreamRecord(item.value);
       if (!record.ok()) {
-        return absl::Status(
-            record.status().code(),
-            absl::StrFormat("stream %s: %s", id.ToHex(), std::string(record.status().message())));
+        const std::string what =
+            absl::StrFormat("stream %s: %s", id.ToHex(), std::string(record.status().message()));
+        if (damage == nullptr) return absl::Status(record.status().code(), what);
+        damage(what);
+        continue;
       }
       STRATA_RETURN_IF_ERROR(visit(id, *record));
     }
@@ -74,6 +83,25 @@ absl::Status ForEachStream(StoreCore& core, kv::Reader& reader, const StreamVisi
     if (more) range.begin = page.items.back().key + '\0';
   }
   return absl::OkStatus();
+}
+
+}  // namespace
+
+std::string SkippedStreams(const kv::Range& range) {
+  const auto hex = [](const std::string& key) {
+    return key.empty() ? std::string("the end") : absl::BytesToHexString(key);
+  };
+  return absl::StrFormat("the kv store is damaged: streams with ids from %s to %s cannot be read",
+                         hex(range.begin), hex(range.end));
+}
+
+absl::Status ForEachStream(StoreCore& core, kv::Reader& reader, const StreamVisitor& visit) {
+  return Visit(core, reader, visit, nullptr);
+}
+
+absl::Status ForEachReadableStream(StoreCore& core, kv::Reader& reader, const StreamVisitor& visit,
+                                   const DamageVisitor& damage) {
+  return Visit(core, reader, visit, damage);
 }
 
 }  // namespace strata::dedup

@@ -2,6 +2,7 @@
 //
 // Reads every container and every recipe. First the containers, which tells the damaged places;
 // then the streams, which tells who suffers from them.
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -11,6 +12,8 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_format.h"
 #include "container_scan.h"
+#include "index_check.h"
+#include "salvage.h"
 #include "store_core.h"
 #include "strata/base/status_macros.h"
 #include "stream_walk.h"
@@ -23,7 +26,10 @@ class Verification final {
   Verification(StoreCore* core, const VerifyOptions& options) : core_(core), options_(options) {}
 
   absl::StatusOr<VerifyReport> Run() {
+    STRATA_RETURN_IF_ERROR(CheckKv());
     STRATA_RETURN_IF_ERROR(CheckContainers());
+    STRATA_RETURN_IF_ERROR(LeadAwayFromDamage());
+    STRATA_RETURN_IF_ERROR(CheckIndexEntries());
     STRATA_RETURN_IF_ERROR(CheckStreams());
     return std::move(report_);
   }
@@ -41,6 +47,44 @@ class Verification final {
     if (options_.progress == nullptr || options_.progress({phase, done, total}))
       return absl::OkStatus();
     return absl::CancelledError("dedup: verification was cancelled");
+  }
+
+  struct RegionDamage {
+    std::string detail;
+    bool all = false;  // Of its chunks are lost; else these:
+    std::vector<uint16_t> lost;
+    bool Has(uint16_t ordinal) const { return all || std::ranges::binary_search(lost, ordinal); }
+  };
+
+  absl::Status CheckKv() {
+    const absl::Status status = core_->options.kv->VerifyChecksums();
+    if (absl::IsDataLoss(status)) report_.index_damage.emplace_back(status.message());
+    return ErrorUnlessDamage(status);
+  }
+
+  absl::Status CheckIndexEntries() {
+    IndexCheck check;
+    STRATA_RETURN_IF_ERROR(CheckIndex(
+        *core_, [this](uint64_t done, uint64_t total) { return Report("index", done, total); },
+        &check));
+    report_.index_entries_checked = check.entries;
+    std::ranges::move(check.damage, std::back_inserter(report_.index_damage));
+    return absl::OkStatus();
+  }
+
+  // Where the index leads to a chunk that was found damaged now and another container has it, too.
+  absl::Status LeadAwayFromDamage() {
+    if (!core_->table->any_lost()) return absl::OkStatus();
+    for (const auto& [id, info] : core_->table->List()) {
+      if (!info.record.sealed) continue;
+      const absl::StatusOr<ContainerContents> contents =
+          core_->reader->ReadContents(id, info.record);
+      if (!contents.ok()) continue;  // Gone, or reported already.
+      absl::Status status = core_->index->LeadAwayFromDamage(id, *contents);
+      if (absl::IsDataLoss(status)) continue;  // The index; CheckStreams() meets it.
+      STRATA_RETURN_IF_ERROR(status);
+    }
+    return absl::OkStatus();
   }
 
   absl::Status CheckContainers() {
@@ -69,7 +113,6 @@ class Verification final {
     std::string detail = absl::StrFormat("container %d is damaged at byte %d of the device: %s", id,
                                          offset_bytes, std::string(what));
     core_->reader->CountCorruption();
-    core_->table->MarkDamaged(id, detail);
     report_.container_damage.push_back(std::move(detail));
   }
 
@@ -85,9 +128,15 @@ class Verification final {
         container.contents = *std::move(contents);
       } else {
         STRATA_RETURN_IF_ERROR(ErrorUnlessDamage(contents.status()));
-        unlisted_.insert(container.id);
         FoundDamage(container.id, slot_offset + container_bytes - container.record.footer_bytes,
                     std::string(contents.status().message()));
+        contents = core_->reader->ReadContents(container.id, container.record);
+        if (contents.ok()) {
+          container.contents = *std::move(contents);
+        } else {
+          unlisted_.insert(container.id);
+          core_->table->MarkDamaged(container.id, std::string(contents.status().message()));
+        }
       }
     }
     ++report_.containers_checked;
@@ -143,8 +192,13 @@ class Verification final {
       absl::Status status = absl::DataLossError("the footer lists a place behind the end");
       if (begin + size <= slot->span().size()) {
         status = CheckRegion(container.id, extent, chunks, slot->span().subspan(begin, size));
+        if (!status.ok()) {
+          NoteRegion(container, extent, status,
+                     LostOf(container.id, extent, chunks, slot->span().subspan(begin, size)));
+          continue;
+        }
       }
-      NoteRegion(container, extent, status);
+      NoteRegion(container, extent, status, {.all = true});
     }
     return absl::OkStatus();
   }
@@ -157,31 +211,70 @@ class Verification final {
     size_t first_chunk = 0;
     for (const RegionExtent& extent : container.contents.regions) {
       const uint64_t size = uint64_t{extent.size_units} * kUnitBytes;
-      const absl::StatusOr<DeviceBytes> bytes =
-          core_->io->Read(slot_offset + uint64_t{extent.offset_units} * kUnitBytes, size);
-      absl::Status status = bytes.status();
-      if (status.ok()) {
-        report_.bytes_read += size;
-        status = CheckRegion(
-            container.id, extent,
-            std::span(container.contents.chunks).subspan(first_chunk, extent.chunk_count),
-            bytes->span());
-      }
+      const uint64_t offset = slot_offset + uint64_t{extent.offset_units} * kUnitBytes;
+      const std::span<const Fingerprint> chunks =
+          std::span(container.contents.chunks).subspan(first_chunk, extent.chunk_count);
       first_chunk += extent.chunk_count;
-      NoteRegion(container, extent, status);
+      absl::StatusOr<DeviceBytes> bytes = core_->io->Read(offset, size);
+      absl::Status status = bytes.status();
+      if (absl::IsDataLoss(status)) bytes = core_->io->ReadByBlock(offset, size);
+      if (bytes.ok()) {
+        report_.bytes_read += size;
+        if (status.ok()) status = CheckRegion(container.id, extent, chunks, bytes->span());
+        if (!status.ok()) {
+          NoteRegion(container, extent, status,
+                     LostOf(container.id, extent, chunks, bytes->span()));
+          continue;
+        }
+      }
+      NoteRegion(container, extent, status, {.all = true});
     }
     return absl::OkStatus();
   }
 
-  void NoteRegion(const ToCheck& container, const RegionExtent& extent,
-                  const absl::Status& status) {
-    if (status.ok()) return;
+  // Which of the chunks of a region that does not pass as a whole are lost.
+  RegionDamage LostOf(uint64_t id, const RegionExtent& extent, std::span<const Fingerprint> chunks,
+                      std::span<const std::byte> bytes) {
+    const absl::StatusOr<SalvagedRegion> salvaged =
+        SalvageRegion(bytes, *core_->codec, core_->cipher.get());
+    if (!salvaged.ok() || salvaged->header.container_id != id ||
+        salvaged->header.offset_units != extent.offset_units ||
+        salvaged->actual.size() != chunks.size()) {
+      return {.all = true};
+    }
+    RegionDamage damage;
+    for (size_t i = 0; i < chunks.size(); ++i) {
+      if (salvaged->actual[i].fingerprint == chunks[i]) continue;
+      damage.lost.push_back(static_cast<uint16_t>(i));
+    }
+    damage.all = damage.lost.size() == chunks.size();
+    return damage;
+  }
+
+  // `status`: what is wrong with the region; `damage`: what of it is lost by that.
+  void NoteRegion(const ToCheck& container, const RegionExtent& extent, const absl::Status& status,
+                  RegionDamage damage) {
+    if (status.ok()) {
+      Written(core_->index->ClearLost(container.id, extent.offset_units));
+      return;
+    }
     const uint64_t offset = SlotOffset(container.slot, core_->superblock.container_bytes) +
                             uint64_t{extent.offset_units} * kUnitBytes;
     FoundDamage(container.id, offset, std::string(status.message()));
-    damaged_regions_[{container.id, extent.offset_units}] =
-        absl::StrFormat("container %d is damaged at byte %d of the device: %s", container.id,
-                        offset, std::string(status.message()));
+    damage.detail = absl::StrFormat("container %d is damaged at byte %d of the device: %s",
+                                    container.id, offset, std::string(status.message()));
+    if (damage.all || !damage.lost.empty()) {
+      Written(core_->index->MarkLost(container.id, extent.offset_units,
+                                     damage.all ? std::vector<uint16_t>() : damage.lost));
+    }
+    damaged_regions_[{container.id, extent.offset_units}] = std::move(damage);
+  }
+
+  // What cannot be written down counts as long as the store is open.
+  void Written(const absl::Status& status) {
+    if (status.ok()) return;
+    Log(core_->options.log, LogLevel::kWarning,
+        absl::StrFormat("dedup: damage is not written down: %s", std::string(status.message())));
   }
 
   absl::Status CheckRegion(uint64_t id, const RegionExtent& extent,
@@ -213,14 +306,17 @@ class Verification final {
 
   absl::Status CheckStreams() {
     const std::unique_ptr<kv::Snapshot> snapshot = core_->options.kv->NewSnapshot();
-    return ForEachStream(
-        *core_, *snapshot, [this](const StreamId& id, const StreamRecord& record) -> absl::Status {
+    const uint64_t stream_count = core_->totals.Get(*core_).stream_count;
+    return ForEachReadableStream(
+        *core_, *snapshot,
+        [&](const StreamId& id, const StreamRecord& record) -> absl::Status {
           stream_ = id;
           bool whole = true;
           STRATA_RETURN_IF_ERROR(CheckNode(record.root, 0, &whole));
           if (!whole) STRATA_RETURN_IF_ERROR(ForgetUnlessThere(id));
-          return Report("streams", ++report_.streams_checked, core_->counters.stream_count);
-        });
+          return Report("streams", ++report_.streams_checked, stream_count);
+        },
+        [this](std::string damage) { report_.index_damage.push_back(std::move(damage)); });
   }
 
   // Who deletes a stream meanwhile has its chunks collected.
@@ -258,7 +354,10 @@ class Verification final {
   absl::Status CheckChunk(const RecipeEntry& entry, uint64_t begin_bytes, bool* whole) {
     const absl::StatusOr<FoundChunk> found = core_->index->Find(entry.fingerprint);
     if (!found.ok()) {
-      if (!absl::IsNotFound(found.status())) return found.status();
+      // Not there, or its entry is in a part of the kv store that cannot be read.
+      if (!absl::IsNotFound(found.status())) {
+        STRATA_RETURN_IF_ERROR(ErrorUnlessDamage(found.status()));
+      }
       core_->reader->CountCorruption();
       StreamDamage(begin_bytes, entry.chunk_bytes, std::string(found.status().message()));
       *whole = false;
@@ -267,11 +366,12 @@ class Verification final {
     const auto damaged =
         damaged_regions_.find({found->place.container_id, found->place.offset_units});
     if (damaged != damaged_regions_.end()) {
-      StreamDamage(begin_bytes, entry.chunk_bytes, damaged->second);
+      if (!damaged->second.Has(found->place.ordinal)) return absl::OkStatus();
+      StreamDamage(begin_bytes, entry.chunk_bytes, damaged->second.detail);
       *whole = false;
     } else if (options_.read_data && unlisted_.contains(found->place.container_id)) {
       const absl::Status status =
-          core_->reader->ReadRegion(found->place, /*ahead=*/nullptr).status();
+          core_->reader->Read(entry.fingerprint, entry.chunk_bytes, /*ahead=*/nullptr).status();
       if (absl::IsDataLoss(status)) {
         StreamDamage(begin_bytes, entry.chunk_bytes, std::string(status.message()));
         *whole = false;
@@ -296,7 +396,7 @@ class Verification final {
   StoreCore* const core_;
   const VerifyOptions& options_;
   VerifyReport report_;
-  absl::flat_hash_map<std::pair<uint64_t, uint32_t>, std::string> damaged_regions_;
+  absl::flat_hash_map<std::pair<uint64_t, uint32_t>, RegionDamage> damaged_regions_;
   absl::flat_hash_set<uint64_t> unlisted_;  // Containers without a footer to say what they hold.
   absl::flat_hash_set<Fingerprint, FingerprintHash> whole_nodes_;
   StreamId stream_;

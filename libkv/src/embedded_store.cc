@@ -74,6 +74,17 @@ class EmbeddedStore final : public Store {
 
   absl::Status Sync() override { return queue_.MakeDurable(publication_.version()); }
 
+  absl::Status VerifyChecksums() override { return engine_->VerifyChecksums(); }
+
+  absl::Status ClearSpace(SpaceId space) override {
+    STRATA_RETURN_IF_ERROR(spaces_.Check(space));
+    STRATA_RETURN_IF_ERROR(Sync());
+    STRATA_ASSIGN_OR_RETURN(const bool cleared, engine_->ClearSpace(space));
+    // Also a new version, with a view that does not hold the old state.
+    if (!cleared) return Store::ClearSpace(space);
+    return absl::OkStatus();
+  }
+
   absl::Status Checkpoint(const std::string& directory) override {
     return engine_->Checkpoint(directory);
   }

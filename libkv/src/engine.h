@@ -58,6 +58,11 @@ class Engine {
   // Makes everything durable whose Apply() returned before the call.
   virtual absl::Status Sync() = 0;
 
+  // As Store's. Apply() may run at the same time.
+  virtual absl::Status VerifyChecksums() { return absl::OkStatus(); }
+  // False: the engine has no way of its own.
+  virtual absl::StatusOr<bool> ClearSpace(SpaceId) { return false; }
+
   virtual absl::Status Checkpoint(const std::string& directory) = 0;
 
   // A number that every operation ever applied made larger: where the versions of a reopened store

@@ -111,6 +111,14 @@ class OwnStore final : public Store {
     STRATA_RETURN_IF_ERROR(store_.Check());
     return store_->Sync();
   }
+  absl::Status VerifyChecksums() override {
+    STRATA_RETURN_IF_ERROR(store_.Check());
+    return store_->VerifyChecksums();
+  }
+  absl::Status ClearSpace(SpaceId space) override {
+    STRATA_RETURN_IF_ERROR(store_.Check());
+    return store_->ClearSpace(space);
+  }
   absl::Status Checkpoint(const std::string& directory) override {
     STRATA_RETURN_IF_ERROR(store_.Check());
     return store_->Checkpoint(directory);

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <system_error>
 #include <utility>
@@ -53,6 +54,95 @@ const std::string& BehindEveryKey() {
   static const std::string kEnd(kEmbeddedLimits.max_key_bytes + 1, '\xFF');
   return kEnd;
 }
+
+// Finds the first key from some place on, where a block cannot be read, that can be read; empty:
+// there is none. RocksDB does not say where the block ends. So this tries ever larger keys, and
+// halves the distance between the last that failed and the first that did not, eight bytes of the
+// key at a time.
+class DamageSeeker final {
+ public:
+  // Makes an iterator. One that met damage once may take a later Seek() to it for the end.
+  using NewIterator = std::function<std::unique_ptr<rocksdb::Iterator>()>;
+  explicit DamageSeeker(NewIterator new_iterator) : new_iterator_(std::move(new_iterator)) {}
+
+  std::string SeekFrom(std::string from) {
+    from.resize(std::max<size_t>(from.size(), 16));
+    if (!Widen(from)) return "";
+    Narrow(place_, Window(fails_, place_), Window(good_, place_));
+    // Keys that share what was narrowed so far, up to the longest.
+    for (size_t place = place_ + kWindowBytes; place < kEmbeddedLimits.max_key_bytes;
+         place += kWindowBytes) {
+      fails_.resize(place);
+      const std::string last = fails_ + std::string(kWindowBytes, '\xFF');
+      if (!Reads(last)) break;
+      good_ = last;
+      Narrow(place, 0, UINT64_MAX);
+    }
+    if (!Reads(good_) || !at_->Valid()) return "";
+    return at_->key().ToString();
+  }
+
+ private:
+  static constexpr size_t kWindowBytes = 8;
+
+  bool Reads(const std::string& key) {
+    at_ = new_iterator_();
+    at_->Seek(key);
+    return at_->Valid() || at_->status().ok();
+  }
+
+  // Finds a key that reads, one that does not, and the first place where they differ.
+  bool Widen(const std::string& from) {
+    fails_ = from;
+    for (place_ = from.size(); place_ > 0;) {
+      --place_;
+      std::string key = from.substr(0, place_ + 1);
+      // Only the first byte has no byte before it to grow instead.
+      while (key[place_] != '\xFF') {
+        ++key[place_];
+        if (Reads(key)) {
+          good_ = key;
+          return true;
+        }
+        fails_ = key;
+        if (place_ > 0) break;
+      }
+    }
+    return false;
+  }
+
+  static uint64_t Window(const std::string& key, size_t place) {
+    uint64_t value = 0;
+    for (size_t i = place; i < place + kWindowBytes; ++i) {
+      value = value << 8 | (i < key.size() ? static_cast<uint8_t>(key[i]) : 0);
+    }
+    return value;
+  }
+
+  // Brings fails_ and good_, which differ from `place` on, as close as the bytes there allow.
+  void Narrow(size_t place, uint64_t low, uint64_t high) {
+    const std::string prefix = good_.substr(0, place);
+    const auto key_of = [&prefix](uint64_t window) {
+      std::string key = prefix;
+      for (size_t i = 0; i < kWindowBytes; ++i) {
+        key += static_cast<char>(window >> (8 * (kWindowBytes - 1 - i)));
+      }
+      return key;
+    };
+    while (high - low > 1) {
+      const uint64_t middle = low + (high - low) / 2;
+      (Reads(key_of(middle)) ? high : low) = middle;
+    }
+    fails_ = key_of(low);
+    good_ = key_of(high);
+  }
+
+  const NewIterator new_iterator_;
+  std::unique_ptr<rocksdb::Iterator> at_;
+  std::string fails_;
+  std::string good_;
+  size_t place_ = 0;
+};
 
 // RocksDB's own messages, from warnings up, go where ours go. It must not keep a log file: once a
 // write to that file has failed, as on a full disk, Debian's RocksDB aborts the process at the
@@ -110,6 +200,8 @@ class RocksDbEngine final : public Engine {
   absl::Status CheckWritable() const override;
   absl::Status Apply(std::span<const WriteBatch* const> batches, bool sync) override;
   absl::Status Sync() override;
+  absl::Status VerifyChecksums() override;
+  absl::StatusOr<bool> ClearSpace(SpaceId space) override;
   absl::Status Checkpoint(const std::string& directory) override;
   uint64_t applied_count() const override { return db_->GetLatestSequenceNumber(); }
   uint64_t sync_count() const override {
@@ -148,6 +240,8 @@ class RocksDbEngine final : public Engine {
   std::unique_ptr<rocksdb::DB> db_;
   std::map<std::string, ColumnFamily*> column_by_name_;  // Open() and OpenSpace() only.
   std::array<std::atomic<ColumnFamily*>, kMaxSpaces + 1> columns_{};  // By SpaceId.
+  Mutex columns_mutex_;                 // No batch is applied while a space changes its column.
+  std::vector<ColumnFamily*> dropped_;  // ClearSpace()'s; views may still read them.
   std::atomic<bool> failed_{false};
 };
 
@@ -199,11 +293,24 @@ class RocksDbView final : public View {
     const rocksdb::Slice end(range.end);
     read.iterate_lower_bound = &begin;
     if (!range.end.empty()) read.iterate_upper_bound = &end;
-    const std::unique_ptr<rocksdb::Iterator> at(
-        engine_->db_->NewIterator(read, engine_->column(space)));
+    const auto new_iterator = [&] {
+      return std::unique_ptr<rocksdb::Iterator>(
+          engine_->db_->NewIterator(read, engine_->column(space)));
+    };
+    std::unique_ptr<rocksdb::Iterator> at = new_iterator();
     options.reverse ? at->SeekToLast() : at->Seek(begin);
     size_t bytes = 0;
-    for (; at->Valid(); options.reverse ? at->Prev() : at->Next()) {
+    for (;; options.reverse ? at->Prev() : at->Next()) {
+      if (!at->Valid()) {
+        if (!options.skip_damaged || options.reverse || !at->status().IsCorruption()) break;
+        const std::string from = page.items.empty() ? range.begin : page.items.back().key + '\0';
+        const std::string found = DamageSeeker(new_iterator).SeekFrom(from);
+        page.skipped.push_back({from, found.empty() ? range.end : found});
+        if (found.empty()) return page;
+        at = new_iterator();
+        at->Seek(found);
+        if (!at->Valid()) break;
+      }
       const size_t item_bytes = at->key().size() + at->value().size();
       if (page.items.size() == options.max_items ||
           (!page.items.empty() && bytes + item_bytes > options.max_bytes)) {
@@ -378,6 +485,7 @@ absl::Status RocksDbEngine::Close() {
   const bool flush = !failed_ && !options_.read_only;
   const absl::Status flushed = flush ? FlushAll() : absl::OkStatus();
   for (const auto& [name, handle] : column_by_name_) db_->DestroyColumnFamilyHandle(handle);
+  for (ColumnFamily* handle : dropped_) db_->DestroyColumnFamilyHandle(handle);
   const uint64_t sequence = db_->GetLatestSequenceNumber();
   const rocksdb::Status closed = db_->Close();
   db_.reset();
@@ -406,6 +514,7 @@ absl::Status RocksDbEngine::OpenSpace(SpaceId id, std::string_view name,
           absl::StrCat("space ", std::string(name), " was made with other options"));
     }
   }
+  MutexLock columns(&columns_mutex_);
   if (options_.read_only && !column_by_name_.contains(ColumnName(name, options))) {
     return absl::OkStatus();  // It reads as empty.
   }
@@ -425,6 +534,7 @@ absl::Status RocksDbEngine::OpenSpace(SpaceId id, std::string_view name,
 std::shared_ptr<const View> RocksDbEngine::NewView() { return std::make_shared<RocksDbView>(this); }
 
 absl::Status RocksDbEngine::Apply(std::span<const WriteBatch* const> batches, bool sync) {
+  MutexLock columns(&columns_mutex_);
   size_t bytes = 0;
   for (const WriteBatch* batch : batches) {
     bytes += batch->size_bytes() + 32 * batch->operations().size();
@@ -466,6 +576,33 @@ absl::Status RocksDbEngine::Sync() {
   if (!status.ok()) failed_ = true;
   STRATA_RETURN_IF_ERROR(FromRocksDb(status, Doing("syncing")));
   return mark_->Acknowledge(sequence);
+}
+
+absl::Status RocksDbEngine::VerifyChecksums() {
+  return FromRocksDb(db_->VerifyChecksum(), Doing("verifying"));
+}
+
+// Dropping the column deletes its files unread. Should the process die before it is made again, the
+// next OpenSpace() makes it.
+absl::StatusOr<bool> RocksDbEngine::ClearSpace(SpaceId space) {
+  MutexLock columns(&columns_mutex_);
+  ColumnFamily* const old = column(space);
+  const std::string name = old->GetName();
+  const SpaceOptions options{.access = name.starts_with("p.") ? SpaceOptions::Access::kPoint
+                                                              : SpaceOptions::Access::kOrdered};
+  STRATA_RETURN_IF_ERROR(FromRocksDb(db_->DropColumnFamily(old), Doing("clearing a space of")));
+  dropped_.push_back(old);
+  ColumnFamily* made = nullptr;
+  const rocksdb::Status status =
+      db_->CreateColumnFamily(SpaceColumnOptions(options_, options, cache_), name, &made);
+  if (!status.ok()) {
+    failed_ = true;  // Batches for the space would go nowhere.
+    column_by_name_.erase(name);
+    return FromRocksDb(status, Doing("making a space in"));
+  }
+  column_by_name_[name] = made;
+  columns_[space.value].store(made, std::memory_order_release);
+  return true;
 }
 
 absl::Status RocksDbEngine::Checkpoint(const std::string& directory) {

@@ -215,8 +215,17 @@ class PyStore {
     dict["bytes_read"] = value.bytes_read;
     dict["streams_checked"] = value.streams_checked;
     dict["container_damage"] = value.container_damage;
+    dict["index_entries_checked"] = value.index_entries_checked;
+    dict["index_damage"] = value.index_damage;
     dict["streams"] = streams;
     return dict;
+  }
+  void RebuildIndex(py::object progress) {
+    ProgressBridge bridge(std::move(progress));
+    const dedup::ProgressCallback callback = bridge.callback();
+    const absl::Status status = Unlocked([&] { return Open()->store().RebuildIndex(callback); });
+    bridge.Finish();
+    Check(status);
   }
   py::dict Stats() {
     const SharedDirectory directory = Open();
@@ -335,6 +344,7 @@ PYBIND11_MODULE(_dedup, m) {
            py::arg("max_bytes_per_second") = 0, py::arg("progress") = py::none())
       .def("verify", &PyStore::Verify, py::arg("read_data") = true,
            py::arg("progress") = py::none())
+      .def("rebuild_index", &PyStore::RebuildIndex, py::arg("progress") = py::none())
       .def("stats", &PyStore::Stats)
       .def("close", &PyStore::Close);
 }

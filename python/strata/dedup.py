@@ -87,8 +87,14 @@ class Store:
         return self._store.deduplicate(rewrite_below_live_ratio, max_bytes_per_second, progress)
 
     def verify(self, read_data: bool = True, progress: Optional[Progress] = None) -> Dict[str, Any]:
-        """Reads and checks everything; returns a dict, whose "streams" lists damaged byte ranges."""
+        """Reads and checks everything; returns a dict, whose "streams" lists damaged byte ranges. What is damaged is written
+        down: the next stream with the same data stores it again, which heals the old ones. "index_damage" is what
+        rebuild_index() mends."""
         return self._store.verify(read_data, progress)
+
+    def rebuild_index(self, progress: Optional[Progress] = None) -> None:
+        """Writes the chunk index again from the containers, also where it cannot be read."""
+        self._store.rebuild_index(progress)
 
     def stats(self) -> Dict[str, int]:
         """Sizes in bytes and counts: what is stored now, and what happened since the store was opened; the time spent in

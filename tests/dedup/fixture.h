@@ -94,7 +94,8 @@ struct MemoryHome {
     REQUIRE(report.ok());
     for (const std::string& damage : report->container_damage) UNSCOPED_INFO(damage);
     for (const Damage& damage : report->streams) UNSCOPED_INFO(damage.detail);
-    return report->container_damage.size() + report->streams.size();
+    for (const std::string& damage : report->index_damage) UNSCOPED_INFO(damage);
+    return report->container_damage.size() + report->streams.size() + report->index_damage.size();
   }
 
   std::unique_ptr<block::Device> device;

@@ -7,7 +7,9 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <map>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -273,6 +275,98 @@ TEST_CASE("a damaged table is reported, never read") {
     if (!status.ok()) ++reported;
   }
   CHECK(reported > kPlaces / 2);
+}
+
+TEST_CASE(
+    "a listing goes past a damaged block and says what it skipped; the space can be cleared") {
+  const uint64_t seed = test::Seed();
+  for (const auto access : {SpaceOptions::Access::kOrdered, SpaceOptions::Access::kPoint}) {
+    for (const size_t damaged_blocks : {1u, 3u}) {
+      INFO("STRATA_SEED=" << seed << " blocks " << damaged_blocks);
+      const ScratchDirectory directory;
+      constexpr uint64_t kKeys = 5000;
+      Random random(seed);
+      std::vector<std::string> keys;
+      {
+        const auto store = OpenOrFail(directory.path());
+        const SpaceId space = store->OpenSpace("space", {access}).value();
+        WriteBatch batch;
+        for (uint64_t i = 0; i < kKeys; ++i) {
+          std::string value(200, '\0');
+          random.Fill(std::as_writable_bytes(std::span(value)));
+          // Keys like those of libobject, of libdedup's streams, and short ones.
+          std::string key = i % 2 == 0 ? "a/long/prefix/that/all/share/" + Number(i) : Number(i);
+          if (i % 5 == 0) random.Fill(std::as_writable_bytes(std::span(key)).first(10));
+          keys.push_back(key);
+          batch.Put(space, key, value);
+        }
+        REQUIRE(store->Write(batch, Durability::kSync).ok());
+      }
+      std::sort(keys.begin(), keys.end());
+      const fs::path table = FilesWith(directory.path(), ".sst").at(0);
+      const uint64_t size = fs::file_size(table);
+      REQUIRE(size > 900000);
+      for (size_t i = 1; i <= damaged_blocks; ++i) FlipByte(table, size * i / 5);
+
+      const auto store = OpenOrFail(directory.path());
+      const SpaceId space = store->OpenSpace("space", {access}).value();
+      CHECK(absl::IsDataLoss(store->VerifyChecksums()));
+      CHECK(absl::IsDataLoss(store->NewSnapshot()->List(space, {}, {.max_items = 10000}).status()));
+      std::vector<std::string> found;
+      std::vector<Range> skipped;
+      Range rest;
+      for (bool more = true; more;) {
+        const Page page = store->NewSnapshot()
+                              ->List(space, rest, {.max_items = 700, .skip_damaged = true})
+                              .value();
+        for (const KeyValue& item : page.items) found.push_back(item.key);
+        skipped.insert(skipped.end(), page.skipped.begin(), page.skipped.end());
+        more = page.more;
+        if (more) rest.begin = found.back() + std::string(1, '\0');
+      }
+      CHECK(skipped.size() == damaged_blocks);
+      CHECK(found.size() > kKeys - damaged_blocks * 100);
+      CHECK(found.size() < kKeys);
+      CHECK(std::is_sorted(found.begin(), found.end()));
+      std::vector<std::string> missing;
+      std::set_difference(keys.begin(), keys.end(), found.begin(), found.end(),
+                          std::back_inserter(missing));
+      CHECK(missing.size() == kKeys - found.size());
+      for (const std::string& key : missing) {
+        CHECK(std::any_of(skipped.begin(), skipped.end(), [&key](const Range& range) {
+          return key >= range.begin && (range.end.empty() || key < range.end);
+        }));
+      }
+      // Damage in the way of nobody else.
+      CHECK(store->NewSnapshot()->Get(space, found.front()).value().has_value());
+
+      REQUIRE(store->ClearSpace(space).ok());
+      CHECK(Everything(*store, space).empty());
+      PutNow(*store, space, "key", "value");
+      CHECK(Everything(*store, space).size() == 1);
+      CHECK(store->Begin()->Get(space, "key").value() == "value");
+    }
+  }
+}
+
+TEST_CASE("a cleared space stays cleared, and views that are open outlive it") {
+  const ScratchDirectory directory;
+  {
+    const auto store = OpenOrFail(directory.path());
+    const SpaceId space = store->OpenSpace("space", {}).value();
+    const SpaceId other = store->OpenSpace("other", {}).value();
+    PutNow(*store, space, "key", "value");
+    PutNow(*store, other, "key", "value");
+    const auto snapshot = store->NewSnapshot();
+    REQUIRE(store->ClearSpace(space).ok());
+    CHECK(snapshot->Get(other, "key").value() == "value");
+    CHECK(snapshot->Get(space, "key").ok());
+    PutNow(*store, space, "new", "value");
+  }
+  const auto store = OpenOrFail(directory.path());
+  const SpaceId space = store->OpenSpace("space", {}).value();
+  CHECK(Everything(*store, space).size() == 1);
+  CHECK(store->VerifyChecksums().ok());
 }
 
 TEST_CASE("missing and mangled files are reported") {

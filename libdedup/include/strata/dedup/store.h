@@ -179,9 +179,13 @@ struct VerifyReport {
   uint64_t chunks_checked = 0;
   uint64_t bytes_read = 0;
   uint64_t streams_checked = 0;
+  uint64_t index_entries_checked = 0;
   std::vector<std::string>
       container_damage;         // Each damaged place once, whether or not a stream needs it.
   std::vector<Damage> streams;  // Empty: every stream reads back whole.
+  // What is wrong with the kv store: records that cannot be read, and index entries that lead to
+  // another chunk than theirs, which RebuildIndex() mends.
+  std::vector<std::string> index_damage;
 };
 
 struct Stats {
@@ -308,7 +312,8 @@ class STRATA_EXPORT Store {
   // What was committed so far, with kAsync too, survives power loss when this returns.
   virtual absl::Status Sync() = 0;
 
-  // Reads everything and checks it. Damage is reported, not an error.
+  // Reads everything and checks it. Damage is reported, not an error. It is also written down: the
+  // next stream that has the damaged chunks stores them again, which heals the others too.
   virtual absl::StatusOr<VerifyReport> Verify(const VerifyOptions& options) = 0;
 
   // Writes the chunk index anew from the containers.

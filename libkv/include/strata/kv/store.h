@@ -83,11 +83,15 @@ struct PageOptions {
   size_t max_items = 1000;      // Cut to Limits::max_page_items.
   size_t max_bytes = 1u << 20;  // A page holds at least one item all the same.
   bool reverse = false;         // From the end of the range downwards.
+  // Where the engine can, goes on past what it cannot read, instead of DataLoss, and says what it
+  // skipped. Forwards only, of a Snapshot.
+  bool skip_damaged = false;
 };
 
 struct Page {
   std::vector<KeyValue> items;
   bool more = false;  // The range holds more: go on behind (reverse: before) items.back().key.
+  std::vector<Range> skipped{};  // PageOptions::skip_damaged.
 };
 
 // One consistent state of the store. OutOfRange: the engine no longer holds a state this old (it
@@ -175,6 +179,18 @@ class STRATA_EXPORT Store {
 
   // Everything committed before the call is durable when it returns.
   virtual absl::Status Sync() = 0;
+
+  // Reads everything that is stored and checks its checksums. DataLoss: names what is damaged.
+  // OK where the engine has none.
+  virtual absl::Status VerifyChecksums() { return absl::OkStatus(); }
+
+  // Empties the space without reading it, so that it works where it cannot be read; durable when it
+  // returns. Not isolated: transactions and snapshots that are open may see it.
+  virtual absl::Status ClearSpace(SpaceId space) {
+    WriteBatch batch;
+    batch.DeleteRange(space, {});
+    return Write(batch, Durability::kSync);
+  }
 
   // Copies the state at some moment during the call into `directory` (which must not exist), while
   // others read and write; the copy opens like the original. Unimplemented where the engine lives

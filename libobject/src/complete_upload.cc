@@ -131,7 +131,7 @@ absl::StatusOr<ObjectRecord> JoinParts(const UploadRecord& upload,
 
 absl::Status CheckClaims(const ContentClaims& claims, const ObjectRecord& record) {
   if (claims.size_bytes.has_value() && *claims.size_bytes != record.size_bytes) {
-    return MakeError(Reason::kBadDigest,
+    return MakeError(Reason::kWrongSize,
                      absl::StrFormat("the parts have %d bytes, %d were announced",
                                      record.size_bytes, *claims.size_bytes));
   }
@@ -197,7 +197,10 @@ absl::StatusOr<ObjectInfo> ObjectStore::CompleteUpload(BucketRef bucket, std::st
     STRATA_RETURN_IF_ERROR(CheckWriteConditions(conditions, versions.current()));
 
     std::vector<ContentPiece> pieces;
-    for (const PartRecord& part : parts) pieces.push_back(part.piece);
+    for (const PartRecord& part : parts) {
+      pieces.push_back(part.piece);
+      if (record.checksum.has_value()) pieces.back().checksum = part.checksum->value;
+    }
     std::vector<dedup::StreamId> unlisted;
     for (const auto& [number, part] : stored) {
       if (part.piece.size_bytes > 0) unlisted.push_back(part.piece.stream);

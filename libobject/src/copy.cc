@@ -21,7 +21,7 @@ bool HasChecksum(const std::optional<Checksum>& checksum, ChecksumAlgorithm algo
 }
 
 // The new object's record, but for content and version.
-ObjectRecord CopiedRecord(const ObjectRecord& source, const std::optional<Metadata>& metadata,
+ObjectRecord CopiedRecord(const ObjectRecord& source, const CopyDirectives& directives,
                           const PutOptions& options, uint64_t now_ns) {
   ObjectRecord copy;
   copy.size_bytes = source.size_bytes;
@@ -30,7 +30,11 @@ ObjectRecord CopiedRecord(const ObjectRecord& source, const std::optional<Metada
   copy.modified_ns = now_ns;
   copy.owner = options.owner;
   copy.checksum = source.checksum;
-  copy.metadata = metadata.has_value() ? *metadata : source.metadata;
+  const Metadata& given = options.metadata;
+  copy.metadata = directives.replace_metadata ? given : source.metadata;
+  copy.metadata.tags = directives.replace_tags ? given.tags : source.metadata.tags;
+  copy.metadata.storage_class = given.storage_class;
+  copy.metadata.website_redirect_location = given.website_redirect_location;
   return copy;
 }
 
@@ -50,7 +54,7 @@ absl::StatusOr<Checksum> ObjectStore::ChecksumContent(ObjectReader* reader,
 
 absl::StatusOr<ObjectInfo> ObjectStore::CopyOnce(const CopySource& source, BucketRef bucket,
                                                  std::string_view key,
-                                                 const std::optional<Metadata>& metadata,
+                                                 const CopyDirectives& directives,
                                                  const PutOptions& options) {
   std::optional<Checksum> computed;
   std::string computed_etag;
@@ -78,13 +82,14 @@ absl::StatusOr<ObjectInfo> ObjectStore::CopyOnce(const CopySource& source, Bucke
     STRATA_ASSIGN_OR_RETURN(const BucketRecord to, RequireBucket(txn, bucket));
     STRATA_ASSIGN_OR_RETURN(KeyVersions versions, KeyVersions::Load(&mutation, to.id, key));
     STRATA_RETURN_IF_ERROR(CheckWriteConditions(options.conditions, versions.current()));
-    record = CopiedRecord(found.record, metadata, options, mutation.now_ns());
-    if (computed.has_value()) record.checksum = computed;
+    record = CopiedRecord(found.record, directives, options, mutation.now_ns());
     STRATA_ASSIGN_OR_RETURN(std::vector<ContentPiece> pieces,
                             mutation.Pieces(from.id, found.record));
     for (ContentPiece& piece : pieces) {
       if (piece.size_bytes > 0) piece.stream = mutation.CopyStream(piece.stream);
+      if (computed.has_value()) piece.checksum.clear();
     }
+    if (computed.has_value()) record.checksum = computed;
     STRATA_RETURN_IF_ERROR(mutation.SetPieces(to.id, std::move(pieces), &record));
     return versions.Add(to.versioning, &record);
   }));
@@ -92,16 +97,15 @@ absl::StatusOr<ObjectInfo> ObjectStore::CopyOnce(const CopySource& source, Bucke
 }
 
 absl::StatusOr<ObjectInfo> ObjectStore::Copy(const CopySource& source, BucketRef bucket,
-                                             std::string_view key,
-                                             const std::optional<Metadata>& metadata,
+                                             std::string_view key, const CopyDirectives& directives,
                                              const PutOptions& options) {
   STRATA_RETURN_IF_ERROR(CheckObjectKey(source.key));
   STRATA_RETURN_IF_ERROR(CheckObjectKey(key));
   STRATA_RETURN_IF_ERROR(CheckOwner(options.owner));
-  if (metadata.has_value()) STRATA_RETURN_IF_ERROR(CheckMetadata(*metadata));
+  STRATA_RETURN_IF_ERROR(CheckMetadata(options.metadata));
   absl::StatusOr<ObjectInfo> info;
   for (int attempt = 0; attempt < kMaxCopyAttempts; ++attempt) {
-    info = CopyOnce(source, bucket, key, metadata, options);
+    info = CopyOnce(source, bucket, key, directives, options);
     if (!absl::IsAborted(info.status())) break;
   }
   if (absl::IsAborted(info.status()) && !AsksNothing(options.conditions)) {

@@ -6,11 +6,13 @@
 
 #include "absl/strings/cord.h"
 #include "absl/types/optional.h"
+#include "strata/base/endian.h"
 
 namespace strata::object {
 namespace {
 
 constexpr char kPayloadUrl[] = "strata.object/reason";
+constexpr char kMarkerUrl[] = "strata.object/delete-marker";
 
 struct ReasonRow {
   Reason reason;
@@ -47,6 +49,7 @@ constexpr std::array kReasons = {
     ReasonRow{Reason::kEntityTooLarge, absl::StatusCode::kInvalidArgument, "EntityTooLarge"},
     ReasonRow{Reason::kMetadataTooLarge, absl::StatusCode::kInvalidArgument, "MetadataTooLarge"},
     ReasonRow{Reason::kBadDigest, absl::StatusCode::kInvalidArgument, "BadDigest"},
+    ReasonRow{Reason::kWrongSize, absl::StatusCode::kInvalidArgument, "WrongSize"},
     ReasonRow{Reason::kInvalidArgument, absl::StatusCode::kInvalidArgument, "InvalidArgument"},
     ReasonRow{Reason::kStorageFull, absl::StatusCode::kResourceExhausted, "StorageFull"},
     ReasonRow{Reason::kDamaged, absl::StatusCode::kDataLoss, "Damaged"},
@@ -76,6 +79,21 @@ Reason ReasonOf(const absl::Status& status) {
   if (!payload.has_value() || payload->size() != 1) return Reason::kNone;
   const auto index = static_cast<unsigned char>((*payload)[0]);
   return index < kReasons.size() ? kReasons[index].reason : Reason::kNone;
+}
+
+absl::Status WithDeleteMarker(absl::Status status, const DeleteMarker& marker) {
+  std::string payload(sizeof(uint64_t), '\0');
+  StoreLe64(reinterpret_cast<std::byte*>(payload.data()), marker.modified_ns);
+  status.SetPayload(kMarkerUrl, absl::Cord(payload + marker.version_id));
+  return status;
+}
+
+std::optional<DeleteMarker> DeleteMarkerOf(const absl::Status& status) {
+  const absl::optional<absl::Cord> payload = status.GetPayload(kMarkerUrl);
+  if (!payload.has_value() || payload->size() < sizeof(uint64_t)) return std::nullopt;
+  const std::string text(*payload);
+  return DeleteMarker{.version_id = text.substr(sizeof(uint64_t)),
+                      .modified_ns = LoadLe64(reinterpret_cast<const std::byte*>(text.data()))};
 }
 
 std::string_view ReasonName(Reason reason) { return kReasons[static_cast<size_t>(reason)].name; }

@@ -21,6 +21,14 @@ constexpr int kMaxOpenAttempts = 16;
 // Of an object with a manifest, at most this many streams are open in a reader.
 constexpr size_t kMaxOpenStreams = 4;
 
+constexpr size_t kMaxPartsPerPage = 1000;
+
+std::optional<Checksum> ChecksumOfPart(const std::optional<Checksum>& of_object,
+                                       const ContentPiece& part) {
+  if (!of_object.has_value() || part.checksum.empty()) return std::nullopt;
+  return Checksum{of_object->algorithm, part.checksum, 0};
+}
+
 class ContentReader final : public ObjectReader {
  public:
   ContentReader(ObjectStore* store, ObjectInfo info, std::vector<ContentPiece> pieces,
@@ -32,6 +40,7 @@ class ContentReader final : public ObjectReader {
       ends_.push_back(offset_bytes);
     }
     size_bytes_ = info_.size_bytes;
+    checksum_ = info_.checksum;
     if (pinned_.has_value()) store_->pins().Pin(*pinned_);
   }
 
@@ -56,6 +65,7 @@ class ContentReader final : public ObjectReader {
     if (ends_.empty()) return;
     offset_bytes_ = part_number > 1 ? ends_[part_number - 2] : 0;
     size_bytes_ = pieces_[part_number - 1].size_bytes;
+    if (info_.part_count > 0) checksum_ = ChecksumOfPart(info_.checksum, pieces_[part_number - 1]);
   }
 
   uint64_t piece_bytes() const { return ends_.empty() ? 0 : ends_.back(); }
@@ -63,6 +73,7 @@ class ContentReader final : public ObjectReader {
   const ObjectInfo& info() const override { return info_; }
   uint64_t offset_bytes() const override { return offset_bytes_; }
   uint64_t size_bytes() const override { return size_bytes_; }
+  const std::optional<Checksum>& checksum() const override { return checksum_; }
 
   absl::StatusOr<size_t> Read(uint64_t offset_bytes, std::span<std::byte> out) override {
     if (offset_bytes > info_.size_bytes) {
@@ -129,6 +140,7 @@ class ContentReader final : public ObjectReader {
   std::vector<uint64_t> ends_;  // Of each piece, in the object.
   uint64_t offset_bytes_ = 0;
   uint64_t size_bytes_ = 0;
+  std::optional<Checksum> checksum_;
   std::list<OpenStream> open_;
 };
 
@@ -189,6 +201,39 @@ absl::StatusOr<std::unique_ptr<ObjectReader>> ObjectStore::OpenReader(BucketRef 
     return reader;
   }
   return MakeError(Reason::kDamaged, absl::StrFormat("the content of '%s' is missing", key));
+}
+
+absl::StatusOr<ObjectPartsPage> ObjectStore::ListObjectParts(BucketRef bucket, std::string_view key,
+                                                             const GetOptions& options,
+                                                             uint32_t part_number_marker,
+                                                             size_t max_parts) {
+  STRATA_RETURN_IF_ERROR(CheckObjectKey(key));
+  const std::unique_ptr<kv::Snapshot> snapshot = backing_.kv->NewSnapshot();
+  STRATA_ASSIGN_OR_RETURN(const BucketRecord in, RequireBucket(*snapshot, bucket));
+  STRATA_ASSIGN_OR_RETURN(const FoundVersion found,
+                          FindVersion(*snapshot, backing_.space, in.id, key, options.version_id));
+  STRATA_RETURN_IF_ERROR(CheckReadConditions(options.conditions, found.record));
+  ObjectPartsPage page;
+  page.object = InfoOf(key, found.record, found.is_latest);
+  if (found.record.part_count == 0) return page;
+
+  std::vector<ContentPiece> pieces = found.record.pieces;
+  if (found.record.manifest_id.has_value()) {
+    STRATA_ASSIGN_OR_RETURN(pieces, ReadManifest(*snapshot, in.id, *found.record.manifest_id));
+  }
+  const size_t limit = std::min(max_parts, kMaxPartsPerPage);
+  for (size_t i = part_number_marker; i < pieces.size(); ++i) {
+    if (page.parts.size() == limit) {
+      page.truncated = true;
+      break;
+    }
+    PartInfo part;
+    part.part_number = static_cast<uint32_t>(i + 1);
+    part.size_bytes = pieces[i].size_bytes;
+    part.checksum = ChecksumOfPart(page.object.checksum, pieces[i]);
+    page.parts.push_back(std::move(part));
+  }
+  return page;
 }
 
 }  // namespace strata::object

@@ -9,6 +9,13 @@
 #include "strata/object/error.h"
 
 namespace strata::object {
+namespace {
+
+DeleteMarker MarkerOf(const ObjectRecord& record) {
+  return {.version_id = VersionIdOf(record), .modified_ns = record.modified_ns};
+}
+
+}  // namespace
 
 bool Matches(const ObjectRecord& record, const VersionRef& version) {
   if (version.is_null || record.is_null) return version.is_null && record.is_null;
@@ -86,23 +93,34 @@ absl::Status KeyVersions::RemoveHead() {
   return PutHead(*next);
 }
 
-absl::StatusOr<std::optional<ObjectRecord>> KeyVersions::Remove(const VersionRef& version) {
-  if (!head_.has_value()) return std::nullopt;
-  if (Matches(*head_, version)) {
-    STRATA_RETURN_IF_ERROR(RemoveHead());
-    return head_;
-  }
+absl::StatusOr<std::optional<ObjectRecord>> KeyVersions::Find(const VersionRef& version) {
+  if (!head_.has_value() || Matches(*head_, version)) return head_;
   const uint64_t sequence = version.is_null ? head_->older_null_sequence : version.sequence;
   if (sequence == 0) return std::nullopt;
   STRATA_ASSIGN_OR_RETURN(std::optional<ObjectRecord> older, ReadOlder(sequence));
   if (!older.has_value() || !Matches(*older, version)) return std::nullopt;
-  STRATA_RETURN_IF_ERROR(RemoveOlder(*older));
-  if (older->is_null) {
+  return older;
+}
+
+absl::StatusOr<std::optional<ObjectRecord>> KeyVersions::Remove(const VersionRef& version) {
+  STRATA_ASSIGN_OR_RETURN(std::optional<ObjectRecord> removed, Find(version));
+  if (!removed.has_value()) return std::nullopt;
+  if (Matches(*head_, version)) {
+    STRATA_RETURN_IF_ERROR(RemoveHead());
+    return removed;
+  }
+  STRATA_RETURN_IF_ERROR(RemoveOlder(*removed));
+  if (removed->is_null) {
     ObjectRecord head = *head_;
     head.older_null_sequence = 0;
     STRATA_RETURN_IF_ERROR(PutHead(head));
   }
-  return older;
+  return removed;
+}
+
+absl::Status KeyVersions::Rewrite(const ObjectRecord& record) {
+  if (head_.has_value() && head_->sequence == record.sequence) return PutHead(record);
+  return mutation_->Put(OlderKey(bucket_id_, key_, record.sequence), Encode(record));
 }
 
 absl::StatusOr<FoundVersion> FindVersion(kv::Reader& reader, kv::SpaceId space, uint64_t bucket_id,
@@ -111,7 +129,9 @@ absl::StatusOr<FoundVersion> FindVersion(kv::Reader& reader, kv::SpaceId space, 
                           ReadRecord(reader, space, CurrentKey(bucket_id, key), DecodeObject));
   if (version_id.empty()) {
     if (!head.has_value() || head->is_delete_marker) {
-      return MakeError(Reason::kNoSuchKey, absl::StrFormat("no object has the key '%s'", key));
+      absl::Status status =
+          MakeError(Reason::kNoSuchKey, absl::StrFormat("no object has the key '%s'", key));
+      return head.has_value() ? WithDeleteMarker(std::move(status), MarkerOf(*head)) : status;
     }
     return FoundVersion{*std::move(head), true};
   }
@@ -133,8 +153,10 @@ absl::StatusOr<FoundVersion> FindVersion(kv::Reader& reader, kv::SpaceId space, 
     found = {*std::move(older), false};
   }
   if (found.record.is_delete_marker) {
-    return MakeError(Reason::kIsDeleteMarker,
-                     absl::StrFormat("version '%s' of '%s' is a delete marker", version_id, key));
+    return WithDeleteMarker(
+        MakeError(Reason::kIsDeleteMarker,
+                  absl::StrFormat("version '%s' of '%s' is a delete marker", version_id, key)),
+        MarkerOf(found.record));
   }
   return found;
 }

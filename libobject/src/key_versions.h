@@ -36,6 +36,12 @@ class KeyVersions final {
   // with objects in a versioning-suspended bucket". Call it once.
   absl::Status Add(Versioning versioning, ObjectRecord* record);
 
+  // Replaces a version's record by one of the same version, whose content is the same.
+  absl::Status Rewrite(const ObjectRecord& record);
+
+  // nullopt: there is no such version.
+  absl::StatusOr<std::optional<ObjectRecord>> Find(const VersionRef& version);
+
   // Removes that version for good and returns it; nullopt: there is none. Call it once.
   absl::StatusOr<std::optional<ObjectRecord>> Remove(const VersionRef& version);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Listing the current objects of a bucket: a walk over its current table, with a jump behind each
-// group.
+// group. Delete markers are passed over, and they may be any number: a page ends where a call has
+// looked at enough keys.
 #include <utility>
 
 #include "listing.h"
@@ -34,15 +35,29 @@ absl::StatusOr<ListPage> ObjectStore::List(BucketRef bucket, const ListOptions& 
     cursor.SeekTo(BehindStart(Table::kCurrent, in.id, options));
   }
   std::string last;
+  size_t examined = 0;
   for (size_t count = 0;; ++count) {
     const kv::KeyValue* item;
     absl::StatusOr<ObjectRecord> record;
+    std::string marker;  // The stored key of the delete marker that was passed over last.
     for (;; cursor.Advance()) {
       STRATA_ASSIGN_OR_RETURN(item, cursor.Peek());
       if (item == nullptr) return page;
+      if (++examined > ObjectLimits::kMaxExaminedKeys) {
+        page.truncated = true;
+        page.next_start_after = std::move(last);
+        if (!marker.empty()) {
+          STRATA_ASSIGN_OR_RETURN(ParsedObjectKey parsed, RequireObjectKey(marker));
+          // The group that it lies in may have an object further on.
+          const bool inside = GroupOf(parsed.key, options).has_value();
+          page.next_start_after = inside ? InsideGroup(parsed.key) : std::move(parsed.key);
+        }
+        return page;
+      }
       record = DecodeObject(item->value);
       if (!record.ok()) return FromStorage(record.status(), "decoding an object");
       if (!record->is_delete_marker) break;
+      if (examined == ObjectLimits::kMaxExaminedKeys) marker = item->key;
     }
     if (count == limit) {
       page.truncated = true;

@@ -128,7 +128,8 @@ class VersionsWalk final {
     if (start_.has_value() && start_->key == key) below_sequence = start_->below_sequence;
     if (head->sequence < below_sequence && !page_.Add(key, *head, true)) return false;
 
-    older_.SeekTo(OlderRange(bucket_id_, key).begin);
+    // Not from the newest on: a page deep inside of a key must not walk over those before it.
+    older_.SeekTo(OlderKey(bucket_id_, key, below_sequence));
     for (;; older_.Advance()) {
       STRATA_ASSIGN_OR_RETURN(const kv::KeyValue* item, older_.Peek());
       if (item == nullptr) return true;

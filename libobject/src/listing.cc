@@ -10,6 +10,7 @@ namespace strata::object {
 namespace {
 
 constexpr size_t kMaxPageEntries = 1000;
+constexpr char kInsideGroup = '\xFF';  // No UTF-8 has this byte.
 
 }  // namespace
 
@@ -31,7 +32,13 @@ std::optional<std::string> GroupOf(std::string_view key, const ListOptions& opti
   return std::string(key.substr(0, at + options.delimiter.size()));
 }
 
+std::string InsideGroup(std::string_view key) { return std::string(key) + kInsideGroup; }
+
 std::string BehindStart(Table table, uint64_t bucket_id, const ListOptions& options) {
+  if (options.start_after.ends_with(kInsideGroup)) {
+    const size_t key_bytes = std::min(options.start_after.size() - 1, ObjectLimits::kMaxKeyBytes);
+    return BehindKey(table, bucket_id, std::string_view(options.start_after).substr(0, key_bytes));
+  }
   if (options.start_after.starts_with(options.prefix)) {
     const std::optional<std::string> group = GroupOf(options.start_after, options);
     if (group.has_value() && group->size() <= ObjectLimits::kMaxKeyBytes) {

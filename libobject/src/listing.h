@@ -24,8 +24,11 @@ size_t PageLimit(const ListOptions& options);
 // REQUIRES: key starts with options.prefix.
 std::optional<std::string> GroupOf(std::string_view key, const ListOptions& options);
 
+// ListOptions::start_after for what follows `key` in the middle of a group that is not listed yet.
+std::string InsideGroup(std::string_view key);
+
 // The stored key from which the entries behind options.start_after come. A group counts as one
-// entry: a start inside of it is behind it.
+// entry: a start inside of it is behind it, unless InsideGroup() made it.
 std::string BehindStart(Table table, uint64_t bucket_id, const ListOptions& options);
 
 }  // namespace strata::object

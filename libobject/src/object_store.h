@@ -8,6 +8,7 @@
 
 #include <array>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -52,10 +53,19 @@ class ObjectStore final : public Store {
                                                            const GetOptions& options) override;
   absl::StatusOr<ObjectInfo> Head(BucketRef bucket, std::string_view key,
                                   const GetOptions& options) override;
+  using Store::Delete;
   absl::StatusOr<DeleteResult> Delete(BucketRef bucket, std::string_view key,
-                                      std::string_view version_id) override;
+                                      std::string_view version_id,
+                                      const Conditions& conditions) override;
+  absl::StatusOr<ObjectInfo> SetTags(BucketRef bucket, std::string_view key,
+                                     std::string_view version_id,
+                                     const std::map<std::string, std::string>& tags) override;
+  absl::StatusOr<ObjectPartsPage> ListObjectParts(BucketRef bucket, std::string_view key,
+                                                  const GetOptions& options,
+                                                  uint32_t part_number_marker,
+                                                  size_t max_parts) override;
   absl::StatusOr<ObjectInfo> Copy(const CopySource& source, BucketRef bucket, std::string_view key,
-                                  const std::optional<Metadata>& metadata,
+                                  const CopyDirectives& directives,
                                   const PutOptions& options) override;
   absl::StatusOr<ListPage> List(BucketRef bucket, const ListOptions& options) override;
   absl::StatusOr<ListPage> ListVersions(BucketRef bucket, const ListOptions& options) override;
@@ -136,7 +146,7 @@ class ObjectStore final : public Store {
   // The digest of an object's content, read from the store.
   absl::StatusOr<Checksum> ChecksumContent(ObjectReader* reader, ChecksumAlgorithm algorithm);
   absl::StatusOr<ObjectInfo> CopyOnce(const CopySource& source, BucketRef bucket,
-                                      std::string_view key, const std::optional<Metadata>& metadata,
+                                      std::string_view key, const CopyDirectives& directives,
                                       const PutOptions& options);
 
   absl::StatusOr<size_t> ReapOne(const std::string& reap_key, size_t max_streams);

@@ -47,6 +47,7 @@ enum : uint8_t {
   kMetadata,
   kNewBytes = kIgnorableTag | 1,
   kStoredBytes = kIgnorableTag | 2,
+  kPartChecksums = kIgnorableTag | 3,
 };
 }
 namespace upload_tag {
@@ -75,7 +76,7 @@ namespace access_key_tag {
 enum : uint8_t { kSecret = 1, kUser, kCreated, kSealedSecret };
 }
 namespace manifest_tag {
-enum : uint8_t { kPieces = 1 };
+enum : uint8_t { kPieces = 1, kPartChecksums = kIgnorableTag | 1 };
 }
 namespace metadata_tag {
 enum : uint8_t {
@@ -186,6 +187,23 @@ absl::Status TakePieces(const FieldParser& field, std::vector<ContentPiece>* out
     STRATA_ASSIGN_OR_RETURN(const ContentPiece piece, ParsePiece(&parser));
     out->push_back(piece);
   }
+  return absl::OkStatus();
+}
+
+// The pieces' checksums in a row. Either each piece has one or none has.
+std::string PartChecksumsToBytes(const std::vector<ContentPiece>& pieces) {
+  std::string bytes;
+  for (const ContentPiece& piece : pieces) bytes += piece.checksum;
+  return bytes;
+}
+
+absl::Status TakePartChecksums(const FieldParser& field, std::vector<ContentPiece>* pieces) {
+  const std::string_view bytes = field.bytes();
+  if (pieces->empty() || bytes.size() % pieces->size() != 0) {
+    return Malformed("checksums of parts do not go with the pieces");
+  }
+  const size_t size = bytes.size() / pieces->size();
+  for (size_t i = 0; i < pieces->size(); ++i) (*pieces)[i].checksum = bytes.substr(i * size, size);
   return absl::OkStatus();
 }
 
@@ -365,6 +383,7 @@ std::string Encode(const ObjectRecord& record) {
   writer.Bytes(object_tag::kMetadata, MetadataToBytes(record.metadata));
   writer.Integer(object_tag::kNewBytes, record.new_bytes);
   writer.Integer(object_tag::kStoredBytes, record.stored_bytes);
+  writer.Bytes(object_tag::kPartChecksums, PartChecksumsToBytes(record.pieces));
   return writer.Take();
 }
 
@@ -412,6 +431,8 @@ absl::StatusOr<ObjectRecord> DecodeObject(std::string_view value) {
             return TakeInteger(field, &record.new_bytes);
           case object_tag::kStoredBytes:
             return TakeInteger(field, &record.stored_bytes);
+          case object_tag::kPartChecksums:
+            return TakePartChecksums(field, &record.pieces);
           default:
             return field.Unknown();
         }
@@ -434,13 +455,21 @@ absl::StatusOr<ObjectRecord> DecodeObject(std::string_view value) {
 std::string EncodeManifest(const std::vector<ContentPiece>& pieces) {
   FieldWriter writer(kManifestKind, kVersion);
   writer.Bytes(manifest_tag::kPieces, PiecesToBytes(pieces));
+  writer.Bytes(manifest_tag::kPartChecksums, PartChecksumsToBytes(pieces));
   return writer.Take();
 }
 
 absl::StatusOr<std::vector<ContentPiece>> DecodeManifest(std::string_view value) {
   std::vector<ContentPiece> pieces;
   STRATA_RETURN_IF_ERROR(ForEachField(value, kManifestKind, [&](const FieldParser& field) {
-    return field.tag() == manifest_tag::kPieces ? TakePieces(field, &pieces) : field.Unknown();
+    switch (field.tag()) {
+      case manifest_tag::kPieces:
+        return TakePieces(field, &pieces);
+      case manifest_tag::kPartChecksums:
+        return TakePartChecksums(field, &pieces);
+      default:
+        return field.Unknown();
+    }
   }));
   return pieces;
 }

@@ -30,6 +30,7 @@ struct BucketRecord {
 struct ContentPiece {
   uint64_t size_bytes = 0;
   dedup::StreamId stream;
+  std::string checksum{};  // Raw, by the algorithm of the object's checksum; of parts alone.
   friend bool operator==(const ContentPiece&, const ContentPiece&) = default;
 };
 

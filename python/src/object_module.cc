@@ -127,7 +127,7 @@ class PyObjectStore {
     source.key = from_key;
     const SharedStore store = Open();
     return InfoDict(
-        Value(Unlocked([&] { return store->store->Copy(source, bucket, key, std::nullopt, {}); })));
+        Value(Unlocked([&] { return store->store->Copy(source, bucket, key, {}, {}); })));
   }
   // (objects, common prefixes, where the next page starts or None)
   py::tuple List(const std::string& bucket, const std::string& prefix, const std::string& delimiter,

@@ -2,6 +2,7 @@
 //
 // Conditional reads, writes and copies.
 #include <catch2/catch.hpp>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -55,7 +56,7 @@ TEST_CASE("Conditional reads keep the precedence of RFC 9110") {
     CopySource source{.bucket = "bkt", .key = "k", .conditions = rows[i].conditions};
     const Reason of_copy =
         rows[i].expected == Reason::kNotModified ? Reason::kPreconditionFailed : rows[i].expected;
-    CHECK(ReasonOf(f.store().Copy(source, "bkt", "copy", std::nullopt, {})) == of_copy);
+    CHECK(ReasonOf(f.store().Copy(source, "bkt", "copy", {}, {})) == of_copy);
   }
 }
 
@@ -93,6 +94,44 @@ TEST_CASE("The transaction decides over a condition, not the moment the writer w
   Must(first->Finish({}).status());
   CHECK(ReasonOf(second->Finish({})) == Reason::kPreconditionFailed);
   CHECK(ReasonOf(f.store().NewWriter("bkt", "k", options)) == Reason::kPreconditionFailed);
+}
+
+TEST_CASE("Conditional deletes") {
+  StoreFixture f;
+  Must(f.store().CreateBucket("bkt", ""));
+  const Conditions any{.if_match = {"*"}};
+  CHECK(ReasonOf(f.store().Delete("bkt", "k", "", any)) == Reason::kNoSuchKey);
+  const std::string etag = f.Put("bkt", "k", "1").etag;
+  const Conditions right{.if_match = {etag}}, wrong{.if_match = {"x"}};
+  CHECK(ReasonOf(f.store().Delete("bkt", "k", "", wrong)) == Reason::kPreconditionFailed);
+  CHECK(ReasonOf(f.store().Delete("bkt", "k", "null", wrong)) == Reason::kPreconditionFailed);
+  CHECK(f.Get("bkt", "k") == "1");
+  CHECK(Must(f.store().Delete("bkt", "k", "", right)).existed);
+  Must(f.store().SetVersioning("bkt", Versioning::kEnabled));
+  f.Put("bkt", "k", "1");
+  CHECK(Must(f.store().Delete("bkt", "k", "", right)).delete_marker);
+  CHECK(ReasonOf(f.store().Delete("bkt", "k", "", any)) == Reason::kPreconditionFailed);
+}
+
+TEST_CASE("Tags change alone") {
+  StoreFixture f;
+  Must(f.store().CreateBucket("bkt", ""));
+  Must(f.store().SetVersioning("bkt", Versioning::kEnabled));
+  const std::string first = f.Put("bkt", "k", "1").version_id;
+  const std::string second = f.Put("bkt", "k", "2").version_id;
+  const ObjectInfo before = Must(f.store().Head("bkt", "k", {.version_id = first}));
+  f.clock.now_ns += 5 * kSecondNs;
+  CHECK(Must(f.store().SetTags("bkt", "k", first, {{"t", "1"}})).version_id == first);
+  CHECK(Must(f.store().SetTags("bkt", "k", "", {{"t", "2"}})).version_id == second);
+  const ObjectInfo after = Must(f.store().Head("bkt", "k", {.version_id = first}));
+  CHECK(after.modified_ns == before.modified_ns);
+  CHECK_FALSE(after.is_latest);
+  CHECK(after.metadata.tags.at("t") == "1");
+  CHECK(Must(f.store().Head("bkt", "k", {})).metadata.tags.at("t") == "2");
+  CHECK(f.Get("bkt", "k") == "2");
+  CHECK(ReasonOf(f.store().SetTags("bkt", "none", "", {})) == Reason::kNoSuchKey);
+  const std::map<std::string, std::string> nameless = {{"", "x"}};
+  CHECK(ReasonOf(f.store().SetTags("bkt", "k", "", nameless)) == Reason::kInvalidArgument);
 }
 
 }  // namespace

@@ -186,7 +186,7 @@ class Client {
     CopySource source;
     source.bucket = "plain";
     source.key = from;
-    return Settle(to, *content, store_->Copy(source, "plain", to, std::nullopt, {}).status());
+    return Settle(to, *content, store_->Copy(source, "plain", to, {}, {}).status());
   }
 
   absl::Status PutVersion() {

@@ -3,6 +3,7 @@
 // Listings against a model that keeps everything in one sorted list, page by page.
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <cstdio>
 #include <set>
 #include <string>
 #include <vector>
@@ -188,6 +189,49 @@ TEST_CASE("Names too long for any key are no error in a listing, and one elsewhe
   CHECK(ReasonOf(f.store().GetBucket(std::string(20000, 'b'))) == Reason::kInvalidBucketName);
   CHECK(ReasonOf(f.store().DeleteAccessKey(std::string(20000, 'b'))) == Reason::kNoSuchAccessKey);
   CHECK(ReasonOf(f.store().GetUser(std::string(20000, 'b'))) == Reason::kInvalidArgument);
+}
+
+// However many delete markers lie in the way, a call looks at a limited number of keys.
+TEST_CASE("A listing over very many delete markers comes in pages that end") {
+  StoreFixture f;
+  Must(f.store().CreateBucket("bkt", ""));
+  Must(f.store().SetVersioning("bkt", Versioning::kEnabled));
+  f.Put("bkt", "a", "");
+  constexpr size_t kMarkers = ObjectLimits::kMaxExaminedKeys + 10;
+  for (size_t i = 0; i < kMarkers; ++i) {
+    char key[16];
+    std::snprintf(key, sizeof(key), "g/%08zu", i);
+    Must(f.store().Delete("bkt", key, "").status());
+  }
+  for (const char* delimiter : {"", "/"}) {
+    INFO("delimiter '" << delimiter << "'");
+    ListPage page = Must(f.store().List("bkt", {.delimiter = delimiter}));
+    CHECK(page.objects.size() == 1);
+    REQUIRE(page.truncated);
+    const std::string position = page.next_start_after;
+    page = Must(f.store().List("bkt", {.delimiter = delimiter, .start_after = position}));
+    CHECK(page.objects.empty());
+    CHECK_FALSE(page.truncated);
+    // An empty page, too, says where the next one begins.
+    page = Must(f.store().List("bkt", {.prefix = "g/", .delimiter = delimiter}));
+    CHECK(page.objects.empty());
+    REQUIRE(page.truncated);
+  }
+  // What lives behind the markers is found, once.
+  f.Put("bkt", "g/z", "");
+  f.Put("bkt", "z", "");
+  for (const char* delimiter : {"", "/"}) {
+    std::vector<Entry> entries;
+    ListOptions options{.delimiter = delimiter};
+    for (bool more = true; more;) {
+      const ListPage page = Must(f.store().List("bkt", options));
+      AppendPage(page, &entries);
+      more = page.truncated;
+      options.start_after = page.next_start_after;
+    }
+    REQUIRE(entries.size() == 3);
+    CHECK(entries[1].name == (*delimiter == '\0' ? "g/z" : "g/"));
+  }
 }
 
 }  // namespace

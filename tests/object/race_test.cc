@@ -197,8 +197,7 @@ TEST_CASE("Readers see one whole version while others overwrite, delete, copy an
       if (dice < 2) status = f.TryPut("bkt", "k", content(random.Uniform(20))).status();
       if (dice == 2) status = f.store().Delete("bkt", "k", "").status();
       if (dice == 3) {
-        status =
-            f.store().Copy({.bucket = "bkt", .key = "k"}, "bkt", "copy", std::nullopt, {}).status();
+        status = f.store().Copy({.bucket = "bkt", .key = "k"}, "bkt", "copy", {}, {}).status();
         if (ReasonOf(status) == Reason::kNoSuchKey) status = absl::OkStatus();
       }
       if (!status.ok()) fail("change " + std::to_string(dice) + ": " + status.ToString());

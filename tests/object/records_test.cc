@@ -124,10 +124,16 @@ std::vector<std::string> GoodRecords() {
   ObjectRecord with_manifest = FullObject();
   with_manifest.pieces.clear();
   with_manifest.manifest_id = Id('m');
+  ObjectRecord with_part_checksums = FullObject();
+  for (ContentPiece& piece : with_part_checksums.pieces) piece.checksum = "crc!";
+  std::vector<ContentPiece> checked_pieces = {{5, Stream(9)}, {6, Stream(10)}};
+  for (ContentPiece& piece : checked_pieces) piece.checksum = std::string(32, 's');
   return {Encode(BucketRecord{300, "ada", 1, Versioning::kEnabled}),
           Encode(FullObject()),
           Encode(marker),
           Encode(with_manifest),
+          Encode(with_part_checksums),
+          EncodeManifest(checked_pieces),
           Encode(FullUpload()),
           Encode(FullPart()),
           Encode(CompletedRecord{"key", std::string(32, 'd'), Encode(marker)}),
@@ -169,6 +175,16 @@ absl::StatusOr<std::string> Recode(std::string_view value) {
     default:
       return absl::DataLossError("unknown kind");
   }
+}
+
+TEST_CASE("Checksums of parts go with their pieces") {
+  ObjectRecord record = FullObject();
+  for (size_t i = 0; i < record.pieces.size(); ++i) record.pieces[i].checksum = std::to_string(i);
+  const auto decoded = DecodeObject(Encode(record));
+  REQUIRE(decoded.ok());
+  CHECK(decoded->pieces == record.pieces);
+  record.pieces[0].checksum = "two";  // Then they cannot be told apart.
+  CHECK(absl::IsDataLoss(DecodeObject(Encode(record)).status()));
 }
 
 TEST_CASE("Every record decodes to what was encoded") {

@@ -138,7 +138,7 @@ TEST_CASE("An upload's rules") {
   wrong = two;
   wrong.checksum = "abcd";
   CHECK(ReasonOf(Complete(f, upload, {one, wrong})) == Reason::kInvalidPart);
-  CHECK(ReasonOf(Complete(f, upload, {one, two}, {}, {.size_bytes = 3})) == Reason::kBadDigest);
+  CHECK(ReasonOf(Complete(f, upload, {one, two}, {}, {.size_bytes = 3})) == Reason::kWrongSize);
   for (const uint32_t bad : {0u, 10001u}) {
     CHECK(ReasonOf(f.TryPutPart(upload, bad, "x")) == Reason::kInvalidPartNumber);
   }
@@ -188,7 +188,7 @@ TEST_CASE("Many parts: a manifest, the reap queue, and readers that stay") {
 
   // The copy has streams of its own.
   const ObjectInfo copy =
-      Must(f.store().Copy({.bucket = "bkt", .key = "k"}, "bkt", "copy", std::nullopt, {}));
+      Must(f.store().Copy({.bucket = "bkt", .key = "k"}, "bkt", "copy", {}, {}));
   CHECK(copy.part_count == 30);
   CHECK(f.StreamCount() == 60);
 
@@ -397,7 +397,7 @@ TEST_CASE("A copy shares no stream, keeps what the source was, and replaces meta
   PutOptions as_bob;
   as_bob.owner = "bob";
   const ObjectInfo copy =
-      Must(f.store().Copy({.bucket = "bkt", .key = "k"}, "other", "copy", std::nullopt, as_bob));
+      Must(f.store().Copy({.bucket = "bkt", .key = "k"}, "other", "copy", {}, as_bob));
   CHECK(copy.etag == source.etag);
   CHECK(copy.checksum == source.checksum);
   CHECK(copy.owner == "bob");
@@ -409,23 +409,22 @@ TEST_CASE("A copy shares no stream, keeps what the source was, and replaces meta
   CHECK(f.Get("other", "copy") == content);
 
   // Onto itself, with other metadata and another checksum.
-  Metadata metadata;
-  metadata.user["color"] = "red";
   PutOptions with_sha;
+  with_sha.metadata.user["color"] = "red";
   with_sha.checksum_algorithm = ChecksumAlgorithm::kSha256;
-  const ObjectInfo red =
-      Must(f.store().Copy({.bucket = "other", .key = "copy"}, "other", "copy", metadata, with_sha));
+  const ObjectInfo red = Must(f.store().Copy({.bucket = "other", .key = "copy"}, "other", "copy",
+                                             {.replace_metadata = true}, with_sha));
   CHECK(ToHex(red.checksum->value) == ToHex(DigestOf(ChecksumAlgorithm::kSha256, content)));
   CHECK(Must(f.store().Head("other", "copy", {})).metadata.user.at("color") == "red");
   CHECK(f.Get("other", "copy") == content);
   CHECK(f.StreamCount() == 1);
 
   f.Put("bkt", "empty", "");
-  Must(f.store().Copy({.bucket = "bkt", .key = "empty"}, "bkt", "e2", std::nullopt, {}).status());
+  Must(f.store().Copy({.bucket = "bkt", .key = "empty"}, "bkt", "e2", {}, {}).status());
   CHECK(f.Get("bkt", "e2").empty());
-  CHECK(ReasonOf(f.store().Copy({.bucket = "bkt", .key = "no"}, "bkt", "c", std::nullopt, {})) ==
+  CHECK(ReasonOf(f.store().Copy({.bucket = "bkt", .key = "no"}, "bkt", "c", {}, {})) ==
         Reason::kNoSuchKey);
-  CHECK(ReasonOf(f.store().Copy({.bucket = "no-such", .key = "k"}, "bkt", "c", std::nullopt, {})) ==
+  CHECK(ReasonOf(f.store().Copy({.bucket = "no-such", .key = "k"}, "bkt", "c", {}, {})) ==
         Reason::kNoSuchBucket);
 }
 
@@ -436,7 +435,7 @@ TEST_CASE("An older version can be copied, and so brought back") {
   const std::string one = f.Put("bkt", "k", "one").version_id;
   f.Put("bkt", "k", "two");
   Must(f.store()
-           .Copy({.bucket = "bkt", .key = "k", .version_id = one}, "bkt", "k", std::nullopt, {})
+           .Copy({.bucket = "bkt", .key = "k", .version_id = one}, "bkt", "k", {}, {})
            .status());
   CHECK(f.Get("bkt", "k") == "one");
   CHECK(Must(f.store().ListVersions("bkt", {})).objects.size() == 3);

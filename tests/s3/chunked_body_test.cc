@@ -92,6 +92,33 @@ TEST_CASE("the reference's signed chunks with a signed trailer") {
   CHECK(decoder.trailers()[0].value == "sOO8/Q==");
 }
 
+TEST_CASE("a trailer that does not come") {
+  ChunkedBodyDecoder none(Unsigned(3));
+  const std::string whole = "3\r\nabc\r\n0\r\n\r\n";
+  (void)Decode(none, {whole});
+  CHECK(none.End().ok());
+  CHECK(none.done());
+  CHECK(none.trailers().empty());
+  for (std::string_view wire : {"", "3\r\nab", "3\r\nabc\r\n"}) {
+    ChunkedBodyDecoder decoder(Unsigned(3));
+    (void)Decode(decoder, {wire});
+    CHECK(ErrorCodeOf(decoder.End()) == ErrorCode::kIncompleteBody);
+  }
+  for (std::string_view wire :
+       {"3\r\nabc\r\n0\r\n", "3\r\nabc\r\n0\r\n\r\nx-a", "3\r\nabc\r\n0\r\nx-a:b\r\n"}) {
+    ChunkedBodyDecoder decoder(Unsigned(3));
+    (void)Decode(decoder, {wire});
+    CHECK(ErrorCodeOf(decoder.End()) == ErrorCode::kMalformedTrailer);
+  }
+  // A signed body without its trailer lacks the trailer's signature.
+  std::string wire = SignedBodyWithTrailer();
+  wire.resize(wire.find("x-amz-checksum"));
+  ChunkedBodyDecoder decoder(
+      {.signer = Signer(kTrailerSeed), .trailer = true, .content_size_bytes = 66560});
+  (void)Decode(decoder, {wire + "\r\n"});
+  CHECK(ErrorCodeOf(decoder.End()) == ErrorCode::kSignatureDoesNotMatch);
+}
+
 TEST_CASE("it does not matter where the network splits a body") {
   const std::string wire =
       "3\r\nabc\r\n5;x=y\r\nde\r\nf\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n";

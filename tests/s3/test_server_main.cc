@@ -100,7 +100,8 @@ T Must(absl::StatusOr<T> value) {
 void MakeUser(object::Store& store, const std::string& id, const std::string& access_key,
               const std::string& secret_key, bool admin) {
   if (!store.GetUser(id).ok()) {
-    const absl::Status made = store.CreateUser({.id = id, .display_name = id, .admin = admin});
+    const std::string name = id == "ada" ? "Ada Lovelace" : id;
+    const absl::Status made = store.CreateUser({.id = id, .display_name = name, .admin = admin});
     STRATA_CHECK(made.ok(), made.ToString());
   }
   const absl::Status added =

@@ -108,6 +108,24 @@ Reply EmptyReply(int status) {
 
 std::string QuotedEtag(std::string_view etag) { return Concat({"\"", etag, "\""}); }
 
+Owner OwnerOf(const Call& call, const std::string& user_id) {
+  Owner owner{.id = user_id, .display_name = {}};
+  if (user_id == call.caller.user_id) {
+    owner.display_name = call.caller.display_name;
+  } else if (const absl::StatusOr<object::User> user = call.store().GetUser(user_id); user.ok()) {
+    owner.display_name = user->display_name;
+  }
+  if (owner.display_name.empty()) owner.display_name = user_id;
+  return owner;
+}
+
+void AddOwner(std::string_view element, const Owner& owner, XmlWriter& xml) {
+  xml.Open(element);
+  xml.Text("ID", owner.id);
+  xml.Text("DisplayName", owner.display_name);
+  xml.Close();
+}
+
 absl::StatusOr<Step> TakeDocument(const Call& call, DocumentAction act,
                                   const DocumentLimits& limits) {
   STRATA_ASSIGN_OR_RETURN(ContentChecksum checksum, ParseContentChecksum(call.request));

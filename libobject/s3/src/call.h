@@ -21,6 +21,7 @@
 #include "http.h"
 #include "request.h"
 #include "strata/object/store.h"
+#include "xml.h"
 
 namespace strata::s3 {
 
@@ -30,6 +31,7 @@ struct ServiceOptions {
   std::vector<std::string> domains;
   size_t max_xml_bytes = 4 << 20;
   BodyMemory* memory = nullptr;  // Where documents have their room; nullptr: it is not limited.
+  bool tls = false;              // Clients come by https.
 };
 
 // One authenticated and authorized request.
@@ -72,6 +74,14 @@ using Handler = absl::StatusOr<Step> (*)(const Call& call);
 Reply XmlReply(std::string document);
 Reply EmptyReply(int status);
 std::string QuotedEtag(std::string_view etag);
+
+// A user in a document. The display name is the id where the user has no other.
+struct Owner {
+  std::string id;
+  std::string display_name;
+};
+Owner OwnerOf(const Call& call, const std::string& user_id);
+void AddOwner(std::string_view element, const Owner& owner, XmlWriter& xml);
 
 // What an operation's document may be. ServiceOptions::max_xml_bytes holds beside it.
 struct DocumentLimits {

@@ -68,9 +68,13 @@ absl::StatusOr<ContentChecksum> ParseContentChecksum(const Request& request) {
     checksum.algorithm = algorithm;
     STRATA_ASSIGN_OR_RETURN(checksum.value, ParseChecksumValue(*algorithm, header.value));
   }
-  STRATA_ASSIGN_OR_RETURN(const std::optional<ChecksumAlgorithm> trailer,
+  STRATA_ASSIGN_OR_RETURN(const std::optional<ChecksumAlgorithm> in_trailer,
                           TrailerAlgorithm(request));
-  if (!checksum.algorithm) checksum.algorithm = trailer;
+  if (checksum.algorithm && in_trailer) {
+    return MakeError(ErrorCode::kInvalidRequest,
+                     "A checksum is expected in a header or in the trailer, not in both.");
+  }
+  if (in_trailer) checksum.algorithm = in_trailer;
 
   if (const std::string* name = request.head.Find("x-amz-sdk-checksum-algorithm")) {
     const absl::StatusOr<ChecksumAlgorithm> announced = object::ParseChecksumAlgorithm(*name);
@@ -112,7 +116,8 @@ absl::StatusOr<std::string> ParseChecksumValue(ChecksumAlgorithm algorithm, std:
   std::optional<std::string> value = Base64Decode(text);
   const AlgorithmRow* row = RowOf(algorithm);
   if (!value || row == nullptr || value->size() != row->value_bytes) {
-    return MakeError(ErrorCode::kInvalidRequest,
+    // No content has a checksum of such a value.
+    return MakeError(ErrorCode::kBadDigest,
                      Concat({"The value of x-amz-checksum-",
                              ToLower(object::ChecksumAlgorithmName(algorithm)), " is invalid."}));
   }
@@ -157,10 +162,14 @@ std::string_view ChecksumTypeName(const object::Checksum& checksum) {
 }
 
 void AddChecksumHeaders(const object::Checksum& checksum, Reply& reply) {
+  AddChecksumHeaders(checksum, ChecksumTypeName(checksum), reply);
+}
+
+void AddChecksumHeaders(const object::Checksum& checksum, std::string_view type, Reply& reply) {
   const AlgorithmRow* row = RowOf(checksum.algorithm);
   if (row == nullptr) return;
   reply.Add(row->header, ChecksumText(checksum));
-  reply.Add("x-amz-checksum-type", ChecksumTypeName(checksum));
+  reply.Add("x-amz-checksum-type", type);
 }
 
 void AddChecksumElement(const object::Checksum& checksum, XmlWriter& xml) {

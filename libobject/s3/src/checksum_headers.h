@@ -56,6 +56,9 @@ std::string ChecksumText(const object::Checksum& checksum);
 std::string_view ChecksumTypeName(const object::Checksum& checksum);
 
 void AddChecksumHeaders(const object::Checksum& checksum, Reply& reply);
+
+// The same of a part, whose object's checksum is of this type.
+void AddChecksumHeaders(const object::Checksum& checksum, std::string_view type, Reply& reply);
 void AddChecksumElement(const object::Checksum& checksum, XmlWriter& xml);
 
 // The checksum among the children of a document's element: ChecksumCRC32 and its like.

@@ -26,7 +26,7 @@ absl::StatusOr<object::CopySource> ParseCopySource(const Call& call) {
     raw_path = header.substr(0, at);
     raw_query = header.substr(at + 1);
   }
-  const std::optional<std::string> path = UriDecode(raw_path, Plus::kPlus);
+  const std::optional<std::string> path = UriDecode(raw_path, Plus::kSpace);
   const std::optional<QueryParameters> query = ParseQuery(raw_query);
   if (!path || !query || !IsValidUtf8(*path)) return wrong;
 

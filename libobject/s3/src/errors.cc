@@ -16,6 +16,7 @@ using object::Reason;
 
 constexpr char kPayloadUrl[] = "strata.s3/error";
 constexpr char kRegionUrl[] = "strata.s3/region";
+constexpr char kRangeUrl[] = "strata.s3/range";
 
 constexpr auto kTable = std::to_array<ErrorInfo>({
     {ErrorCode::kAccessControlListNotSupported, "AccessControlListNotSupported", 400,
@@ -207,6 +208,8 @@ ErrorCode CodeOfReason(Reason reason, absl::StatusCode status_code) {
       return ErrorCode::kMetadataTooLarge;
     case Reason::kBadDigest:
       return ErrorCode::kBadDigest;
+    case Reason::kWrongSize:
+      return ErrorCode::kInvalidRequest;
     case Reason::kInvalidArgument:
       return ErrorCode::kInvalidArgument;
     case Reason::kStorageFull:
@@ -261,16 +264,33 @@ std::string ExpectedRegionOf(const absl::Status& status) {
   return region.has_value() ? std::string(*region) : std::string();
 }
 
+absl::Status MakeRangeError(std::string_view range, uint64_t object_size_bytes) {
+  absl::Status status = MakeError(ErrorCode::kInvalidRange);
+  const std::string payload = Concat({std::to_string(object_size_bytes), " ", range});
+  status.SetPayload(kRangeUrl, absl::Cord(payload));
+  return status;
+}
+
+std::optional<RangeFault> RangeFaultOf(const absl::Status& status) {
+  const absl::optional<absl::Cord> payload = status.GetPayload(kRangeUrl);
+  if (!payload.has_value()) return std::nullopt;
+  const std::string text(*payload);
+  const auto [size, range] = SplitOnce(text, ' ');
+  return RangeFault{.range = std::string(range), .object_size_bytes = std::string(size)};
+}
+
 ErrorCode ErrorCodeOf(const absl::Status& status) {
   if (const std::optional<ErrorCode> code = OwnCodeOf(status)) return *code;
   return CodeOfReason(object::ReasonOf(status), status.code());
 }
 
 std::string ClientMessageOf(const absl::Status& status) {
-  if (OwnCodeOf(status).has_value() || object::ReasonOf(status) == Reason::kInvalidArgument) {
+  const Reason reason = object::ReasonOf(status);
+  if (OwnCodeOf(status).has_value() || reason == Reason::kInvalidArgument ||
+      reason == Reason::kWrongSize) {
     return std::string(status.message());
   }
-  if (object::ReasonOf(status) == Reason::kDamaged) {
+  if (reason == Reason::kDamaged) {
     return "The stored data is damaged; what is left of it is not handed out.";
   }
   return std::string(InfoOf(ErrorCodeOf(status)).message);

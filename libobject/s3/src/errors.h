@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -101,6 +102,17 @@ absl::Status MakeRegionError(ErrorCode code, std::string_view wrong, std::string
 
 // The region of such an error; empty for others.
 std::string ExpectedRegionOf(const absl::Status& status);
+
+// kInvalidRange for a Range header of an object of `object_size_bytes`, which the reply tells.
+absl::Status MakeRangeError(std::string_view range, uint64_t object_size_bytes);
+
+struct RangeFault {
+  std::string range;
+  std::string object_size_bytes;  // In decimal.
+};
+
+// nullopt: it is no such error.
+std::optional<RangeFault> RangeFaultOf(const absl::Status& status);
 
 // Errors of MakeError() and of object::Store; anything else is kInternalError or its like.
 ErrorCode ErrorCodeOf(const absl::Status& status);

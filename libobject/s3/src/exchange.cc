@@ -5,6 +5,7 @@
 
 #include "access.h"
 #include "errors.h"
+#include "http_date.h"
 #include "strata/base/check.h"
 #include "strata/base/status_macros.h"
 #include "strata/object/error.h"
@@ -46,15 +47,26 @@ Reply ErrorReply(const absl::Status& status, std::string_view resource, std::str
     if (const std::string region = ExpectedRegionOf(status); !region.empty()) {
       xml.Text("Region", region);
     }
+    if (const std::optional<RangeFault> fault = RangeFaultOf(status)) {
+      xml.Text("RangeRequested", fault->range);
+      xml.Text("ActualObjectSize", fault->object_size_bytes);
+    }
     xml.Text("Resource", Shortened(resource));
     xml.Text("RequestId", request_id);
     reply = XmlReply(xml.Finish());
   }
   reply.status = info.http_status;
   reply.Add("x-amz-request-id", request_id);
-  if (object::ReasonOf(status) == object::Reason::kIsDeleteMarker) {
+  if (const std::optional<RangeFault> fault = RangeFaultOf(status)) {
+    reply.Add("Content-Range", Concat({"bytes */", fault->object_size_bytes}));
+  }
+  if (const std::optional<object::DeleteMarker> marker = object::DeleteMarkerOf(status)) {
     reply.Add("x-amz-delete-marker", "true");
-    reply.Add("Allow", "DELETE");
+    reply.Add("x-amz-version-id", marker->version_id);
+    if (object::ReasonOf(status) == object::Reason::kIsDeleteMarker) {
+      reply.Add("Last-Modified", FormatHttpDate(marker->modified_ns));
+      reply.Add("Allow", "DELETE");
+    }
   }
   return reply;
 }
@@ -164,7 +176,7 @@ absl::StatusOr<Reply> Exchange::FinishChecked() {
   STRATA_CHECK(sink_ != nullptr, "a body nobody asked for");
   std::vector<HttpHeader> trailers;
   if (decoder_) {
-    if (!decoder_->done()) return MakeError(ErrorCode::kIncompleteBody);
+    STRATA_RETURN_IF_ERROR(decoder_->End());
     trailers = decoder_->trailers();
   }
   if (digest_ && digest_->Finish() != *authenticated_.payload.sha256) {

@@ -16,6 +16,7 @@ namespace {
 
 constexpr size_t kMaxItems = 1000;
 constexpr size_t kTokenChecksumBytes = 4;
+constexpr std::string_view kTokenMarker = "\xF4\x8F\xBF\xBD";  // U+10FFFD
 
 std::string ChecksumOf(std::string_view text) {
   std::string checksum(kTokenChecksumBytes, '\0');
@@ -33,7 +34,10 @@ absl::StatusOr<bool> ParseEncodingType(const Request& request) {
 }
 
 absl::StatusOr<size_t> ParseMaxItems(const Request& request, std::string_view name) {
-  const std::string* text = request.FindQuery(name);
+  return ParseMaxItems(request.FindQuery(name), name);
+}
+
+absl::StatusOr<size_t> ParseMaxItems(const std::string* text, std::string_view name) {
   if (text == nullptr || text->empty()) return kMaxItems;
   const std::optional<uint64_t> value = ParseDecimal(*text);
   if (!value || *value > INT32_MAX) {
@@ -58,6 +62,19 @@ void AddCommonPrefixes(const std::vector<std::string>& prefixes, const NameWrite
     names.Text("Prefix", prefix, xml);
     xml.Close();
   }
+}
+
+std::string EncodeMarker(const std::string& start_after) {
+  if (IsValidUtf8(start_after)) return start_after;
+  return Concat({kTokenMarker, EncodeContinuationToken(start_after)});
+}
+
+std::string DecodeMarker(std::string_view marker) {
+  if (marker.starts_with(kTokenMarker)) {
+    const std::string_view token = marker.substr(kTokenMarker.size());
+    if (std::optional<std::string> position = DecodeContinuationToken(token)) return *position;
+  }
+  return std::string(marker);
 }
 
 std::string EncodeContinuationToken(std::string_view start_after) {

@@ -20,6 +20,7 @@ absl::StatusOr<bool> ParseEncodingType(const Request& request);
 
 // "max-keys" and its like: a number, cut to 1000, which is also the default. kInvalidArgument.
 absl::StatusOr<size_t> ParseMaxItems(const Request& request, std::string_view name);
+absl::StatusOr<size_t> ParseMaxItems(const std::string* text, std::string_view name);
 
 // Writes names as encoding-type asks.
 class NameWriter {
@@ -34,6 +35,12 @@ class NameWriter {
 
 void AddCommonPrefixes(const std::vector<std::string>& prefixes, const NameWriter& names,
                        XmlWriter& xml);
+
+// The position of the next page as a marker of ListObjects: itself, but for one inside of a common
+// prefix (object::ListOptions::start_after), which no text may hold: that one is a token behind a
+// private-use character.
+std::string EncodeMarker(const std::string& start_after);
+std::string DecodeMarker(std::string_view marker);
 
 // Opaque to clients: the last name listed, with a checksum. nullopt: not one of ours.
 std::string EncodeContinuationToken(std::string_view start_after);

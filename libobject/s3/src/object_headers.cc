@@ -18,24 +18,25 @@ namespace {
 
 constexpr std::string_view kMetaPrefix = "x-amz-meta-";
 constexpr size_t kMaxTags = 10;
-constexpr size_t kMaxTagKeyBytes = 128 * 4;  // S3 counts characters, up to four bytes each.
-constexpr size_t kMaxTagValueBytes = 256 * 4;
+constexpr size_t kMaxTagKeyCharacters = 128;
+constexpr size_t kMaxTagValueCharacters = 256;
 
 constexpr std::array<std::string_view, 11> kStorageClasses = {
     "STANDARD", "STANDARD_IA",     "ONEZONE_IA",        "INTELLIGENT_TIERING",
     "GLACIER",  "GLACIER_IR",      "DEEP_ARCHIVE",      "OUTPOSTS",
     "SNOW",     "EXPRESS_ONEZONE", "REDUCED_REDUNDANCY"};
 
-// "gzip,aws-chunked" without the part that is only about the transfer.
+// "gzip,aws-chunked" without the part that is only about the transfer; the rest as it came.
 std::string WithoutAwsChunked(std::string_view content_encoding) {
   std::string kept;
+  bool is_first = true;
   for (std::string_view piece : Split(content_encoding, ',')) {
-    piece = Trim(piece);
-    if (piece.empty() || EqualsIgnoreCase(piece, "aws-chunked")) continue;
-    if (!kept.empty()) kept += ',';
+    if (EqualsIgnoreCase(Trim(piece), "aws-chunked")) continue;
+    if (!is_first) kept += ',';
     kept += piece;
+    is_first = false;
   }
-  return kept;
+  return std::string(Trim(kept));
 }
 
 // HTTP's dates end at the second and objects' do not: the whole second counts as the date.
@@ -98,8 +99,10 @@ absl::Status CheckTags(const std::map<std::string, std::string>& tags) {
     return MakeError(ErrorCode::kInvalidTag, "An object has at most ten tags.");
   }
   for (const auto& [key, value] : tags) {
-    if (key.empty() || key.size() > kMaxTagKeyBytes || value.size() > kMaxTagValueBytes ||
-        !IsValidUtf8(key) || !IsValidUtf8(value)) {
+    const std::optional<size_t> key_characters = CountCharacters(key);
+    const std::optional<size_t> value_characters = CountCharacters(value);
+    if (key.empty() || !key_characters || *key_characters > kMaxTagKeyCharacters ||
+        !value_characters || *value_characters > kMaxTagValueCharacters) {
       return MakeError(ErrorCode::kInvalidTag, "A tag's key or value is empty or too long.");
     }
   }
@@ -155,7 +158,8 @@ void AddObjectHeaders(const Call& call, const object::ObjectInfo& info, Reply& r
 }
 
 void AddVersionHeader(const Call& call, std::string_view version_id, Reply& reply) {
-  if (call.bucket.versioning != object::Versioning::kOff) {
+  // Versioning may have been enabled since the bucket was looked at; there is no way back.
+  if (call.bucket.versioning != object::Versioning::kOff || version_id != "null") {
     AddIfSet("x-amz-version-id", version_id, reply);
   }
 }

@@ -90,6 +90,10 @@ constexpr auto kRoutes = std::to_array<Route>({
      kTakesChecksum},
     {Level::kObject, "PUT", "tagging", "", "PutObjectTagging", Needs::kBucket, PutObjectTagging,
      "versionId", kTakesChecksum},
+    {Level::kObject, "PUT", "retention", "", "PutObjectRetention", Needs::kBucket, NoObjectLock,
+     "versionId", kTakesChecksum},
+    {Level::kObject, "PUT", "legal-hold", "", "PutObjectLegalHold", Needs::kBucket, NoObjectLock,
+     "versionId", kTakesChecksum},
     {Level::kObject, "PUT", "uploadId", kCopySource, "UploadPartCopy", Needs::kBucket,
      UploadPartCopy, "partNumber", kTakesCopySource | kTakesCopyRange | kTakesCopyDirectives},
     {Level::kObject, "PUT", "uploadId", "", "UploadPart", Needs::kBucket, UploadPart, "partNumber",
@@ -106,8 +110,8 @@ constexpr auto kRoutes = std::to_array<Route>({
      DeleteObjectTagging, "versionId"},
     {Level::kObject, "DELETE", "uploadId", "", "AbortMultipartUpload", Needs::kBucket,
      AbortMultipartUpload},
-    // A condition that DeleteObject comes to check is added here.
-    {Level::kObject, "DELETE", "", "", "DeleteObject", Needs::kBucket, DeleteObject, "versionId"},
+    {Level::kObject, "DELETE", "", "", "DeleteObject", Needs::kBucket, DeleteObject, "versionId",
+     kTakesIfMatch},
 });
 static_assert(kRoutes.size() <= kMaxOperations);
 

@@ -63,6 +63,7 @@ absl::StatusOr<Step> PutConfiguration(const Call& call);
 absl::StatusOr<Step> DeleteConfiguration(const Call& call);
 bool IsConfiguration(std::string_view query_name);
 absl::StatusOr<Step> NotImplemented(const Call& call);
+absl::StatusOr<Step> NoObjectLock(const Call& call);
 
 // ops_list.cc
 absl::StatusOr<Step> ListObjects(const Call& call);

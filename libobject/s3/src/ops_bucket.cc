@@ -38,8 +38,11 @@ absl::StatusOr<Reply> CreateBucketNow(const Call& call, const std::string& body)
       return MakeError(ErrorCode::kIllegalLocationConstraint);
     }
   }
-  STRATA_RETURN_IF_ERROR(call.store().CreateBucket(
-      call.request.bucket, object::UserRef(call.caller.user_id, call.caller.created_ns)));
+  const absl::Status created = call.store().CreateBucket(
+      call.request.bucket, object::UserRef(call.caller.user_id, call.caller.created_ns));
+  // In its first region Amazon answers as if the bucket had been created, for historical reasons.
+  const bool is_there = ErrorCodeOf(created) == ErrorCode::kBucketAlreadyOwnedByYou;
+  if (!is_there || call.options.region != kDefaultRegion) STRATA_RETURN_IF_ERROR(created);
   Reply reply;
   reply.Add("Location", Concat({"/", call.request.bucket}));
   return reply;
@@ -80,11 +83,14 @@ absl::StatusOr<Step> ListBuckets(const Call& call) {
   }
   const std::string_view prefix = call.request.Query("prefix");
   const std::string_view after = call.request.Query("continuation-token");
+  const std::string_view region = call.request.Query("bucket-region");
+  const bool elsewhere =
+      !region.empty() && !call.options.region.empty() && region != call.options.region;
 
   STRATA_ASSIGN_OR_RETURN(std::vector<object::BucketInfo> buckets,
                           call.store().ListBuckets(call.caller.user_id));
   std::erase_if(buckets, [&](const object::BucketInfo& bucket) {
-    return !bucket.name.starts_with(prefix) || bucket.name <= after;
+    return elsewhere || !bucket.name.starts_with(prefix) || bucket.name <= after;
   });
   std::sort(buckets.begin(), buckets.end(),
             [](const auto& a, const auto& b) { return a.name < b.name; });
@@ -92,15 +98,13 @@ absl::StatusOr<Step> ListBuckets(const Call& call) {
   if (truncated) buckets.resize(max_buckets);
 
   XmlWriter xml("ListAllMyBucketsResult");
-  xml.Open("Owner");
-  xml.Text("ID", call.caller.user_id);
-  xml.Text("DisplayName", call.caller.user_id);
-  xml.Close();
+  AddOwner("Owner", OwnerOf(call, call.caller.user_id), xml);
   xml.Open("Buckets");
   for (const object::BucketInfo& bucket : buckets) {
     xml.Open("Bucket");
     xml.Text("Name", bucket.name);
     xml.Text("CreationDate", FormatIsoDate(bucket.created_ns));
+    if (!call.options.region.empty()) xml.Text("BucketRegion", call.options.region);
     xml.Close();
   }
   xml.Close();

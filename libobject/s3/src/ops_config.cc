@@ -28,7 +28,7 @@ constexpr auto kConfigurations = std::to_array<Configuration>({
     {"encryption", ErrorCode::kServerSideEncryptionConfigurationNotFound},
     {"intelligent-tiering", std::nullopt, "ListBucketIntelligentTieringConfigurationsOutput"},
     {"inventory", std::nullopt, "ListInventoryConfigurationsResult"},
-    {"legal-hold", ErrorCode::kNoSuchObjectLockConfiguration},
+    {"legal-hold", ErrorCode::kInvalidRequest},
     {"lifecycle", ErrorCode::kNoSuchLifecycleConfiguration},
     {"logging", std::nullopt, "BucketLoggingStatus"},
     {"metrics", std::nullopt, "ListMetricsConfigurationsResult"},
@@ -40,7 +40,7 @@ constexpr auto kConfigurations = std::to_array<Configuration>({
     {"publicAccessBlock", ErrorCode::kNoSuchPublicAccessBlockConfiguration},
     {"replication", ErrorCode::kReplicationConfigurationNotFound},
     {"requestPayment", std::nullopt, "RequestPaymentConfiguration"},
-    {"retention", ErrorCode::kNoSuchObjectLockConfiguration},
+    {"retention", ErrorCode::kInvalidRequest},
     {"tagging", ErrorCode::kNoSuchTagSet},
     {"website", ErrorCode::kNoSuchWebsiteConfiguration},
 });
@@ -107,6 +107,7 @@ bool IsConfiguration(std::string_view query_name) { return Find(query_name) != n
 absl::StatusOr<Step> GetConfiguration(const Call& call) {
   STRATA_RETURN_IF_ERROR(CheckObjectExists(call));
   const Configuration* configuration = Find(call.request);
+  if (configuration->error == ErrorCode::kInvalidRequest) return NoObjectLock(call);
   if (configuration->error) return MakeError(*configuration->error);
   // Without an id, those that may be several are listed.
   if (call.request.HasQuery("id")) return MakeError(ErrorCode::kNoSuchConfiguration);
@@ -132,20 +133,22 @@ absl::StatusOr<Step> NotImplemented(const Call& /*call*/) {
   return MakeError(ErrorCode::kNotImplemented);
 }
 
+absl::StatusOr<Step> NoObjectLock(const Call& /*call*/) {
+  return MakeError(ErrorCode::kInvalidRequest, "The bucket has no object lock configuration.");
+}
+
 absl::StatusOr<Step> GetAcl(const Call& call) {
   STRATA_RETURN_IF_ERROR(CheckObjectExists(call));
+  const Owner owner = OwnerOf(call, call.bucket.owner);
   XmlWriter xml("AccessControlPolicy");
-  xml.Open("Owner");
-  xml.Text("ID", call.bucket.owner);
-  xml.Text("DisplayName", call.bucket.owner);
-  xml.Close();
+  AddOwner("Owner", owner, xml);
   xml.Open("AccessControlList");
   xml.Open("Grant");
   xml.Raw(
       "<Grantee xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" "
       "xsi:type=\"CanonicalUser\">");
-  xml.Text("ID", call.bucket.owner);
-  xml.Text("DisplayName", call.bucket.owner);
+  xml.Text("ID", owner.id);
+  xml.Text("DisplayName", owner.display_name);
   xml.Raw("</Grantee>");
   xml.Text("Permission", "FULL_CONTROL");
   return XmlReply(xml.Finish());

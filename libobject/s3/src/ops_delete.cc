@@ -10,6 +10,7 @@
 #include "object_headers.h"
 #include "operations.h"
 #include "strata/base/status_macros.h"
+#include "text.h"
 #include "xml.h"
 
 namespace strata::s3 {
@@ -18,6 +19,7 @@ namespace {
 struct DeleteRequest {
   std::string key;
   std::string version_id;
+  object::Conditions conditions;
 };
 
 void AddDeleted(const DeleteRequest& request, const object::DeleteResult& result, XmlWriter& xml) {
@@ -57,15 +59,24 @@ absl::StatusOr<Reply> DeleteNow(const Call& call, const std::string& body) {
     if (key == nullptr || key->text.empty()) {
       return MakeError(ErrorCode::kMalformedXml, "An Object has no Key.");
     }
-    if (element.Child("ETag") || element.Child("LastModifiedTime") || element.Child("Size")) {
-      return MakeError(ErrorCode::kNotImplemented, "Conditional deletes are not implemented.");
+    if (element.Child("LastModifiedTime") || element.Child("Size")) {
+      return MakeError(ErrorCode::kNotImplemented,
+                       "Conditions on an Object's LastModifiedTime or Size are not implemented.");
     }
-    const XmlElement* version = element.Child("VersionId");
-    if (version != nullptr && version->text.empty()) {
+    DeleteRequest request{.key = key->text, .version_id = {}, .conditions = {}};
+    if (const XmlElement* version = element.Child("VersionId")) {
       // To delete the latest version instead is not what was asked for.
-      return MakeError(ErrorCode::kMalformedXml, "A VersionId is empty.");
+      if (version->text.empty())
+        return MakeError(ErrorCode::kMalformedXml, "A VersionId is empty.");
+      request.version_id = version->text;
     }
-    requests.push_back({key->text, version == nullptr ? std::string() : version->text});
+    if (const XmlElement* etag = element.Child("ETag")) {
+      request.conditions.if_match = ParseEtagList(etag->text);
+      if (request.conditions.if_match.empty()) {
+        return MakeError(ErrorCode::kMalformedXml, "An Object's ETag is empty.");
+      }
+    }
+    requests.push_back(std::move(request));
   }
   if (requests.empty() || requests.size() > object::ObjectLimits::kMaxDeleteKeys) {
     return MakeError(ErrorCode::kMalformedXml, "There must be 1 to 1000 Objects.");
@@ -73,7 +84,7 @@ absl::StatusOr<Reply> DeleteNow(const Call& call, const std::string& body) {
   XmlWriter xml("DeleteResult");
   for (const DeleteRequest& request : requests) {
     const absl::StatusOr<object::DeleteResult> result =
-        call.store().Delete(call.bucket, request.key, request.version_id);
+        call.store().Delete(call.bucket, request.key, request.version_id, request.conditions);
     // The bucket went: no other key fares better.
     if (ErrorCodeOf(result.status()) == ErrorCode::kNoSuchBucket) return result.status();
     if (!result.ok() && ErrorCodeOf(result.status()) != ErrorCode::kNoSuchVersion) {
@@ -89,7 +100,8 @@ absl::StatusOr<Reply> DeleteNow(const Call& call, const std::string& body) {
 
 absl::StatusOr<Step> DeleteObject(const Call& call) {
   const absl::StatusOr<object::DeleteResult> result =
-      call.store().Delete(call.bucket, call.request.key, call.request.Query("versionId"));
+      call.store().Delete(call.bucket, call.request.key, call.request.Query("versionId"),
+                          ParseConditions(call.request, ""));
   Reply reply = EmptyReply(204);
   if (!result.ok()) {
     // Deleting what is gone already is done.

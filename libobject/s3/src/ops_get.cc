@@ -11,6 +11,7 @@
 #include "checksum_headers.h"
 #include "errors.h"
 #include "http_date.h"
+#include "listing_parameters.h"
 #include "object_headers.h"
 #include "operations.h"
 #include "strata/base/status_macros.h"
@@ -96,49 +97,83 @@ bool RangeStillWanted(const Request& request, const object::ObjectInfo& info) {
   return date && info.modified_ns / kSecond == *date / kSecond;
 }
 
-// What part of the object the answer is of, and its head.
+// The object, or the part of it asked for by number.
+struct Extent {
+  uint32_t part_number = 0;
+  uint64_t offset_bytes = 0;
+  uint64_t size_bytes = 0;
+  std::optional<object::Checksum> checksum;
+};
+
+// What of the object the answer is of, and its head.
 struct Selection {
   uint64_t offset_bytes = 0;
   uint64_t size_bytes = 0;
   Reply reply;
 };
 
-// `offset_bytes`, `size_bytes`: of the object, or of the part asked for by number.
 absl::StatusOr<Selection> Select(const Call& call, const object::ObjectInfo& info,
-                                 uint32_t part_number, uint64_t offset_bytes, uint64_t size_bytes) {
+                                 const Extent& extent) {
+  const bool by_number = extent.part_number > 0;
   Selection selection;
-  selection.offset_bytes = offset_bytes;
-  selection.size_bytes = size_bytes;
+  selection.offset_bytes = extent.offset_bytes;
+  selection.size_bytes = extent.size_bytes;
   AddObjectHeaders(call, info, selection.reply);
   ApplyResponseOverrides(call.request, selection.reply);
 
   ByteRange range;
-  if (part_number == 0 && RangeStillWanted(call.request, info)) {
-    range = ParseByteRange(call.request.Header("range"), info.size_bytes);
+  const std::string_view header = call.request.Header("range");
+  if (!by_number && RangeStillWanted(call.request, info)) {
+    range = ParseByteRange(header, info.size_bytes);
   }
-  if (range.kind == ByteRange::Kind::kUnsatisfiable) return MakeError(ErrorCode::kInvalidRange);
+  if (range.kind == ByteRange::Kind::kUnsatisfiable) return MakeRangeError(header, info.size_bytes);
   if (range.kind == ByteRange::Kind::kPart) {
     selection.offset_bytes = range.offset_bytes;
     selection.size_bytes = range.size_bytes;
   }
-  const bool partial = range.kind == ByteRange::Kind::kPart ||
-                       (part_number > 0 && info.part_count > 0 && size_bytes > 0);
-  if (partial) {
+  // What is asked for by number is a part, even where it is all there is. An empty one has no
+  // range.
+  if (range.kind == ByteRange::Kind::kPart || (by_number && extent.size_bytes > 0)) {
     selection.reply.status = 206;
     const uint64_t last = selection.offset_bytes + selection.size_bytes - 1;
     selection.reply.Add("Content-Range",
                         Concat({"bytes ", std::to_string(selection.offset_bytes), "-",
                                 std::to_string(last), "/", std::to_string(info.size_bytes)}));
   }
-  if (part_number > 0 && info.part_count > 0) {
+  if (by_number && info.part_count > 0) {
     selection.reply.Add("x-amz-mp-parts-count", std::to_string(info.part_count));
   }
-  const bool whole = selection.size_bytes == info.size_bytes;
-  if (whole && info.checksum &&
+  const bool whole_extent = selection.size_bytes == extent.size_bytes;
+  if (whole_extent && extent.checksum && info.checksum &&
       EqualsIgnoreCase(call.request.Header("x-amz-checksum-mode"), "enabled")) {
-    AddChecksumHeaders(*info.checksum, selection.reply);
+    AddChecksumHeaders(*extent.checksum, ChecksumTypeName(*info.checksum), selection.reply);
   }
   return selection;
+}
+
+Extent ExtentOf(const object::ObjectReader& reader, uint32_t part_number) {
+  return {.part_number = part_number,
+          .offset_bytes = reader.offset_bytes(),
+          .size_bytes = reader.size_bytes(),
+          .checksum = reader.checksum()};
+}
+
+void AddObjectParts(const object::ObjectPartsPage& page, uint64_t marker, size_t max_parts,
+                    XmlWriter& xml) {
+  xml.Open("ObjectParts");
+  xml.Number("PartsCount", page.object.part_count);
+  xml.Number("PartNumberMarker", marker);
+  if (page.truncated) xml.Number("NextPartNumberMarker", page.parts.back().part_number);
+  xml.Number("MaxParts", max_parts);
+  xml.Bool("IsTruncated", page.truncated);
+  for (const object::PartInfo& part : page.parts) {
+    xml.Open("Part");
+    xml.Number("PartNumber", part.part_number);
+    xml.Number("Size", part.size_bytes);
+    if (part.checksum) AddChecksumElement(*part.checksum, xml);
+    xml.Close();
+  }
+  xml.Close();
 }
 
 }  // namespace
@@ -152,9 +187,8 @@ absl::StatusOr<Step> GetObject(const Call& call) {
     return NotModifiedReply(call, options);
   }
   const object::ObjectInfo& info = (*reader)->info();
-  STRATA_ASSIGN_OR_RETURN(
-      Selection selection,
-      Select(call, info, options.part_number, (*reader)->offset_bytes(), (*reader)->size_bytes()));
+  STRATA_ASSIGN_OR_RETURN(Selection selection,
+                          Select(call, info, ExtentOf(**reader, options.part_number)));
   if (selection.size_bytes > 0) {
     selection.reply.source = std::make_unique<ObjectSource>(
         *std::move(reader), selection.offset_bytes, selection.size_bytes);
@@ -165,8 +199,7 @@ absl::StatusOr<Step> GetObject(const Call& call) {
 absl::StatusOr<Step> HeadObject(const Call& call) {
   STRATA_ASSIGN_OR_RETURN(const object::GetOptions options, GetOptionsOf(call));
   object::ObjectInfo info;
-  uint64_t offset_bytes = 0;
-  uint64_t size_bytes = 0;
+  Extent extent;
   absl::Status status;
   if (options.part_number > 0) {
     // Where a part begins and ends is for a reader to know.
@@ -174,23 +207,22 @@ absl::StatusOr<Step> HeadObject(const Call& call) {
     status = reader.status();
     if (reader.ok()) {
       info = (*reader)->info();
-      offset_bytes = (*reader)->offset_bytes();
-      size_bytes = (*reader)->size_bytes();
+      extent = ExtentOf(**reader, options.part_number);
     }
   } else {
     auto head = call.store().Head(call.bucket, call.request.key, options);
     status = head.status();
     if (head.ok()) {
       info = *std::move(head);
-      size_bytes = info.size_bytes;
+      extent.size_bytes = info.size_bytes;
+      extent.checksum = info.checksum;
     }
   }
   if (!status.ok()) {
     if (ErrorCodeOf(status) != ErrorCode::kNotModified) return status;
     return NotModifiedReply(call, options);
   }
-  STRATA_ASSIGN_OR_RETURN(Selection selection,
-                          Select(call, info, options.part_number, offset_bytes, size_bytes));
+  STRATA_ASSIGN_OR_RETURN(Selection selection, Select(call, info, extent));
   selection.reply.content_length = selection.size_bytes;
   return std::move(selection.reply);
 }
@@ -212,10 +244,29 @@ absl::StatusOr<Step> GetObjectAttributes(const Call& call) {
   if (std::find(wanted.begin(), wanted.end(), true) == wanted.end()) {
     return MakeError(ErrorCode::kInvalidArgument, "x-amz-object-attributes is needed.");
   }
+  STRATA_ASSIGN_OR_RETURN(
+      const size_t max_parts,
+      ParseMaxItems(call.request.head.Find("x-amz-max-parts"), "x-amz-max-parts"));
+  const std::string_view marker_text = call.request.Header("x-amz-part-number-marker");
+  const std::optional<uint64_t> marker = ParseDecimal(marker_text.empty() ? "0" : marker_text);
+  if (!marker || *marker > INT32_MAX) {
+    return MakeError(ErrorCode::kInvalidArgument, "x-amz-part-number-marker is no part number.");
+  }
   object::GetOptions options;
   options.version_id = call.request.Query("versionId");
-  STRATA_ASSIGN_OR_RETURN(const object::ObjectInfo info,
-                          call.store().Head(call.bucket, call.request.key, options));
+  options.conditions = ParseConditions(call.request, "");
+  absl::StatusOr<object::ObjectPartsPage> page =
+      call.store().ListObjectParts(call.bucket, call.request.key, options,
+                                   static_cast<uint32_t>(*marker), std::max<size_t>(max_parts, 1));
+  if (!page.ok()) {
+    if (ErrorCodeOf(page.status()) != ErrorCode::kNotModified) return page.status();
+    return NotModifiedReply(call, options);
+  }
+  if (max_parts == 0) {
+    page->parts.clear();
+    page->truncated = false;
+  }
+  const object::ObjectInfo& info = page->object;
   XmlWriter xml("GetObjectAttributesResponse");
   if (wanted[0]) xml.Text("ETag", info.etag);
   if (wanted[1] && info.checksum) {
@@ -224,11 +275,7 @@ absl::StatusOr<Step> GetObjectAttributes(const Call& call) {
     xml.Text("ChecksumType", ChecksumTypeName(*info.checksum));
     xml.Close();
   }
-  if (wanted[2] && info.part_count > 0) {
-    xml.Open("ObjectParts");
-    xml.Number("PartsCount", info.part_count);
-    xml.Close();
-  }
+  if (wanted[2] && info.part_count > 0) AddObjectParts(*page, *marker, max_parts, xml);
   if (wanted[3]) xml.Text("StorageClass", info.metadata.storage_class);
   if (wanted[4]) xml.Number("ObjectSize", info.size_bytes);
   Reply reply = XmlReply(xml.Finish());

@@ -16,13 +16,6 @@
 namespace strata::s3 {
 namespace {
 
-void AddOwner(std::string_view owner, XmlWriter& xml) {
-  xml.Open("Owner");
-  xml.Text("ID", owner);
-  xml.Text("DisplayName", owner);
-  xml.Close();
-}
-
 // What an object and a version have in common in a listing.
 void AddContent(const object::ObjectInfo& info, XmlWriter& xml) {
   xml.Text("LastModified", FormatIsoDate(info.modified_ns));
@@ -36,16 +29,17 @@ void AddContent(const object::ObjectInfo& info, XmlWriter& xml) {
            info.metadata.storage_class.empty() ? "STANDARD" : info.metadata.storage_class);
 }
 
-void AddObject(const object::ObjectInfo& info, std::string_view owner, const NameWriter& names,
+// `owner`: nullptr where it is not asked for.
+void AddObject(const object::ObjectInfo& info, const Owner* owner, const NameWriter& names,
                XmlWriter& xml) {
   xml.Open("Contents");
   names.Text("Key", info.key, xml);
   AddContent(info, xml);
-  if (!owner.empty()) AddOwner(owner, xml);
+  if (owner != nullptr) AddOwner("Owner", *owner, xml);
   xml.Close();
 }
 
-void AddVersion(const object::ObjectInfo& info, std::string_view owner, const NameWriter& names,
+void AddVersion(const object::ObjectInfo& info, const Owner& owner, const NameWriter& names,
                 XmlWriter& xml) {
   xml.Open(info.is_delete_marker ? "DeleteMarker" : "Version");
   names.Text("Key", info.key, xml);
@@ -56,7 +50,7 @@ void AddVersion(const object::ObjectInfo& info, std::string_view owner, const Na
   } else {
     AddContent(info, xml);
   }
-  AddOwner(owner, xml);
+  AddOwner("Owner", owner, xml);
   xml.Close();
 }
 
@@ -81,25 +75,27 @@ absl::StatusOr<object::ListOptions> ParseListOptions(const Request& request) {
 absl::StatusOr<Step> ListObjects(const Call& call) {
   STRATA_ASSIGN_OR_RETURN(const bool url_encoded, ParseEncodingType(call.request));
   STRATA_ASSIGN_OR_RETURN(object::ListOptions options, ParseListOptions(call.request));
-  options.start_after = call.request.Query("marker");
+  const std::string_view marker = call.request.Query("marker");
+  options.start_after = DecodeMarker(marker);
   STRATA_ASSIGN_OR_RETURN(const object::ListPage page, ReadPage(call, options, false));
 
   const NameWriter names(url_encoded);
   XmlWriter xml("ListBucketResult");
   xml.Text("Name", call.request.bucket);
   names.Text("Prefix", options.prefix, xml);
-  names.Text("Marker", options.start_after, xml);
-  // Without a delimiter the next page begins behind the last key, which the client has.
-  if (page.truncated && !options.delimiter.empty()) {
-    names.Text("NextMarker", page.next_start_after, xml);
+  names.Text("Marker", marker, xml);
+  // Without a delimiter the next page begins behind the last key, which the client has, unless
+  // keys that are not listed were passed over.
+  if (page.truncated && (!options.delimiter.empty() || page.objects.empty() ||
+                         page.objects.back().key != page.next_start_after)) {
+    names.Text("NextMarker", EncodeMarker(page.next_start_after), xml);
   }
   xml.Number("MaxKeys", options.max_keys);
   if (!options.delimiter.empty()) names.Text("Delimiter", options.delimiter, xml);
   if (url_encoded) xml.Text("EncodingType", "url");
   xml.Bool("IsTruncated", page.truncated);
-  for (const object::ObjectInfo& info : page.objects) {
-    AddObject(info, call.bucket.owner, names, xml);
-  }
+  const Owner owner = OwnerOf(call, call.bucket.owner);
+  for (const object::ObjectInfo& info : page.objects) AddObject(info, &owner, names, xml);
   AddCommonPrefixes(page.common_prefixes, names, xml);
   return XmlReply(xml.Finish());
 }
@@ -110,7 +106,8 @@ absl::StatusOr<Step> ListObjectsV2(const Call& call) {
   const std::string start_after(call.request.Query("start-after"));
   options.start_after = start_after;
   const std::string* token = call.request.FindQuery("continuation-token");
-  if (token != nullptr) {
+  // An empty token is the beginning, as no token is.
+  if (token != nullptr && !token->empty()) {
     std::optional<std::string> position = DecodeContinuationToken(*token);
     if (!position) {
       return MakeError(ErrorCode::kInvalidArgument,
@@ -134,9 +131,10 @@ absl::StatusOr<Step> ListObjectsV2(const Call& call) {
   if (!options.delimiter.empty()) names.Text("Delimiter", options.delimiter, xml);
   if (url_encoded) xml.Text("EncodingType", "url");
   xml.Bool("IsTruncated", page.truncated);
-  const bool with_owner = call.request.Query("fetch-owner") == "true";
+  std::optional<Owner> owner;
+  if (call.request.Query("fetch-owner") == "true") owner = OwnerOf(call, call.bucket.owner);
   for (const object::ObjectInfo& info : page.objects) {
-    AddObject(info, with_owner ? call.bucket.owner : std::string(), names, xml);
+    AddObject(info, owner ? &*owner : nullptr, names, xml);
   }
   AddCommonPrefixes(page.common_prefixes, names, xml);
   return XmlReply(xml.Finish());
@@ -169,9 +167,8 @@ absl::StatusOr<Step> ListObjectVersions(const Call& call) {
   if (!options.delimiter.empty()) names.Text("Delimiter", options.delimiter, xml);
   if (url_encoded) xml.Text("EncodingType", "url");
   xml.Bool("IsTruncated", page.truncated);
-  for (const object::ObjectInfo& info : page.objects) {
-    AddVersion(info, call.bucket.owner, names, xml);
-  }
+  const Owner owner = OwnerOf(call, call.bucket.owner);
+  for (const object::ObjectInfo& info : page.objects) AddVersion(info, owner, names, xml);
   AddCommonPrefixes(page.common_prefixes, names, xml);
   return XmlReply(xml.Finish());
 }

@@ -97,10 +97,16 @@ absl::StatusOr<std::vector<object::CompletedPart>> ParseCompletion(const std::st
   std::vector<object::CompletedPart> parts;
   for (const XmlElement& element : root.children) {
     STRATA_RETURN_IF_ERROR(CheckPartChildren(element));
-    const std::optional<uint64_t> number = ParseDecimal(Trim(element.ChildText("PartNumber")));
+    std::string_view number_text = Trim(element.ChildText("PartNumber"));
     std::string_view etag = Trim(element.ChildText("ETag"));
-    if (!number || *number < 1 || *number > object::ObjectLimits::kMaxPartNumber || etag.empty()) {
+    const bool negative = number_text.starts_with('-');
+    if (negative) number_text.remove_prefix(1);
+    const std::optional<uint64_t> number = ParseDecimal(number_text);
+    if (!number || etag.empty()) {
       return MakeError(ErrorCode::kMalformedXml, "A Part needs a PartNumber and an ETag.");
+    }
+    if (negative || *number < 1 || *number > object::ObjectLimits::kMaxPartNumber) {
+      return MakeError(ErrorCode::kInvalidArgument, "A PartNumber must be from 1 to 10000.");
     }
     if (etag.size() >= 2 && etag.front() == '"' && etag.back() == '"') {
       etag = etag.substr(1, etag.size() - 2);
@@ -141,6 +147,18 @@ absl::StatusOr<object::ContentClaims> ParseObjectClaims(const Request& request) 
   return claims;
 }
 
+// As the client may ask for the object: by https where the server does, and in the style that the
+// request was made in.
+std::string LocationOf(const Call& call) {
+  const Request& request = call.request;
+  const std::string_view host = request.Header("host");
+  const std::string key = UriEncode(request.key, Slash::kKeep);
+  const std::string path =
+      request.bucket_in_host ? Concat({"/", key}) : Concat({"/", request.bucket, "/", key});
+  if (host.empty()) return path;
+  return Concat({call.options.tls ? "https://" : "http://", host, path});
+}
+
 absl::StatusOr<Reply> CompleteNow(const Call& call, const std::string& body) {
   const Request& request = call.request;
   STRATA_ASSIGN_OR_RETURN(const std::vector<object::CompletedPart> parts, ParseCompletion(body));
@@ -150,8 +168,7 @@ absl::StatusOr<Reply> CompleteNow(const Call& call, const std::string& body) {
       call.store().CompleteUpload(call.bucket, request.key, request.Query("uploadId"), parts,
                                   ParseConditions(request, ""), claims));
   XmlWriter xml("CompleteMultipartUploadResult");
-  xml.Text("Location", Concat({"http://", request.Header("host"), "/", request.bucket, "/",
-                               UriEncode(request.key, Slash::kKeep)}));
+  xml.Text("Location", LocationOf(call));
   xml.Text("Bucket", request.bucket);
   xml.Text("Key", request.key);
   xml.Text("ETag", QuotedEtag(info.etag));
@@ -162,13 +179,6 @@ absl::StatusOr<Reply> CompleteNow(const Call& call, const std::string& body) {
   Reply reply = XmlReply(xml.Finish());
   AddVersionHeader(call, info.version_id, reply);
   return reply;
-}
-
-void AddUser(std::string_view element, std::string_view user, XmlWriter& xml) {
-  xml.Open(element);
-  xml.Text("ID", user);
-  xml.Text("DisplayName", user);
-  xml.Close();
 }
 
 }  // namespace
@@ -276,8 +286,9 @@ absl::StatusOr<Step> ListParts(const Call& call) {
   xml.Text("Bucket", request.bucket);
   names.Text("Key", request.key, xml);
   xml.Text("UploadId", request.Query("uploadId"));
-  AddUser("Initiator", page.upload.owner, xml);
-  AddUser("Owner", page.upload.owner, xml);
+  const Owner owner = OwnerOf(call, page.upload.owner);
+  AddOwner("Initiator", owner, xml);
+  AddOwner("Owner", owner, xml);
   xml.Text("StorageClass", page.upload.metadata.storage_class);
   xml.Number("PartNumberMarker", marker);
   if (page.truncated) xml.Number("NextPartNumberMarker", page.parts.back().part_number);
@@ -328,12 +339,13 @@ absl::StatusOr<Step> ListMultipartUploads(const Call& call) {
   if (url_encoded) xml.Text("EncodingType", "url");
   xml.Number("MaxUploads", options.max_keys);
   xml.Bool("IsTruncated", page.truncated);
+  const Owner owner = OwnerOf(call, call.bucket.owner);  // Every upload's.
   for (const object::UploadInfo& upload : page.uploads) {
     xml.Open("Upload");
     names.Text("Key", upload.key, xml);
     xml.Text("UploadId", upload.upload_id);
-    AddUser("Initiator", upload.owner, xml);
-    AddUser("Owner", upload.owner, xml);
+    AddOwner("Initiator", owner, xml);
+    AddOwner("Owner", owner, xml);
     xml.Text("StorageClass", upload.metadata.storage_class);
     xml.Text("Initiated", FormatIsoDate(upload.created_ns));
     if (upload.checksum_algorithm) {

@@ -86,30 +86,19 @@ absl::StatusOr<Step> CopyObject(const Call& call) {
     return MakeError(ErrorCode::kInvalidArgument,
                      "x-amz-tagging-directive must be COPY or REPLACE.");
   }
-  const bool replaces = directive == "REPLACE";
-  const bool replaces_tags = tagging == "REPLACE";
-  const bool changes_class = call.request.head.Find("x-amz-storage-class") != nullptr;
-  const bool onto_itself = source.bucket == call.request.bucket && source.key == call.request.key &&
+  const object::CopyDirectives directives{.replace_metadata = directive == "REPLACE",
+                                          .replace_tags = tagging == "REPLACE"};
+  const bool onto_itself = source.bucket == call.bucket.name && source.key == call.request.key &&
                            source.version_id.empty();
-  if (onto_itself && !replaces && !replaces_tags && !changes_class &&
+  if (onto_itself && !directives.replace_metadata && !directives.replace_tags &&
+      call.request.head.Find("x-amz-storage-class") == nullptr &&
       options.metadata.website_redirect_location.empty()) {
     return MakeError(ErrorCode::kInvalidRequest,
                      "This copy request is illegal because it is trying to copy an object to "
                      "itself without changing the object's metadata.");
   }
-
-  std::optional<object::Metadata> metadata;
-  if (replaces || replaces_tags || changes_class) {
-    object::GetOptions get;
-    get.version_id = source.version_id;
-    STRATA_ASSIGN_OR_RETURN(const object::ObjectInfo info,
-                            call.store().Head(source.bucket_ref(), source.key, get));
-    metadata = replaces ? options.metadata : info.metadata;
-    metadata->tags = replaces_tags ? options.metadata.tags : info.metadata.tags;
-    metadata->storage_class = options.metadata.storage_class;
-  }
-  absl::StatusOr<object::ObjectInfo> info =
-      call.store().Copy(source, call.bucket, call.request.key, metadata, options);
+  const absl::StatusOr<object::ObjectInfo> info =
+      call.store().Copy(source, call.bucket, call.request.key, directives, options);
   if (!info.ok()) return CopyError(info.status());
 
   XmlWriter xml("CopyObjectResult");

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An object's tags, which are part of its metadata. Setting them rewrites the object's record in
-// place, by a copy onto itself that moves no data; where versioning is enabled that would be
-// another version, and is refused.
+// An object's tags, which are part of its metadata. They are no part of what a version is: setting
+// them changes neither its id nor its time.
 #include <map>
 #include <string>
 #include <utility>
@@ -24,23 +23,13 @@ absl::StatusOr<object::ObjectInfo> HeadOf(const Call& call) {
   return call.store().Head(call.bucket, call.request.key, options);
 }
 
-absl::Status ReplaceTags(const Call& call, Tags tags) {
-  if (call.bucket.versioning != object::Versioning::kOff) {
-    return MakeError(ErrorCode::kNotImplemented,
-                     "Changing tags in a bucket with versioning is not implemented.");
-  }
-  STRATA_ASSIGN_OR_RETURN(object::ObjectInfo info, HeadOf(call));
-  info.metadata.tags = std::move(tags);
-  object::CopySource source;
-  source.bucket = call.bucket.name;
-  source.bucket_id = call.bucket.id;
-  source.key = call.request.key;
-  source.conditions.if_match = {info.etag};  // Another writer's object keeps its own tags.
-  object::PutOptions options;
-  options.owner = info.owner;
-  options.conditions.if_match = {info.etag};
-  if (info.checksum) options.checksum_algorithm = info.checksum->algorithm;
-  return call.store().Copy(source, call.bucket, call.request.key, info.metadata, options).status();
+absl::StatusOr<Reply> ReplaceTags(const Call& call, const Tags& tags, int status) {
+  STRATA_ASSIGN_OR_RETURN(
+      const object::ObjectInfo info,
+      call.store().SetTags(call.bucket, call.request.key, call.request.Query("versionId"), tags));
+  Reply reply = EmptyReply(status);
+  AddVersionHeader(call, info.version_id, reply);
+  return reply;
 }
 
 absl::StatusOr<Reply> PutTaggingNow(const Call& call, const std::string& body) {
@@ -61,8 +50,7 @@ absl::StatusOr<Reply> PutTaggingNow(const Call& call, const std::string& body) {
     }
   }
   STRATA_RETURN_IF_ERROR(CheckTags(tags));
-  STRATA_RETURN_IF_ERROR(ReplaceTags(call, std::move(tags)));
-  return Reply();
+  return ReplaceTags(call, tags, 200);
 }
 
 }  // namespace
@@ -87,8 +75,8 @@ absl::StatusOr<Step> PutObjectTagging(const Call& call) {
 }
 
 absl::StatusOr<Step> DeleteObjectTagging(const Call& call) {
-  STRATA_RETURN_IF_ERROR(ReplaceTags(call, {}));
-  return EmptyReply(204);
+  STRATA_ASSIGN_OR_RETURN(Reply reply, ReplaceTags(call, {}, 204));
+  return reply;
 }
 
 }  // namespace strata::s3

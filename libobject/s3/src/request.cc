@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <optional>
 #include <utility>
 
@@ -79,6 +80,37 @@ absl::Status AddHeadersOfQuery(Request& request) {
   return absl::OkStatus();
 }
 
+// Headers whose values no comma can join: with two of them it is not clear what is asked for.
+constexpr auto kSingleHeaders = std::to_array<std::string_view>(
+    {"authorization", "content-length", "content-md5", "content-range", "content-type", "date",
+     "if-modified-since", "if-range", "if-unmodified-since", "range", "x-amz-content-sha256",
+     "x-amz-copy-source", "x-amz-copy-source-range", "x-amz-date", "x-amz-decoded-content-length",
+     "x-amz-tagging"});
+
+// RFC 9110, section 5.3.
+absl::Status JoinHeaders(std::vector<HttpHeader>& headers) {
+  std::map<std::string, size_t> first;  // By name.
+  size_t kept = 0;
+  for (size_t i = 0; i < headers.size(); ++i) {
+    const auto [at, is_first] = first.emplace(headers[i].name, kept);
+    if (is_first) {
+      if (kept != i) headers[kept] = std::move(headers[i]);
+      ++kept;
+      continue;
+    }
+    HttpHeader& joined = headers[at->second];
+    const auto* single = std::find(kSingleHeaders.begin(), kSingleHeaders.end(), joined.name);
+    if (single == kSingleHeaders.end()) {
+      joined.value += Concat({",", headers[i].value});
+    } else if (joined.value != headers[i].value) {
+      return MakeError(ErrorCode::kInvalidArgument,
+                       Concat({"The header ", joined.name, " was sent several times."}));
+    }
+  }
+  headers.resize(kept);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 const std::string* Request::FindQuery(std::string_view name) const {
@@ -96,6 +128,10 @@ std::string_view Request::Query(std::string_view name) const {
 absl::StatusOr<Request> ParseRequest(HttpHead head, const std::vector<std::string>& domains) {
   Request request;
   request.head = std::move(head);
+  STRATA_RETURN_IF_ERROR(JoinHeaders(request.head.headers));
+  for (HttpHeader& header : request.head.headers) {
+    if (!IsValidUtf8(header.value)) header.value = Latin1ToUtf8(header.value);
+  }
   std::string_view target = request.head.target;
   target = target.substr(0, target.find('#'));
   if (target.substr(0, 7) == "http://" || target.substr(0, 8) == "https://") {
@@ -116,6 +152,7 @@ absl::StatusOr<Request> ParseRequest(HttpHead head, const std::vector<std::strin
   request.query = *std::move(query);
 
   request.bucket = BucketOfHost(request.Header("host"), domains);
+  request.bucket_in_host = !request.bucket.empty();
   std::string_view rest = std::string_view(request.path).substr(1);
   if (request.bucket.empty()) {
     const auto [bucket, key] = SplitOnce(rest, '/');

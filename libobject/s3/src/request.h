@@ -19,6 +19,7 @@ struct Request {
   QueryParameters query;  // Decoded, in order.
   std::string bucket;     // Empty: the service itself.
   std::string key;        // Empty: the bucket itself.
+  bool bucket_in_host = false;
 
   // nullptr: not there.
   const std::string* FindQuery(std::string_view name) const;
@@ -32,6 +33,9 @@ struct Request {
 // headers, since whoever presigns a URL may put headers into it; those about the signature stay
 // what they are. kInvalidUri. kInvalidArgument: such a parameter is no header, or one that is there
 // with another value.
+// Header lines of one name become one, their values joined by commas; values that are not UTF-8 are
+// read as Latin-1 and become UTF-8. kInvalidArgument: a header that has one value was sent several
+// times.
 absl::StatusOr<Request> ParseRequest(HttpHead head, const std::vector<std::string>& domains);
 
 }  // namespace strata::s3

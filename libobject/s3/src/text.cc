@@ -78,6 +78,23 @@ bool EqualsConstantTime(std::string_view a, std::string_view b) {
   return difference == 0;
 }
 
+std::string Latin1ToUtf8(std::string_view text) {
+  std::string out;
+  for (char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x80) out += static_cast<char>(0xC0 | byte >> 6);
+    out += byte < 0x80 ? c : static_cast<char>(0x80 | (byte & 0x3F));
+  }
+  return out;
+}
+
+std::optional<size_t> CountCharacters(std::string_view text) {
+  if (!IsValidUtf8(text)) return std::nullopt;
+  size_t count = 0;
+  for (char c : text) count += (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  return count;
+}
+
 bool IsValidUtf8(std::string_view text) {
   size_t i = 0;
   while (i < text.size()) {

@@ -33,6 +33,12 @@ std::optional<uint64_t> ParseDecimal(std::string_view text);
 // For signatures: the time taken does not tell where they differ. Unequal lengths differ at once.
 bool EqualsConstantTime(std::string_view a, std::string_view b);
 
+// Each byte is a character of ISO 8859-1.
+std::string Latin1ToUtf8(std::string_view text);
+
+// Characters of valid UTF-8; nullopt: it is not valid.
+std::optional<size_t> CountCharacters(std::string_view text);
+
 // No overlong forms, no surrogates, nothing past U+10FFFF (RFC 3629).
 bool IsValidUtf8(std::string_view text);
 

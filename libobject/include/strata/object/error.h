@@ -6,6 +6,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -39,6 +41,7 @@ enum class Reason : uint8_t {
   kEntityTooLarge,           // InvalidArgument
   kMetadataTooLarge,         // InvalidArgument
   kBadDigest,                // InvalidArgument: the content is not what its checksum says
+  kWrongSize,                // InvalidArgument: the object is not as long as announced
   kInvalidArgument,          // InvalidArgument
   kStorageFull,              // ResourceExhausted
   kDamaged,                  // DataLoss
@@ -47,5 +50,13 @@ enum class Reason : uint8_t {
 STRATA_EXPORT absl::Status MakeError(Reason reason, std::string_view message);
 STRATA_EXPORT Reason ReasonOf(const absl::Status& status);
 STRATA_EXPORT std::string_view ReasonName(Reason reason);
+
+// The delete marker that a read met, in errors of kNoSuchKey and kIsDeleteMarker.
+struct DeleteMarker {
+  std::string version_id;
+  uint64_t modified_ns = 0;
+};
+STRATA_EXPORT absl::Status WithDeleteMarker(absl::Status status, const DeleteMarker& marker);
+STRATA_EXPORT std::optional<DeleteMarker> DeleteMarkerOf(const absl::Status& status);
 
 }  // namespace strata::object

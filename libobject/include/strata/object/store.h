@@ -22,6 +22,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -85,6 +86,9 @@ class STRATA_EXPORT ObjectReader {
   virtual uint64_t offset_bytes() const = 0;
   virtual uint64_t size_bytes() const = 0;
 
+  // The checksum of that range, where it was stored.
+  virtual const std::optional<Checksum>& checksum() const = 0;
+
   // Fills `out` from `offset_bytes` of the object on; less only at the end of the object.
   // DataLoss/kDamaged.
   virtual absl::StatusOr<size_t> Read(uint64_t offset_bytes, std::span<std::byte> out) = 0;
@@ -141,15 +145,30 @@ class STRATA_EXPORT Store {
                                           const GetOptions& options) = 0;
 
   // Without a version: removes the object, or hides it behind a delete marker where versioning says
-  // so. A missing object is not an error.
+  // so. A missing object is not an error, unless conditions.if_match asks for one: kNoSuchKey.
   virtual absl::StatusOr<DeleteResult> Delete(BucketRef bucket, std::string_view key,
-                                              std::string_view version_id) = 0;
+                                              std::string_view version_id,
+                                              const Conditions& conditions) = 0;
+  absl::StatusOr<DeleteResult> Delete(BucketRef bucket, std::string_view key,
+                                      std::string_view version_id) {
+    return Delete(bucket, key, version_id, {});
+  }
 
-  // The copy shares the content's chunks: no data moves. `metadata`: nullopt keeps the source's.
+  // Replaces the tags of a version, and nothing else of it. Returns it as it is then.
+  virtual absl::StatusOr<ObjectInfo> SetTags(BucketRef bucket, std::string_view key,
+                                             std::string_view version_id,
+                                             const std::map<std::string, std::string>& tags) = 0;
+
+  // The copy shares the content's chunks: no data moves.
   virtual absl::StatusOr<ObjectInfo> Copy(const CopySource& source, BucketRef bucket,
-                                          std::string_view key,
-                                          const std::optional<Metadata>& metadata,
+                                          std::string_view key, const CopyDirectives& directives,
                                           const PutOptions& options) = 0;
+
+  // No parts where the object did not come as a multipart upload.
+  virtual absl::StatusOr<ObjectPartsPage> ListObjectParts(BucketRef bucket, std::string_view key,
+                                                          const GetOptions& options,
+                                                          uint32_t part_number_marker,
+                                                          size_t max_parts) = 0;
   virtual absl::StatusOr<ListPage> List(BucketRef bucket, const ListOptions& options) = 0;
   virtual absl::StatusOr<ListPage> ListVersions(BucketRef bucket, const ListOptions& options) = 0;
 

@@ -148,6 +148,13 @@ struct DeleteResult {
   std::string version_id{};    // Of the marker made or the version deleted; empty: not versioned.
 };
 
+// What a copy takes from PutOptions::metadata instead of from its source. The storage class and the
+// redirect location are always taken from there: S3 does not copy them.
+struct CopyDirectives {
+  bool replace_metadata = false;  // All but the tags.
+  bool replace_tags = false;
+};
+
 struct CopySource {
   std::string bucket{}, key{}, version_id{};
   Conditions conditions{};
@@ -161,7 +168,8 @@ struct CopySource {
 struct ListOptions {
   std::string prefix{};
   std::string delimiter{};       // Empty: none. Any string.
-  std::string start_after{};     // Keys (and common prefixes) after this one.
+  std::string start_after{};     // Keys (and common prefixes) after this one. A last byte FF, which
+                                 // no key has, asks for the prefix that it lies in, too.
   std::string version_marker{};  // ListVersions: with start_after as key, versions older than this
                                  // one come next.
   size_t max_keys = 1000;        // Objects and prefixes together, cut to 1000.
@@ -170,6 +178,8 @@ struct ListOptions {
 struct ListPage {
   std::vector<ObjectInfo> objects;  // Of the metadata only storage_class is filled in.
   std::vector<std::string> common_prefixes;
+  // A page may be truncated before it is full, even when it is empty: a call looks at a limited
+  // number of keys.
   bool truncated = false;
   std::string next_start_after;  // When truncated: ListOptions::start_after of the next page.
   std::string next_version_marker;
@@ -206,6 +216,13 @@ struct PartsPage {
   bool truncated = false;  // Then go on with part_number_marker = parts.back().part_number.
 };
 
+// Parts of an object that came as a multipart upload, numbered from 1 without gaps.
+struct ObjectPartsPage {
+  ObjectInfo object;
+  std::vector<PartInfo> parts;  // Without ETags and times, which are not kept.
+  bool truncated = false;       // As in PartsPage.
+};
+
 struct UploadsPage {
   std::vector<UploadInfo> uploads;  // By key, then by time of creation.
   std::vector<std::string> common_prefixes;
@@ -223,6 +240,7 @@ struct ObjectLimits {
   static constexpr uint64_t kMinPartBytes = 5ull << 20;
   static constexpr uint32_t kMaxPartNumber = 10000;
   static constexpr size_t kMaxDeleteKeys = 1000;
+  static constexpr size_t kMaxExaminedKeys = 100'000;  // By one call that lists.
 };
 
 }  // namespace strata::object

@@ -210,7 +210,7 @@ absl::StatusOr<Authenticator::Signer> Authenticator::FindSigner(const SignatureC
     if (absl::IsNotFound(user.status())) return MakeError(ErrorCode::kInvalidAccessKeyId);
     return user.status();
   }
-  entry.caller = {user->id, user->admin, user->created_ns};
+  entry.caller = {user->id, user->display_name, user->admin, user->created_ns};
   entry.read_at_ns = now;
   entry.signing_scope = scope;
   entry.signing_key = DeriveSigningKey(entry.key.secret_key, claim.scope);

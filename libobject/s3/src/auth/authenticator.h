@@ -27,6 +27,7 @@ namespace strata::s3 {
 
 struct Caller {
   std::string user_id;
+  std::string display_name;
   bool admin = false;
   uint64_t created_ns = 0;  // With the id, this user and no later one (object::UserRef).
 };

@@ -132,9 +132,8 @@ absl::Status ChunkedBodyDecoder::OnTrailerLine(std::string_view line) {
   }
   if (line.empty()) {
     // Some senders put an empty line between the last chunk and its trailer.
-    if (options_.trailer && trailers_.empty() && trailer_signature_.empty() &&
-        trailer_bytes_ == 0) {
-      trailer_bytes_ = 1;
+    if (options_.trailer && trailers_.empty() && trailer_signature_.empty() && !empty_line_came_) {
+      empty_line_came_ = true;
       return absl::OkStatus();
     }
     return OnTrailerEnd();
@@ -157,6 +156,17 @@ absl::Status ChunkedBodyDecoder::OnTrailerLine(std::string_view line) {
     trailers_.push_back({std::move(name), std::string(value)});
   }
   return absl::OkStatus();
+}
+
+absl::Status ChunkedBodyDecoder::End() {
+  // The line that may precede a trailer was the end of one without headers.
+  if (state_ == State::kTrailerLine && empty_line_came_ && trailers_.empty() && line_.empty() &&
+      trailer_signature_.empty()) {
+    STRATA_RETURN_IF_ERROR(OnTrailerEnd());
+  }
+  if (done()) return absl::OkStatus();
+  if (state_ != State::kTrailerLine) return MakeError(ErrorCode::kIncompleteBody);
+  return MakeError(ErrorCode::kMalformedTrailer, "The trailer is not complete.");
 }
 
 absl::Status ChunkedBodyDecoder::OnTrailerEnd() {

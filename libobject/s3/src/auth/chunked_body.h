@@ -53,6 +53,9 @@ class ChunkedBodyDecoder final {
   // The whole body has come and it was right.
   bool done() const { return state_ == State::kDone; }
 
+  // No more is to come. kIncompleteBody: it was to; kMalformedTrailer: only the trailer was.
+  absl::Status End();
+
   // Names in lower case, without x-amz-trailer-signature. REQUIRES: done().
   const std::vector<HttpHeader>& trailers() const { return trailers_; }
 
@@ -76,6 +79,7 @@ class ChunkedBodyDecoder final {
   std::string previous_signature_;
   Sha256 chunk_digest_;
   size_t trailer_bytes_ = 0;
+  bool empty_line_came_ = false;  // Between the last chunk and the trailer.
   std::vector<HttpHeader> trailers_;
   std::string trailer_signature_;
 };

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "catalogue_record.h"
 #include "index_records.h"
 #include "recipe.h"
 #include "strata/base/check.h"
@@ -41,6 +42,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Try<StreamRecord>(text, EncodeStreamRecord, DecodeStreamRecord);
   Try<ChunkPlace>(text, EncodeChunkPlace, DecodeChunkPlace);
   Try<ContainerRecord>(text, EncodeContainerRecord, DecodeContainerRecord);
+  Try<CatalogueEntry>(text, EncodeCatalogueEntry, DecodeCatalogueEntry);
   Try<StoreRecord>(text, EncodeStoreRecord, DecodeStoreRecord);
   return 0;
 }

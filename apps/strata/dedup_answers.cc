@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "answers.h"
 #include "dedup_commands.h"
+#include "quoted_text.h"
 
 namespace strata::appliance {
 namespace {
@@ -17,6 +18,9 @@ constexpr size_t kBarWidth = 40;
 
 uint64_t NumberOf(const Json& json, const char* key) { return json.value(key, uint64_t{0}); }
 std::string TextOf(const Json& json, const char* key) { return json.value(key, std::string()); }
+std::string NameOf(const Json& json, const char* key) {
+  return QuotedName(NameOfJson(TextOf(json, key)));
+}
 
 // "logical     ########################################  1.2 GiB"
 std::string Bar(const std::string& name, uint64_t part, uint64_t whole) {
@@ -54,14 +58,19 @@ std::string FormatScan(const Json& answer) {
     std::string line = Bar("", NumberOf(version, "new_bytes"), NumberOf(version, "logical_bytes"));
     line.pop_back();
     absl::StrAppend(&text, line, " of ", FormatSize(NumberOf(version, "logical_bytes")), "  ",
-                    TextOf(version, "name"), "\n");
+                    NameOf(version, "name"), "\n");
   }
   return text;
 }
 
 std::string FormatIngest(const Json& answer) {
   const uint64_t logical = NumberOf(answer, "logical_bytes");
-  return absl::StrFormat("%d streams\n\n", answer.at("streams").size()) +
+  const auto files = std::ranges::count_if(
+      answer.at("streams"), [](const Json& stream) { return stream.contains("id"); });
+  const auto others = static_cast<ptrdiff_t>(answer.at("streams").size()) - files;
+  return absl::StrFormat(
+             "%d streams%s\n\n", files,
+             others == 0 ? "" : absl::StrCat(", ", others, " folders, links and such")) +
          Bar("read", logical, logical) + Bar("new", NumberOf(answer, "new_bytes"), logical) +
          Bar("stored", NumberOf(answer, "stored_bytes"), logical) +
          Saved(NumberOf(answer, "stored_bytes"), logical);
@@ -71,17 +80,25 @@ std::string FormatRestore(const Json& answer) {
   std::string text;
   for (const Json& file : answer.at("files")) {
     if (TextOf(file, "path") == "-") continue;  // Standard output is the file's own.
-    absl::StrAppend(&text, FormatSize(NumberOf(file, "size_bytes")), "  ", TextOf(file, "path"),
+    absl::StrAppend(&text, FormatSize(NumberOf(file, "size_bytes")), "  ", NameOf(file, "path"),
                     "\n");
   }
   return text;
+}
+
+std::string Remark(const Json& stream) {
+  if (stream.value("missing", false)) return "  (ITS STREAM WAS DELETED)";
+  if (stream.contains("link_target")) return " -> " + NameOf(stream, "link_target");
+  const std::string kind = TextOf(stream, "kind");
+  return kind == "folder" ? "/" : kind == "file" ? "" : "  (" + kind + ")";
 }
 
 std::string FormatList(const Json& answer) {
   std::string text = absl::StrFormat("%12s  %12s  %s\n", "SIZE", "STORED", "NAME");
   for (const Json& stream : answer.at("streams")) {
     absl::StrAppendFormat(&text, "%12s  %12s  %s\n", FormatSize(NumberOf(stream, "size_bytes")),
-                          FormatSize(NumberOf(stream, "stored_bytes")), TextOf(stream, "name"));
+                          FormatSize(NumberOf(stream, "stored_bytes")),
+                          NameOf(stream, "name") + Remark(stream));
   }
   return text;
 }
@@ -100,6 +117,21 @@ std::string Deferred(const Json& answer) {
                          FormatSize(deferred));
 }
 
+// "lincdc, chunks of 4.0 KiB to 16.0 KiB; zstd, level 1; not encrypted"
+std::string Settings(const Json& answer) {
+  const Json chunker = answer.value("chunker", Json::object());
+  const Json ingest = answer.value("last_ingest", Json::object());
+  const std::string compression =
+      ingest.empty() ? "compression unknown"
+                     : absl::StrCat(TextOf(ingest, "compression"), ", level ",
+                                    ingest.value("level", 0), ", at the last ingest");
+  return absl::StrFormat("%s, chunks of %s to %s, %s on average; %s; %s\n",
+                         TextOf(chunker, "algorithm"), FormatSize(NumberOf(chunker, "min_bytes")),
+                         FormatSize(NumberOf(chunker, "max_bytes")),
+                         FormatSize(NumberOf(chunker, "avg_bytes")), compression,
+                         answer.value("encrypted", false) ? "encrypted" : "not encrypted");
+}
+
 std::string FormatStat(const Json& answer) {
   const uint64_t logical = NumberOf(answer, "logical_bytes");
   return absl::StrFormat(
@@ -110,10 +142,12 @@ std::string FormatStat(const Json& answer) {
          Bar("logical", logical, logical) +
          Bar("unique", NumberOf(answer, "unique_bytes"), logical) +
          Bar("compressed", NumberOf(answer, "compressed_bytes"), logical) +
+         Bar("on disk", NumberOf(answer, "disk_bytes"), logical) +
          Saved(NumberOf(answer, "compressed_bytes"), logical) + Deferred(answer) +
          absl::StrFormat("\n%.2f : 1 by deduplication, %.2f : 1 by compression, %.2f : 1 in all\n",
                          answer.value("dedup_ratio", 1.0), answer.value("compression_ratio", 1.0),
-                         answer.value("reduction_ratio", 1.0));
+                         answer.value("reduction_ratio", 1.0)) +
+         Settings(answer);
 }
 
 std::string FormatRebuild(const Json&) { return "the chunk index is written\n"; }

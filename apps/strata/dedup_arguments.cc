@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -24,7 +25,10 @@ constexpr char kFooter[] =
     "  strata --json dedup stat --store s | jq .reduction_ratio\n"
     "\n"
     "Each command has more in its own --help. A folder's files become streams named after it.\n"
-    "Exit codes: 0 done, 1 error, 2 usage, 3 damage found.";
+    "Symbolic links, pipes, devices and empty folders come back too, with modes, times and, for\n"
+    "root, owners. A file that cannot be read does not end the others: it is named, and the exit\n"
+    "code is 1.\n"
+    "Exit codes: 0 done, 1 error, 2 usage, 3 damage found, 130 and 143 interrupted.";
 
 constexpr char kScanExamples[] =
     "Examples:\n"
@@ -42,7 +46,8 @@ constexpr char kIngestExamples[] =
     "  (umask 077; openssl rand -hex 32 >key); strata dedup ingest --store s --key-file key home\n"
     "\n"
     "--algo, the chunk sizes and --key-file count when the store is made, which the first ingest\n"
-    "does; a store made with a key needs it in every later command. Whoever loses the key file\n"
+    "does; later ones refuse others. A store made with a key needs it in every later command. "
+    "Whoever loses the key file\n"
     "loses the store.";
 
 constexpr char kRestoreExamples[] =
@@ -172,20 +177,27 @@ class DedupArguments final {
   }
 
   template <typename Bytes>
+  static Bytes MostOf(const Bytes*) {
+    return std::numeric_limits<Bytes>::max();
+  }
+  static uint32_t MostOf(const std::optional<uint32_t>*) { return UINT32_MAX; }
+
+  template <typename Bytes>
   static void Size(CLI::App* sub, const char* option, Bytes* bytes, const char* meaning) {
     sub->add_option_function<std::string>(
         option,
         [option, bytes](const std::string& value) {
           const absl::StatusOr<uint64_t> size = block::ParseSizeBytes(value);
-          if (!size.ok() || *size > std::numeric_limits<Bytes>::max()) {
+          if (!size.ok() || *size > MostOf(bytes)) {
             throw CLI::ValidationError(option, "not a size, as 64K: " + value);
           }
-          *bytes = static_cast<Bytes>(*size);
+          *bytes = static_cast<decltype(MostOf(bytes))>(*size);
         },
         meaning);
   }
 
-  static void ChunkSizes(CLI::App* sub, dedup::ChunkerOptions* chunker) {
+  template <typename Sizes>
+  static void ChunkSizes(CLI::App* sub, Sizes* chunker) {
     Size(sub, "--min", &chunker->min_bytes, "Shortest chunk, as 4K, which is the default.");
     Size(sub, "--avg", &chunker->avg_bytes, "Average chunk [8K].");
     Size(sub, "--max", &chunker->max_bytes, "Longest chunk [16K].");
@@ -237,15 +249,15 @@ class DedupArguments final {
                      "for more room until then.");
     ingest->add_option_function<std::string>(
         "--algo",
-        [&store](const std::string& name) {
+        [request = &request_](const std::string& name) {
           const auto algorithm = dedup::ParseChunkAlgorithm(name);
           if (!algorithm.ok()) {
             throw CLI::ValidationError("--algo", std::string(algorithm.status().message()));
           }
-          store.chunker.algorithm = *algorithm;
+          request->chosen.algorithm = *algorithm;
         },
         "How a new store cuts: " + AlgorithmNames() + ".");
-    ChunkSizes(ingest, &store.chunker);
+    ChunkSizes(ingest, &request_.chosen);
   }
 
   void AddRestore(CLI::App* parent) {

@@ -7,14 +7,19 @@
 //   command        answer
 //   dedup.scan     {files, algorithms: [{algorithm, logical_bytes, unique_bytes, chunks, ratio,
 //                   savings, versions: [{name, logical_bytes, new_bytes}]}]}
-//   dedup.ingest   {streams: [{name, id, size_bytes, chunks, new_bytes, stored_bytes}],
-//                   logical_bytes, new_bytes, stored_bytes}
-//   dedup.restore  {files: [{name, path, size_bytes}]}
-//   dedup.list     {streams: [{name, id, size_bytes, chunks, stored_bytes, created_ns}]}
+//   dedup.ingest   {streams: [ENTRY + {chunks, new_bytes, stored_bytes}], logical_bytes, new_bytes,
+//                   stored_bytes, changed: [path], not_kept: [{path, what}]}
+//   dedup.restore  {files: [{name, kind, path, size_bytes}], not_kept}
+//   dedup.list     {streams: [ENTRY + {chunks, new_bytes, stored_bytes, created_ns, missing}]}
 //   dedup.delete   {deleted: [name]}
 //   dedup.gc       the collection's report
 //   dedup.verify   the report, damaged: whether any; streams with their names
-//   dedup.stat     sizes, counts, ratios
+//   dedup.stat     sizes, counts, ratios; disk_bytes, chunker, compression, encrypted
+//
+// ENTRY: {name, kind, id, size_bytes, mode, user, group, modified, link_target, hole_bytes}, as far
+// as the kind has them. Names are exact: bytes that are no UTF-8 are U+0000 and two hexadecimal
+// digits. A file that failed does not end the others: {failed: [{name, code, message}]} is in the
+// answer of every command that has a list of names.
 #pragma once
 
 #include <cstdint>
@@ -36,6 +41,13 @@ struct DedupRequest {
   std::string name;                   // ingest: instead of the path.
   std::string output;  // restore: a file or, of several, a folder [the name]; "-": stdout.
   bool force = false;  // ingest: replace streams of that name; restore: replace files.
+  // ingest: what the command line chose for a new store; an existing one must have been made so.
+  struct {
+    std::optional<dedup::ChunkAlgorithm> algorithm;
+    std::optional<uint32_t> min_bytes;
+    std::optional<uint32_t> avg_bytes;
+    std::optional<uint32_t> max_bytes;
+  } chosen;
   std::vector<std::string> algorithms;             // scan [all].
   dedup::ChunkerOptions sizes;                     // scan: all but the algorithm.
   std::optional<double> rewrite_below_live_ratio;  // gc [what dedup::Store takes].

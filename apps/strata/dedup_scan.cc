@@ -2,12 +2,15 @@
 #include "dedup_scan.h"
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <span>
 #include <unordered_set>
 #include <utility>
 
+#include "dedup_catalogue.h"
 #include "input_files.h"
+#include "quoted_text.h"
 #include "strata/base/status_macros.h"
 #include "strata/dedup/fingerprint.h"
 
@@ -86,6 +89,12 @@ class Count {
   std::vector<dedup::Fingerprint> fingerprints_;
 };
 
+absl::Status ReadFile(InputTree& tree, const InputFile& file,
+                      const std::function<absl::Status(std::span<const std::byte>)>& take) {
+  STRATA_ASSIGN_OR_RETURN(const FileHandle opened, tree.OpenToRead(file));
+  return ReadContent(opened, take).status();
+}
+
 }  // namespace
 
 absl::StatusOr<Json> ScanFiles(const std::vector<std::string>& paths,
@@ -96,29 +105,46 @@ absl::StatusOr<Json> ScanFiles(const std::vector<std::string>& paths,
     STRATA_ASSIGN_OR_RETURN(auto chunker, dedup::CreateChunker(options));
     counts.emplace_back(std::move(chunker));
   }
-  std::vector<std::vector<InputFile>> versions;
+  std::vector<InputTree> versions;
+  std::vector<std::string> names;
+  Failures failures;
   dedup::Progress state{.phase = "scanning"};
   uint64_t file_count = 0;
   for (const std::string& path : paths) {
-    STRATA_ASSIGN_OR_RETURN(std::vector<InputFile> files, FilesUnder(path));
-    for (const InputFile& file : files) state.total += file.size_bytes;
-    file_count += files.size();
-    versions.push_back(std::move(files));
+    absl::StatusOr<InputTree> tree = InputTree::Open(path);
+    if (!tree.ok()) {
+      failures.Add(path, tree.status());
+      continue;
+    }
+    for (const absl::Status& status : tree->failures()) failures.Add(path, status);
+    for (const InputFile& file : tree->files()) {
+      if (file.has_content()) state.total += static_cast<uint64_t>(file.info.st_size);
+    }
+    versions.push_back(*std::move(tree));
+    names.push_back(path);
   }
   for (size_t i = 0; i < versions.size(); ++i) {
-    for (Count& count : counts) count.BeginVersion(paths[i]);
-    for (const InputFile& file : versions[i]) {
-      STRATA_RETURN_IF_ERROR(ReadPieces(file.path, [&](std::span<const std::byte> piece) {
-        for (Count& count : counts) count.Take(piece);
-        state.done += piece.size();
-        return progress(state) ? absl::OkStatus() : absl::CancelledError("interrupted");
-      }));
+    for (Count& count : counts) count.BeginVersion(JsonName(names[i]));
+    for (const InputFile& file : versions[i].files()) {
+      if (!file.has_content()) continue;
+      const absl::Status status =
+          ReadFile(versions[i], file, [&](std::span<const std::byte> piece) {
+            for (Count& count : counts) count.Take(piece);
+            state.done += piece.size();
+            return Report(progress, state);
+          });
       for (Count& count : counts) count.EndFile();
+      if (status.ok()) {
+        ++file_count;
+      } else if (!failures.Add(file.path, status)) {
+        return status;
+      }
     }
   }
   Json algorithms = Json::array();
   for (const Count& count : counts) algorithms.push_back(count.Answer());
-  return Json{{"files", file_count}, {"algorithms", std::move(algorithms)}};
+  return failures.Finish(Json{{"files", file_count}, {"algorithms", std::move(algorithms)}},
+                         /*nothing_done=*/file_count == 0);
 }
 
 }  // namespace strata::appliance

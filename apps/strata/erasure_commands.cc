@@ -269,7 +269,7 @@ absl::StatusOr<Json> Decode(const ErasureRequest& request,
                             const dedup::ProgressCallback& progress) {
   std::vector<std::string> strays;
   STRATA_ASSIGN_OR_RETURN(std::vector<ShardFileSet> sets,
-                          ShardFileSet::Open(request.files, &strays));
+                          ShardFileSet::Open(ShardFileSet::Expand(request.files), &strays));
   if (sets.empty()) return absl::DataLossError(strays.empty() ? "no shard files" : strays.front());
   if (!request.output.empty() && sets.size() > 1) {
     return absl::InvalidArgumentError(
@@ -299,7 +299,7 @@ absl::StatusOr<Json> Verify(const ErasureRequest& request,
                             const dedup::ProgressCallback& progress) {
   std::vector<std::string> strays;
   STRATA_ASSIGN_OR_RETURN(std::vector<ShardFileSet> opened,
-                          ShardFileSet::Open(request.files, &strays));
+                          ShardFileSet::Open(ShardFileSet::Expand(request.files), &strays));
   Json sets = Json::array();
   bool damaged = !strays.empty();
   for (ShardFileSet& set : opened) {
@@ -309,6 +309,96 @@ absl::StatusOr<Json> Verify(const ErasureRequest& request,
     sets.push_back(std::move(answer));
   }
   return Json{{"sets", std::move(sets)}, {"strays", strays}, {"damaged", damaged}};
+}
+
+// The shards that are missing, of no use, or have units that do not fit their checksums.
+absl::StatusOr<std::vector<size_t>> FindLostShards(ShardFileSet& set,
+                                                   const dedup::ProgressCallback& progress) {
+  const ec::ShardLayout& layout = set.layout();
+  if (!set.HasWholeShard()) return absl::DataLossError("no shard is whole");
+  StripeBuffer buffer(layout);
+  for (uint64_t stripe = 0; stripe < layout.stripe_count(); ++stripe) {
+    STRATA_RETURN_IF_ERROR(
+        Report(progress, "verifying", layout.FileOffset(stripe), layout.file_bytes));
+    (void)set.ReadUnits(stripe, set.code().AllShards(), buffer.All(stripe));
+  }
+  std::vector<size_t> lost;
+  for (size_t i = 0; i < set.shards().size(); ++i) {
+    const ShardFileSet::Shard& shard = set.shards()[i];
+    if (!shard.is_there || !shard.damage.empty() || shard.damaged_units > 0) lost.push_back(i);
+  }
+  return lost;
+}
+
+// Writes the lost shards of a set again. None gets its name before all are whole.
+absl::StatusOr<Json> RepairOne(ShardFileSet& set, bool force,
+                               const dedup::ProgressCallback& progress) {
+  const ec::ShardLayout& layout = set.layout();
+  STRATA_ASSIGN_OR_RETURN(const uint32_t file_crc, set.FileCrc());
+  STRATA_ASSIGN_OR_RETURN(const std::vector<size_t> lost, FindLostShards(set, progress));
+  std::vector<std::unique_ptr<PartFile>> parts;
+  std::vector<ec::ShardTrailer> trailers(lost.size());
+  ec::ShardHeader header;
+  header.layout = layout;
+  header.set_id = set.set_id();
+  for (const size_t i : lost) {
+    const ShardFileSet::Shard& shard = set.shards()[i];
+    const std::string path =
+        shard.is_there ? shard.path : absl::StrFormat("%s.ec.%03d", set.FileName(), i);
+    STRATA_ASSIGN_OR_RETURN(auto part, PartFile::Create(path, force || shard.is_there));
+    header.shard = static_cast<int>(i);
+    STRATA_RETURN_IF_ERROR(part->file().WriteAt(0, ec::EncodeShardHeader(header)));
+    parts.push_back(std::move(part));
+  }
+  StripeBuffer buffer(layout);
+  uint32_t crc = 0;
+  for (uint64_t stripe = 0; stripe < layout.stripe_count() && !lost.empty(); ++stripe) {
+    STRATA_RETURN_IF_ERROR(
+        Report(progress, "repairing", layout.FileOffset(stripe), layout.file_bytes));
+    const std::vector<ec::Bytes> units = buffer.All(stripe);
+    const ec::ShardSet good = set.ReadUnits(stripe, set.code().AllShards(), units);
+    STRATA_RETURN_IF_ERROR(
+        Rebuild(set.code(), stripe, good, set.code().AllShards() & ~good, units));
+    crc = ExtendCrc32c(crc, buffer.FilePart(stripe));
+    for (size_t j = 0; j < lost.size(); ++j) {
+      trailers[j].unit_crcs.push_back(Crc32c(units[lost[j]]));
+      STRATA_RETURN_IF_ERROR(parts[j]->file().WriteAt(layout.UnitOffset(stripe), units[lost[j]]));
+    }
+  }
+  if (!lost.empty() && crc != file_crc) {
+    return absl::DataLossError("the file does not fit its checksum");
+  }
+  Json written = Json::array();
+  for (size_t j = 0; j < lost.size(); ++j) {
+    trailers[j].file_crc = file_crc;
+    STRATA_RETURN_IF_ERROR(parts[j]->file().WriteAt(ec::kShardHeaderBytes + layout.shard_bytes(),
+                                                    ec::EncodeShardTrailer(trailers[j])));
+  }
+  for (const std::unique_ptr<PartFile>& part : parts) {
+    STRATA_RETURN_IF_ERROR(part->Commit());
+    written.push_back(part->path());
+  }
+  return Json{
+      {"name", set.FileName()}, {"file_bytes", layout.file_bytes}, {"written", std::move(written)}};
+}
+
+absl::StatusOr<Json> Repair(const ErasureRequest& request,
+                            const dedup::ProgressCallback& progress) {
+  std::vector<std::string> strays;
+  STRATA_ASSIGN_OR_RETURN(std::vector<ShardFileSet> sets,
+                          ShardFileSet::Open(ShardFileSet::Expand(request.files), &strays));
+  if (sets.empty()) return absl::DataLossError(strays.empty() ? "no shard files" : strays.front());
+  Json files = Json::array();
+  for (ShardFileSet& set : sets) {
+    const std::string name = set.FileName();
+    if (name.empty()) {
+      return absl::InvalidArgumentError("the shards' names do not end in .ec.NNN: rename them");
+    }
+    absl::StatusOr<Json> file = RepairOne(set, request.force, progress);
+    if (!file.ok()) return About(name, file.status());
+    files.push_back(*std::move(file));
+  }
+  return Json{{"files", std::move(files)}, {"strays", strays}};
 }
 
 void AppendDamage(const Json& damaged, std::string* text) {
@@ -326,6 +416,7 @@ absl::StatusOr<Json> RunErasureCommand(const std::string& command, const Erasure
   if (command == "ec.encode") return Encode(request, progress);
   if (command == "ec.decode") return Decode(request, progress);
   if (command == "ec.verify") return Verify(request, progress);
+  if (command == "ec.repair") return Repair(request, progress);
   return absl::UnimplementedError(absl::StrCat("no command '", command, "'"));
 }
 
@@ -362,6 +453,8 @@ std::string FormatErasureAnswer(const std::string& command, const Json& answer) 
     if (command == "ec.encode") {
       absl::StrAppend(&text, ", ", file["code"].get<std::string>(), ", ", file["shards"].size(),
                       " shards of ", FormatSize(file["shard_bytes"].get<uint64_t>()), "\n");
+    } else if (command == "ec.repair") {
+      absl::StrAppend(&text, ", ", file["written"].size(), " shards written\n");
     } else {
       absl::StrAppend(&text, ", ", file["rebuilt_units"].get<uint64_t>(), " units rebuilt\n");
       AppendDamage(file["damaged"], &text);

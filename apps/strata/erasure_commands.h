@@ -7,6 +7,7 @@
 //   ec.decode  {files: [{name, file_bytes, rebuilt_units, damaged: [...]}]}
 //   ec.verify  {sets: [{name, code, file_bytes, shards, found, missing, damaged, recoverable}],
 //               strays: [...], damaged: whether anything is not as it should be}
+//   ec.repair  {files: [{name, file_bytes, written: [path]}], strays: [...]}
 #pragma once
 
 #include <string>
@@ -20,7 +21,7 @@
 namespace strata::appliance {
 
 struct ErasureRequest {
-  std::vector<std::string> files;  // To encode; shard files otherwise.
+  std::vector<std::string> files;  // To encode; otherwise shard files, or what they are of.
   // encode: the folder for the shards [beside each file]. decode: the file to write [the shards'
   // name without ".ec.NNN"].
   std::string output;

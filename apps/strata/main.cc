@@ -17,6 +17,7 @@
 #include "dedup_commands.h"
 #include "erasure_commands.h"
 #include "progress_line.h"
+#include "quoted_text.h"
 #include "store_access.h"
 #include "strata/base/status_macros.h"
 #include "strata/block/registry.h"
@@ -39,13 +40,16 @@ constexpr char kFooter[] =
     "  strata dedup ingest --store /srv/backup home.tar\n"
     "  strata ec encode --data-shards 10 --parity-shards 4 archive.tar\n"
     "\n"
-    "Exit codes: 0 done, 1 error, 2 usage, 3 damage found.";
+    "Exit codes: 0 done, 1 error, 2 usage, 3 damage found, 130 and 143 interrupted.";
 
-std::atomic<bool> interrupted{false};
+std::atomic<int> interrupted{0};  // The signal's number.
+
+// What a shell calls a process that the signal ended: 130 or 143.
+int InterruptedCode(int signal) { return 128 + signal; }
 
 // The first one cancels the command, which ends at its next progress; the second one does not wait.
-void OnSignal(int) {
-  if (interrupted.exchange(true)) _exit(kExitError);
+void OnSignal(int signal) {
+  if (interrupted.exchange(signal) != 0) _exit(InterruptedCode(signal));
 }
 
 // What the command line asks for.
@@ -185,6 +189,8 @@ class CommandLine {
   }
 
   void AddErasureCoding() {
+    constexpr char kShardFiles[] =
+        "The shard files that there are; FILE stands for the FILE.ec.NNN beside it.";
     CLI::App* const ec =
         app_.add_subcommand("ec", "Files to shard files and back; needs no store.");
     ec->require_subcommand(1);
@@ -210,13 +216,16 @@ class CommandLine {
     encode->add_option("--output", erasure.output, "The folder for the shards [the file's].");
     CLI::App* const decode =
         Add(ec, "decode", "ec.decode", "Turn shard files back; rebuild what is lost.");
-    decode->add_option("files", erasure.files, "The shard files that there are.")->required();
+    decode->add_option("files", erasure.files, kShardFiles)->required();
     decode->add_option("--output", erasure.output, "The file to write [FILE].");
-    for (CLI::App* const sub : {encode, decode}) {
+    CLI::App* const repair =
+        Add(ec, "repair", "ec.repair", "Write shard files again that are lost or damaged.");
+    repair->add_option("files", erasure.files, kShardFiles)->required();
+    for (CLI::App* const sub : {encode, decode, repair}) {
       sub->add_flag("--force", erasure.force, "Replace files that exist.");
     }
     Add(ec, "verify", "ec.verify", "Check shard files; 3 when anything is missing or damaged.")
-        ->add_option("files", erasure.files, "The shard files that there are.")
+        ->add_option("files", erasure.files, kShardFiles)
         ->required();
   }
 
@@ -243,12 +252,28 @@ absl::StatusOr<Json> Answer(const Request& request, const dedup::ProgressCallbac
   return StoreAccess(request.data, request.sources).Run(request.command, arguments, progress);
 }
 
+// Says on stderr what the answer has of single files. Returns whether any failed.
+bool TellFailures(const Json& answer) {
+  const auto tell = [](const std::string& line) {
+    std::fprintf(stderr, "strata: %s\n", PrintableText(line).c_str());
+  };
+  for (const Json& path : answer.value("changed", Json::array())) {
+    tell(NameOfJson(path.get<std::string>()) + ": changed while it was read");
+  }
+  for (const Json& entry : answer.value("not_kept", Json::array())) {
+    tell(NameOfJson(entry.value("path", "")) + ": not kept: " + entry.value("what", ""));
+  }
+  const Json failed = answer.value("failed", Json::array());
+  for (const Json& entry : failed) tell(NameOfJson(entry.value("message", "")));
+  return !failed.empty();
+}
+
 int Run(const Request& request) {
   for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, OnSignal);
   ProgressLine line(!request.json);
   const dedup::ProgressCallback progress = [&](const dedup::Progress& state) {
     line.Show(state);
-    return !interrupted;
+    return interrupted == 0;
   };
   const bool erasure = request.command.starts_with("ec.");
   const bool dedup = request.command.starts_with("dedup.");
@@ -261,8 +286,9 @@ int Run(const Request& request) {
                           {"message", message}};
       std::fputs(Dump({{"error", error}}).c_str(), stdout);
     }
-    std::fprintf(stderr, "strata: %s\n", message.c_str());
-    return kExitError;
+    std::fprintf(stderr, "strata: %s\n", PrintableText(message).c_str());
+    const bool cut_short = interrupted != 0 && absl::IsCancelled(answer.status());
+    return cut_short ? InterruptedCode(interrupted) : kExitError;
   }
   const std::string text = request.json ? Dump(*answer)
                            : erasure    ? FormatErasureAnswer(request.command, *answer)
@@ -272,6 +298,7 @@ int Run(const Request& request) {
   const bool taken = request.command == "dedup.restore" && request.dedup.output == "-";
   if (!taken) std::fputs(text.c_str(), stdout);
   if (std::fflush(stdout) != 0) return kExitError;
+  if (TellFailures(*answer)) return kExitError;
   const bool verified = request.command == "verify" || request.command.ends_with(".verify");
   return verified && answer->value("damaged", false) ? kExitDamage : kExitOk;
 }

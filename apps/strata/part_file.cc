@@ -6,10 +6,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "strata/base/random.h"
 #include "strata/base/status_macros.h"
 
 namespace strata::appliance {
@@ -29,6 +31,44 @@ absl::Status SystemError(const std::string& path, const char* what) {
     default:
       return absl::UnavailableError(message);
   }
+}
+
+constexpr int kMostTries = 100;
+
+// Calls `make` with names that nobody has, until it does not say EEXIST.
+absl::Status MakeUnique(const FilePlace& place, const std::function<int(const char*)>& make) {
+  for (int i = 0; i < kMostTries; ++i) {
+    std::array<std::byte, 6> random{};
+    STRATA_RETURN_IF_ERROR(SecureRandomBytes(random));
+    std::string name = ".strata-";
+    for (const std::byte byte : random) absl::StrAppend(&name, absl::Hex(byte, absl::kZeroPad2));
+    name += ".part";
+    if (make(name.c_str()) == 0) return absl::OkStatus();
+    if (errno != EEXIST) break;
+  }
+  return SystemError(place.path, "cannot be made");
+}
+
+absl::Status CheckFree(const FilePlace& place, bool replace) {
+  struct stat info {};
+  if (!replace && fstatat(place.folder_fd, place.leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) {
+    return absl::AlreadyExistsError(absl::StrCat(place.path, " exists already"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Rename(const FilePlace& place, const std::string& part, bool replace) {
+  const int fd = place.folder_fd;
+  const char* const leaf = place.leaf.c_str();
+  if (replace) {
+    if (renameat(fd, part.c_str(), fd, leaf) == 0) return absl::OkStatus();
+    return SystemError(place.path, "cannot be put in place");
+  }
+  if (renameat2(fd, part.c_str(), fd, leaf, RENAME_NOREPLACE) == 0) return absl::OkStatus();
+  if (errno != EINVAL && errno != ENOSYS) return SystemError(place.path, "cannot be put in place");
+  // A filesystem that cannot rename so.
+  STRATA_RETURN_IF_ERROR(CheckFree(place, /*replace=*/false));
+  return Rename(place, part, /*replace=*/true);
 }
 
 }  // namespace
@@ -104,35 +144,58 @@ absl::Status FileHandle::Sync() const {
 }
 
 absl::StatusOr<std::unique_ptr<PartFile>> PartFile::Create(const std::string& path, bool replace) {
-  if (!replace && access(path.c_str(), F_OK) == 0) {
-    return absl::AlreadyExistsError(absl::StrCat(path, " exists already"));
-  }
-  const std::string part = path + ".part";
-  const int fd = open(part.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (fd < 0 && errno == EEXIST) {
-    return absl::AlreadyExistsError(absl::StrCat(
-        part, " exists already: a run is at work on it, or was killed and it can be removed"));
-  }
-  if (fd < 0) return SystemError(part, "cannot be made");
-  return std::unique_ptr<PartFile>(new PartFile(path, replace, FileHandle(fd, part)));
+  const size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  const int fd = open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return SystemError(path, "cannot be made");
+  const FileHandle opened(fd, folder);
+  return CreateAt({fd, path.substr(slash + 1), path}, replace, 0666);
+}
+
+absl::StatusOr<std::unique_ptr<PartFile>> PartFile::CreateAt(const FilePlace& place, bool replace,
+                                                             mode_t mode) {
+  STRATA_RETURN_IF_ERROR(CheckFree(place, replace));
+  // A descriptor that can be flushed, if the folder may be read.
+  int folder_fd = openat(place.folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder_fd < 0) folder_fd = fcntl(place.folder_fd, F_DUPFD_CLOEXEC, 0);
+  if (folder_fd < 0) return SystemError(place.path, "cannot be made");
+  FileHandle folder(folder_fd, place.path);
+  std::string part;
+  int fd = -1;
+  STRATA_RETURN_IF_ERROR(MakeUnique(place, [&](const char* name) {
+    part = name;
+    fd = openat(folder.fd(), name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    return fd < 0 ? -1 : 0;
+  }));
+  return std::unique_ptr<PartFile>(
+      new PartFile(std::move(folder), place, replace, part, FileHandle(fd, place.path)));
 }
 
 PartFile::~PartFile() {
-  if (!committed_) unlink((path_ + ".part").c_str());
+  if (!committed_) unlinkat(folder_.fd(), part_.c_str(), 0);
 }
 
-absl::Status PartFile::Commit() {
-  STRATA_RETURN_IF_ERROR(file_.Sync());
-  const std::string part = path_ + ".part";
-  if (renameat2(AT_FDCWD, part.c_str(), AT_FDCWD, path_.c_str(), replace_ ? 0 : RENAME_NOREPLACE) !=
-      0) {
-    return SystemError(path_, "cannot be put in place");
-  }
+absl::Status PartFile::Commit(bool durable) {
+  if (durable || replace_) STRATA_RETURN_IF_ERROR(file_.Sync());
+  STRATA_RETURN_IF_ERROR(Rename({folder_.fd(), leaf_, path_}, part_, replace_));
   committed_ = true;
-  const size_t slash = path_.rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : path_.substr(0, slash + 1);
-  STRATA_ASSIGN_OR_RETURN(const FileHandle directory, FileHandle::OpenToRead(folder));
-  return directory.Sync();  // The name too.
+  return durable ? folder_.Sync() : absl::OkStatus();  // The name too.
+}
+
+absl::Status MakeNode(const FilePlace& place, bool replace,
+                      const std::function<int(int folder_fd, const char* name)>& make,
+                      const std::function<void(int folder_fd, const char* name)>& finish) {
+  STRATA_RETURN_IF_ERROR(CheckFree(place, replace));
+  std::string part;
+  STRATA_RETURN_IF_ERROR(MakeUnique(place, [&](const char* name) {
+    part = name;
+    return make(place.folder_fd, name);
+  }));
+  finish(place.folder_fd, part.c_str());
+  const absl::Status status = Rename(place, part, replace);
+  // Also where the name was that of the same file already: then nothing was renamed.
+  unlinkat(place.folder_fd, part.c_str(), 0);
+  return status;
 }
 
 }  // namespace strata::appliance

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "restored_file.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstring>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "strata/base/check.h"
 #include "strata/base/status_macros.h"
 #include "strata/block/blocking.h"
@@ -24,11 +27,9 @@ uint64_t WholeBlocks(uint64_t size_bytes) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<RestoredFile>> RestoredFile::Create(const std::string& path,
-                                                                   uint64_t size_bytes,
-                                                                   bool replace) {
-  STRATA_ASSIGN_OR_RETURN(std::unique_ptr<PartFile> part, PartFile::Create(path, replace));
-  auto file = std::unique_ptr<RestoredFile>(new RestoredFile(std::move(part), size_bytes));
+absl::StatusOr<std::unique_ptr<RestoredFile>> RestoredFile::Create(PartFile* part,
+                                                                   uint64_t size_bytes) {
+  auto file = std::unique_ptr<RestoredFile>(new RestoredFile(part, size_bytes));
   if (size_bytes >= kLeastDirectBytes) STRATA_RETURN_IF_ERROR(file->OpenDevice());
   const size_t piece_count = file->device_ == nullptr ? 1 : kPieceCount;
   file->memory_ = block::Buffer(piece_count * kPieceBytes);
@@ -41,7 +42,10 @@ absl::StatusOr<std::unique_ptr<RestoredFile>> RestoredFile::Create(const std::st
 
 absl::Status RestoredFile::OpenDevice() {
   STRATA_RETURN_IF_ERROR(file_->file().Reserve(WholeBlocks(size_bytes_)));
-  STRATA_ASSIGN_OR_RETURN(device_, block::OpenUringDevice({.path = file_->file().path(),
+  // By its descriptor: its name may be somebody else's by now.
+  const std::string path = absl::StrCat("/proc/self/fd/", file_->file().fd());
+  if (access(path.c_str(), F_OK) != 0) return absl::OkStatus();  // Through the page cache, then.
+  STRATA_ASSIGN_OR_RETURN(device_, block::OpenUringDevice({.path = path,
                                                            .size_bytes = WholeBlocks(size_bytes_),
                                                            .block_size_bytes = kBlockBytes}));
   STRATA_ASSIGN_OR_RETURN(channel_, device_->OpenChannel({.queue_depth = kPieceCount}));
@@ -92,7 +96,7 @@ absl::Status RestoredFile::Write(size_t count) {
   return failure_;
 }
 
-absl::Status RestoredFile::Commit() {
+absl::Status RestoredFile::Finish() {
   STRATA_CHECK(end_bytes_ == size_bytes_, "all of it was written");
   if (channel_ != nullptr) {
     STRATA_RETURN_IF_ERROR(WaitForAll());
@@ -100,7 +104,7 @@ absl::Status RestoredFile::Commit() {
     device_ = nullptr;
     STRATA_RETURN_IF_ERROR(file_->file().SetSize(size_bytes_));
   }
-  return file_->Commit();
+  return absl::OkStatus();
 }
 
 }  // namespace strata::appliance

@@ -4,13 +4,13 @@
 // are on their way to the disk while the next ones are made, and what else the machine has in its
 // memory stays there. Used by one thread.
 //
-//   STRATA_ASSIGN_OR_RETURN(auto file, RestoredFile::Create(path, size_bytes, /*replace=*/false));
+//   STRATA_ASSIGN_OR_RETURN(auto file, RestoredFile::Create(part.get(), size_bytes));
 //   while (there is more) {
 //     STRATA_ASSIGN_OR_RETURN(std::span<std::byte> piece, file->NextPiece());
 //     ... fill the front of it ...
 //     STRATA_RETURN_IF_ERROR(file->Write(count));
 //   }
-//   STRATA_RETURN_IF_ERROR(file->Commit());
+//   STRATA_RETURN_IF_ERROR(file->Finish());
 #pragma once
 
 #include <cstddef>
@@ -31,10 +31,9 @@ namespace strata::appliance {
 
 class RestoredFile final {
  public:
-  // AlreadyExists: unless it may `replace` what has the name.
-  static absl::StatusOr<std::unique_ptr<RestoredFile>> Create(const std::string& path,
-                                                              uint64_t size_bytes, bool replace);
-  ~RestoredFile();  // Without Commit() nothing is left.
+  // Writes the content of `part`, which the caller commits. It outlives this.
+  static absl::StatusOr<std::unique_ptr<RestoredFile>> Create(PartFile* part, uint64_t size_bytes);
+  ~RestoredFile();
 
   // Memory for what comes next. Waits while all pieces are on their way. ResourceExhausted: the
   // disk is full; otherwise the system's words.
@@ -43,8 +42,8 @@ class RestoredFile final {
   // Takes the first `count` bytes of the piece. REQUIRES: all of it, save at the file's end.
   absl::Status Write(size_t count);
 
-  // Makes the file durable and gives it its name.
-  absl::Status Commit();
+  // Waits until all of it is written.
+  absl::Status Finish();
 
  private:
   struct Piece {
@@ -53,13 +52,12 @@ class RestoredFile final {
     block::Segment segment;
   };
 
-  RestoredFile(std::unique_ptr<PartFile> file, uint64_t size_bytes)
-      : file_(std::move(file)), size_bytes_(size_bytes) {}
+  RestoredFile(PartFile* file, uint64_t size_bytes) : file_(file), size_bytes_(size_bytes) {}
 
   absl::Status OpenDevice();
   absl::Status WaitForAll();  // That are on their way.
 
-  const std::unique_ptr<PartFile> file_;
+  PartFile* const file_;
   const uint64_t size_bytes_;
   uint64_t end_bytes_ = 0;                 // Of what was written.
   std::unique_ptr<block::Device> device_;  // Null: the file is small.

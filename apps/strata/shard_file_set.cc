@@ -2,6 +2,8 @@
 #include "shard_file_set.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -40,7 +42,12 @@ absl::StatusOr<std::vector<ShardFileSet>> ShardFileSet::Open(const std::vector<s
                                                              std::vector<std::string>* strays) {
   std::vector<ShardFileSet> sets;
   for (const std::string& path : paths) {
-    STRATA_ASSIGN_OR_RETURN(FileHandle file, FileHandle::OpenToRead(path));
+    absl::StatusOr<FileHandle> opened = FileHandle::OpenToRead(path);
+    if (!opened.ok()) {
+      strays->push_back(std::string(opened.status().message()));
+      continue;
+    }
+    FileHandle file = *std::move(opened);
     std::array<std::byte, ec::kShardHeaderBytes> bytes;
     if (const absl::Status read = file.ReadAt(0, bytes); !read.ok()) {
       strays->push_back(std::string(read.message()));
@@ -76,6 +83,28 @@ absl::StatusOr<std::vector<ShardFileSet>> ShardFileSet::Open(const std::vector<s
     place = std::move(shard);
   }
   return sets;
+}
+
+std::vector<std::string> ShardFileSet::Expand(const std::vector<std::string>& paths) {
+  std::vector<std::string> expanded;
+  for (const std::string& path : paths) {
+    std::vector<std::string> shards;
+    const std::filesystem::path file(path);
+    std::error_code error;
+    const std::filesystem::path folder = file.has_parent_path() ? file.parent_path() : ".";
+    for (std::filesystem::directory_iterator item(folder, error), end;
+         !HasSuffix(path) && !error && item != end; item.increment(error)) {
+      const std::string name = item->path().filename().string();
+      const std::string base = file.filename().string();
+      if (HasSuffix(name) && name.substr(0, name.size() - kSuffixBytes) == base) {
+        shards.push_back(path + name.substr(base.size()));
+      }
+    }
+    if (shards.empty()) shards.push_back(path);
+    std::ranges::sort(shards);
+    expanded.insert(expanded.end(), shards.begin(), shards.end());
+  }
+  return expanded;
 }
 
 std::string ShardFileSet::FileName() const {

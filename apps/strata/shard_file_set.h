@@ -4,6 +4,7 @@
 // checked. Used by one thread.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -34,7 +35,12 @@ class ShardFileSet final {
   static absl::StatusOr<std::vector<ShardFileSet>> Open(const std::vector<std::string>& paths,
                                                         std::vector<std::string>* strays);
 
+  // A path that is no shard's and is no shard file by its name stands for the shards beside it:
+  // FILE.ec.000, FILE.ec.001, ...
+  static std::vector<std::string> Expand(const std::vector<std::string>& paths);
+
   const ec::ShardLayout& layout() const { return layout_; }
+  const std::array<std::byte, 16>& set_id() const { return set_id_; }
   const ec::Code& code() const { return *code_; }
   const std::vector<Shard>& shards() const { return shards_; }  // By number.
 

@@ -26,6 +26,11 @@ constexpr uint64_t kBlockBytes = 4096;  // What O_DIRECT wants of offsets and le
 absl::StatusOr<std::unique_ptr<SourceFile>> SourceFile::Open(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return SystemError(path, errno);
+  return OpenDescriptor(path, fd);
+}
+
+absl::StatusOr<std::unique_ptr<SourceFile>> SourceFile::OpenDescriptor(const std::string& path,
+                                                                       int fd) {
   std::unique_ptr<SourceFile> file(new SourceFile(path, fd));
   try {
     file->thread_ = std::thread([source = file.get()] { source->ReadAhead(); });
@@ -38,7 +43,8 @@ absl::StatusOr<std::unique_ptr<SourceFile>> SourceFile::Open(const std::string& 
 SourceFile::SourceFile(std::string path, int fd)
     : path_(std::move(path)),
       fd_(fd),
-      direct_fd_(open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECT | O_NONBLOCK)) {
+      direct_fd_(open(absl::StrCat("/proc/self/fd/", fd).c_str(),
+                      O_RDONLY | O_CLOEXEC | O_DIRECT | O_NONBLOCK)) {
   struct stat opened;
   struct stat direct;
   if (direct_fd_ >= 0 && (fstat(fd_, &opened) != 0 || fstat(direct_fd_, &direct) != 0 ||

@@ -26,6 +26,9 @@ class SourceFile final {
  public:
   // Of a regular file. NotFound; Unavailable: the system's words.
   static absl::StatusOr<std::unique_ptr<SourceFile>> Open(const std::string& path);
+  // Of one that is open; the descriptor becomes the object's. `path` is for messages.
+  static absl::StatusOr<std::unique_ptr<SourceFile>> OpenDescriptor(const std::string& path,
+                                                                    int fd);
   ~SourceFile();
 
   // What comes next, valid until the next call; nothing at the end, which is where the file ends

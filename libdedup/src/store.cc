@@ -36,6 +36,19 @@ class ContainerStore final : public Store {
     });
   }
 
+  std::unique_ptr<WriterGroup> NewWriterGroup() override {
+    return CreateWriterGroup(core_.get(), [this] { return NewStreamId(); });
+  }
+
+  StoreSettings Settings() override {
+    StoreSettings settings{.chunker = core_->chunker->options(),
+                           .chunker_keyed = core_->superblock.chunker_keyed,
+                           .container_bytes = core_->superblock.container_bytes,
+                           .encrypted = core_->cipher != nullptr};
+    settings.chunker.key = std::nullopt;
+    return settings;
+  }
+
   absl::StatusOr<std::unique_ptr<Reader>> OpenReader(const StreamId& id) override {
     return CreateReader(core_.get(), id);
   }
@@ -151,6 +164,8 @@ absl::Status ContainerStore::Commit(kv::Transaction& txn, const Change& change,
       return absl::FailedPreconditionError(
           "dedup: a writer to commit is not prepared, is committed already, or is another store's");
     }
+    // Of a group's stream this fills in what only the group's Prepare() could tell.
+    STRATA_RETURN_IF_ERROR(writer->Prepare().status());
     writers.push_back(writer);
     bytes_added += writer->record().size_bytes;
     STRATA_RETURN_IF_ERROR(

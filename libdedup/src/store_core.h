@@ -107,6 +107,8 @@ class PreparedWriter : public Writer {
 // `finish` commits the one stream.
 using FinishStream = std::function<absl::Status(PreparedWriter* writer)>;
 std::unique_ptr<Writer> CreateWriter(StoreCore* core, const StreamId& id, FinishStream finish);
+using NewStream = std::function<StreamId()>;
+std::unique_ptr<WriterGroup> CreateWriterGroup(StoreCore* core, NewStream new_stream);
 
 // reader.cc
 absl::StatusOr<std::unique_ptr<Reader>> CreateReader(StoreCore* core, const StreamId& id);

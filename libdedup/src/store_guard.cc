@@ -40,6 +40,33 @@ class GuardedWriter final : public Writer {
   const absl::Status refusal_;
 };
 
+class GuardedWriterGroup final : public WriterGroup {
+ public:
+  // Null: as above.
+  GuardedWriterGroup(std::unique_ptr<WriterGroup> group, const ProcessMark& opener,
+                     absl::Status refusal)
+      : opener_(opener), group_(std::move(group), opener), refusal_(std::move(refusal)) {}
+
+  std::unique_ptr<Writer> NewWriter() override {
+    return std::make_unique<GuardedWriter>(Check().ok() ? group_->NewWriter() : nullptr, opener_,
+                                           refusal_);
+  }
+  absl::Status Prepare() override {
+    STRATA_RETURN_IF_ERROR(Check());
+    return group_->Prepare();
+  }
+
+ private:
+  absl::Status Check() const {
+    STRATA_RETURN_IF_ERROR(group_.Check());
+    return refusal_;
+  }
+
+  const ProcessMark opener_;
+  const ParentOwned<WriterGroup> group_;
+  const absl::Status refusal_;
+};
+
 class GuardedReader final : public Reader {
  public:
   GuardedReader(std::unique_ptr<Reader> reader, const ProcessMark& opener)
@@ -66,6 +93,13 @@ class GuardedStore final : public Store {
   std::unique_ptr<Writer> NewWriter() override {
     return std::make_unique<GuardedWriter>(CheckWritable().ok() ? store_->NewWriter() : nullptr,
                                            store_.opener(), write_refusal_);
+  }
+  std::unique_ptr<WriterGroup> NewWriterGroup() override {
+    return std::make_unique<GuardedWriterGroup>(
+        CheckWritable().ok() ? store_->NewWriterGroup() : nullptr, store_.opener(), write_refusal_);
+  }
+  StoreSettings Settings() override {
+    return store_.InForkedChild() ? StoreSettings{} : store_->Settings();
   }
   absl::StatusOr<std::unique_ptr<Reader>> OpenReader(const StreamId& id) override {
     STRATA_RETURN_IF_ERROR(store_.Check());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A stream on its way in: bytes -> chunks -> fingerprints -> known or new -> regions of the log,
-// and a recipe beside them.
+// and a recipe beside them. The streams of a group share regions.
 #include <algorithm>
 #include <memory>
 #include <optional>
@@ -76,23 +76,71 @@ class Fingerprinting {
   size_t next_ = 0;
 };
 
+// Where new chunks go: those of one stream, or of all streams of a group's round, which small
+// streams share.
+struct WriterRegions {
+  explicit WriterRegions(StoreCore* owner)
+      : core(owner),
+        data(core, RegionKind::kData, &pins, RegionBuilder::Owner::kWriter),
+        nodes(core, RegionKind::kRecipes, &pins, RegionBuilder::Owner::kWriter) {
+    core->table->Register(&pins);
+  }
+  ~WriterRegions() { core->table->Unregister(&pins); }
+  WriterRegions(const WriterRegions&) = delete;
+  WriterRegions& operator=(const WriterRegions&) = delete;
+
+  // Writes out what is left and waits until all of it, and what it builds on, is durable.
+  absl::Status Flush() {
+    STRATA_RETURN_IF_ERROR(data.Flush());
+    STRATA_RETURN_IF_ERROR(nodes.Flush());
+    STRATA_RETURN_IF_ERROR(core->log->WaitDurable(
+        std::max({log_position, data.log_position(), nodes.log_position()})));
+    durable = true;
+    return absl::OkStatus();
+  }
+
+  // What the new chunks of one stream took on the device: its share by size.
+  uint64_t StoredBytesOf(uint64_t stream_new_bytes) const {
+    const uint64_t stored_bytes = data.stored_bytes() + nodes.stored_bytes();
+    if (!durable || stream_new_bytes == new_bytes) return stored_bytes;
+    return static_cast<uint64_t>(static_cast<double>(stored_bytes) *
+                                 static_cast<double>(stream_new_bytes) /
+                                 static_cast<double>(std::max<uint64_t>(new_bytes, 1)));
+  }
+
+  StoreCore* const core;
+  PinSet pins;
+  RegionBuilder data;
+  RegionBuilder nodes;
+  uint64_t log_position = 0;  // Of the duplicates; new chunks are the builders'.
+  uint64_t new_bytes = 0;     // Of new chunks of streams that ended.
+  size_t writing = 0;         // Streams that have not ended.
+  bool durable = false;
+};
+
 class WriterToLog final : public PreparedWriter {
  public:
-  WriterToLog(StoreCore* core, const StreamId& id, FinishStream finish)
+  // A writer of a group ends its stream at Prepare(); the group makes it durable.
+  WriterToLog(StoreCore* core, const StreamId& id, FinishStream finish,
+              std::shared_ptr<WriterRegions> regions, bool in_group)
       : core_(core),
         id_(id),
         finish_(std::move(finish)),
-        data_(core, RegionKind::kData, &pins_, RegionBuilder::Owner::kWriter),
-        nodes_(core, RegionKind::kRecipes, &pins_, RegionBuilder::Owner::kWriter),
-        fragments_(core, &pins_, core->log->current_container()),
+        in_group_(in_group),
+        regions_(std::move(regions)),
+        data_(regions_->data),
+        nodes_(regions_->nodes),
+        fragments_(core, &regions_->pins, core->log->current_container()),
         recipe_([this](std::span<const std::byte> node) { return StoreNode(node); }) {
-    core_->table->Register(&pins_);
+    ++regions_->writing;
   }
-  ~WriterToLog() override { core_->table->Unregister(&pins_); }
+  ~WriterToLog() override {
+    if (!ended_) --regions_->writing;
+  }
 
   absl::Status Write(std::span<const std::byte> data) override {
     STRATA_RETURN_IF_ERROR(status_);
-    if (prepared_) return absl::FailedPreconditionError("dedup: Write() after Prepare()");
+    if (ended_) return absl::FailedPreconditionError("dedup: Write() after Prepare()");
     const OperationTimer timer(&core_->counters.ingests, /*count=*/0);
     status_ = Ingest(data);
     return status_;
@@ -100,16 +148,24 @@ class WriterToLog final : public PreparedWriter {
 
   absl::StatusOr<StreamInfo> Prepare() override {
     STRATA_RETURN_IF_ERROR(status_);
-    if (!prepared_) {
+    if (!ended_) {
       const OperationTimer timer(&core_->counters.ingests);
-      status_ = Complete();
+      status_ = End();
+      if (status_.ok() && !in_group_) status_ = regions_->Flush();
       STRATA_RETURN_IF_ERROR(status_);
-      prepared_ = true;
+    }
+    if (regions_->durable) {
+      record_.new_stored_bytes =
+          regions_->StoredBytesOf(record_.new_chunk_bytes) + fragments_.stored_bytes();
     }
     return InfoOf(id_, record_);
   }
 
   absl::StatusOr<StreamInfo> Finish() override {
+    if (in_group_) {
+      return absl::FailedPreconditionError(
+          "dedup: a stream of a group is committed after the group's Prepare()");
+    }
     STRATA_ASSIGN_OR_RETURN(const StreamInfo info, Prepare());
     if (committed_) return absl::FailedPreconditionError("dedup: the stream is committed already");
     STRATA_RETURN_IF_ERROR(finish_(this));
@@ -118,7 +174,7 @@ class WriterToLog final : public PreparedWriter {
 
   const StreamId& id() const override { return id_; }
   const StoreCore* core() const override { return core_; }
-  bool prepared() const override { return prepared_; }
+  bool prepared() const override { return ended_ && regions_->durable; }
   bool committed() const override { return committed_; }
   void MarkCommitted() override { committed_ = true; }
   const StreamRecord& record() const override { return record_; }
@@ -182,7 +238,7 @@ class WriterToLog final : public PreparedWriter {
                         const std::optional<FoundChunk>& found) {
     ++record_.chunk_count;
     if (found.has_value()) {
-      log_position_ = std::max(log_position_, found->log_position);
+      regions_->log_position = std::max(regions_->log_position, found->log_position);
       fragments_.Note(*found);
     } else if (!data_.Holds(fingerprint) && written_.insert(fingerprint).second) {
       record_.new_chunk_bytes += chunk.size();
@@ -196,9 +252,9 @@ class WriterToLog final : public PreparedWriter {
                               std::span<std::optional<FoundChunk>> found) {
     switch (core_->options.mode) {
       case Mode::kInline:
-        return core_->index->FindForDuplicates(fingerprints, &pins_, found);
+        return core_->index->FindForDuplicates(fingerprints, &regions_->pins, found);
       case Mode::kHybrid:
-        return core_->index->FindInMemory(fingerprints, &pins_, found);
+        return core_->index->FindInMemory(fingerprints, &regions_->pins, found);
       case Mode::kPostProcess:
         std::fill(found.begin(), found.end(), std::nullopt);
         return absl::OkStatus();
@@ -211,48 +267,57 @@ class WriterToLog final : public PreparedWriter {
     std::optional<FoundChunk> found;
     STRATA_RETURN_IF_ERROR(FindDuplicates({&fingerprint, 1}, {&found, 1}));
     if (found.has_value()) {
-      log_position_ = std::max(log_position_, found->log_position);
+      regions_->log_position = std::max(regions_->log_position, found->log_position);
     } else if (!nodes_.Holds(fingerprint)) {
       STRATA_RETURN_IF_ERROR(nodes_.Add(fingerprint, node));
     }
     return fingerprint;
   }
 
-  absl::Status Complete() {
+  // The stream is whole; what of it is not full waits for the next stream or the flush.
+  absl::Status End() {
     STRATA_RETURN_IF_ERROR(AddChunks(pending_, /*last=*/true).status());
-    pending_ = {};
     STRATA_ASSIGN_OR_RETURN(record_.root, recipe_.Finish());
-    STRATA_RETURN_IF_ERROR(data_.Flush());
-    STRATA_RETURN_IF_ERROR(nodes_.Flush());
+    if (!in_group_ || record_.size_bytes >= core_->options.rewrite_least_bytes) {
+      // What is rewritten comes after the stream's own.
+      STRATA_RETURN_IF_ERROR(data_.Flush());
+      STRATA_RETURN_IF_ERROR(nodes_.Flush());
+    }
     if (absl::Status status = fragments_.Rewrite(record_.size_bytes);
         !status.ok() && !absl::IsResourceExhausted(status)) {
       return status;
     }
-    STRATA_RETURN_IF_ERROR(core_->log->WaitDurable(
-        std::max({log_position_, data_.log_position(), nodes_.log_position()})));
     record_.created_ns = static_cast<uint64_t>(SystemClock().WallNanos());
-    record_.new_stored_bytes =
-        data_.stored_bytes() + nodes_.stored_bytes() + fragments_.stored_bytes();
     Counters& counters = core_->counters;
     counters.ingested_bytes += record_.size_bytes;
     counters.ingested_chunks += record_.chunk_count;
     counters.duplicate_bytes += record_.size_bytes - record_.new_chunk_bytes;
     counters.duplicate_chunks += record_.chunk_count - new_chunks_;
+    regions_->new_bytes += record_.new_chunk_bytes;
+    --regions_->writing;
+    ended_ = true;
+    // A group keeps many of these until it commits.
+    pending_ = {};
+    lengths_ = {};
+    chunks_ = {};
+    fingerprints_ = {};
+    found_ = {};
+    written_ = {};
     return absl::OkStatus();
   }
 
   StoreCore* const core_;
   const StreamId id_;
   const FinishStream finish_;
+  const bool in_group_;
   absl::Status status_;
-  bool prepared_ = false;
+  bool ended_ = false;
   bool committed_ = false;
   StreamRecord record_;
   uint64_t new_chunks_ = 0;
-  uint64_t log_position_ = 0;  // Of the duplicates; new chunks are the builders'.
-  PinSet pins_;
-  RegionBuilder data_;
-  RegionBuilder nodes_;
+  const std::shared_ptr<WriterRegions> regions_;
+  RegionBuilder& data_;
+  RegionBuilder& nodes_;
   Fragments fragments_;
   RecipeBuilder recipe_;
   std::vector<std::byte> pending_;  // Begins at a chunk's start; shorter than a chunk may be.
@@ -265,10 +330,45 @@ class WriterToLog final : public PreparedWriter {
   absl::flat_hash_set<Fingerprint, FingerprintHash> written_;
 };
 
+class GroupOfWriters final : public WriterGroup {
+ public:
+  GroupOfWriters(StoreCore* core, NewStream new_stream)
+      : core_(core), new_stream_(std::move(new_stream)) {}
+
+  std::unique_ptr<Writer> NewWriter() override {
+    if (round_ == nullptr) round_ = std::make_shared<WriterRegions>(core_);
+    return std::make_unique<WriterToLog>(core_, new_stream_(), nullptr, round_, /*in_group=*/true);
+  }
+
+  absl::Status Prepare() override {
+    STRATA_RETURN_IF_ERROR(status_);
+    if (round_ == nullptr) return absl::OkStatus();
+    if (round_->writing > 0) {
+      return absl::FailedPreconditionError(
+          "dedup: a stream of the group is neither prepared nor abandoned");
+    }
+    const OperationTimer timer(&core_->counters.ingests, /*count=*/0);
+    status_ = round_->Flush();
+    if (status_.ok()) round_ = nullptr;
+    return status_;
+  }
+
+ private:
+  StoreCore* const core_;
+  const NewStream new_stream_;
+  std::shared_ptr<WriterRegions> round_;  // Null: nothing waits.
+  absl::Status status_;
+};
+
 }  // namespace
 
 std::unique_ptr<Writer> CreateWriter(StoreCore* core, const StreamId& id, FinishStream finish) {
-  return std::make_unique<WriterToLog>(core, id, std::move(finish));
+  return std::make_unique<WriterToLog>(core, id, std::move(finish),
+                                       std::make_shared<WriterRegions>(core), /*in_group=*/false);
+}
+
+std::unique_ptr<WriterGroup> CreateWriterGroup(StoreCore* core, NewStream new_stream) {
+  return std::make_unique<GroupOfWriters>(core, std::move(new_stream));
 }
 
 }  // namespace strata::dedup

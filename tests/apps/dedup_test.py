@@ -68,13 +68,13 @@ class DedupTest(unittest.TestCase):
         (tree / "sub" / "empty").write_bytes(b"")
         (tree / "link").symlink_to("one")
         self.dedup("ingest", tree, "--name", "v1")
-        self.assertEqual([s["name"] for s in self.dedup("list", "v1")["streams"]], ["v1/one", "v1/sub/empty", "v1/sub/two"])
+        self.assertEqual([s["name"] for s in self.dedup("list", "v1")["streams"]], ["v1", "v1/link", "v1/one", "v1/sub", "v1/sub/empty", "v1/sub/two"])
         self.dedup("restore", "v1", "--output", self.folder / "again")
         for name in ("one", "sub/two", "sub/empty"):
             self.assertEqual((self.folder / "again" / name).read_bytes(), (tree / name).read_bytes(), name)
         self.dedup("restore", "v1/sub", "--output", self.folder / "part")
         self.assertEqual(sorted(p.name for p in (self.folder / "part").iterdir()), ["empty", "two"])
-        self.assertEqual(len(self.dedup("delete", "v1")["deleted"]), 3)
+        self.assertEqual(len(self.dedup("delete", "v1")["deleted"]), 6)
 
     def test_names_are_taken_and_given_back(self):
         self.dedup("ingest", self.file, "--name", "a")

@@ -208,13 +208,34 @@ class ErasureTest(unittest.TestCase):
         self.assertIn("exists already", self.ec("encode", self.file, expect=ERROR))
         self.ec("verify", *shards)
 
-    def test_what_a_killed_run_left_is_named(self):
-        left = self.folder / "archive.tar.ec.002.part"
-        left.write_bytes(b"left")
-        self.assertIn(f"{left} exists already: a run is at work on it, or was killed",
-                      self.ec("encode", "--force", self.file, expect=ERROR))
-        self.assertEqual(sorted(self.folder.glob("archive.tar.ec.*")), [left])
-        self.assertEqual(left.read_bytes(), b"left")
+    def test_what_a_killed_run_left_is_in_nobodys_way(self):
+        for left in ("archive.tar.ec.002.part", ".strata-000000000000.part"):
+            (self.folder / left).write_bytes(b"left")
+        self.ec("encode", self.file)
+        self.assertEqual(len([p for p in self.shards() if p.suffix != ".part"]), 6)
+        self.assertEqual((self.folder / "archive.tar.ec.002.part").read_bytes(), b"left")
+
+    def test_a_file_stands_for_its_shards(self):
+        shards = self.encode()
+        shards[1].unlink()
+        self.ec("verify", self.file, expect=DAMAGE)
+        self.ec("decode", self.file)
+        self.assertEqual(self.file.read_bytes(), self.content)
+
+    def test_lost_shards_are_written_again(self):
+        shards = self.encode()
+        originals = [path.read_bytes() for path in shards]
+        shards[1].unlink()
+        self.flip(shards[4], HEADER + 4096 + 5)
+        self.assertIn("2 shards written", self.ec("repair", self.file))
+        self.assertEqual([path.read_bytes() for path in self.shards()], originals)
+        self.ec("verify", self.file)
+        self.assertIn("0 shards written", self.ec("repair", self.file))
+        for path in shards[:3]:
+            path.unlink()
+        self.ec("repair", self.file, expect=ERROR)
+        self.assertEqual(len(self.shards()), 3)
+        self.assertEqual(list(self.folder.glob(".strata*")), [])
 
     def test_mistakes_are_named(self):
         self.assertIn("more than 255", self.ec("encode", "--data-shards", "300", self.file, expect=ERROR))

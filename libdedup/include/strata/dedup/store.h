@@ -250,6 +250,30 @@ class STRATA_EXPORT Writer {
   virtual absl::StatusOr<StreamInfo> Finish() = 0;
 };
 
+// Takes many streams in that are committed together. Those that are shorter than a region share
+// regions, and one flush makes all of them durable:
+//
+//   std::unique_ptr<WriterGroup> group = store->NewWriterGroup();
+//   ... per stream: group->NewWriter(), Write(), Prepare() ...
+//   STRATA_RETURN_IF_ERROR(group->Prepare());
+//   STRATA_RETURN_IF_ERROR(store->Commit(*txn, {.add = writers}, Durability::kSync));
+//
+// After Prepare() the group takes the next streams. A group and its writers are used by one thread
+// at a time.
+class STRATA_EXPORT WriterGroup {
+ public:
+  virtual ~WriterGroup() = default;
+
+  // Its Prepare() ends the stream and waits for nothing; new_stored_bytes, the stream's share of
+  // what the group took, is known after the group's Prepare(). Finish() is FailedPrecondition. One
+  // that is destroyed, or that failed, does the others no harm.
+  virtual std::unique_ptr<Writer> NewWriter() = 0;
+
+  // Makes the streams that its writers prepared durable. FailedPrecondition: a stream was neither
+  // prepared nor abandoned; otherwise as Writer::Prepare(), and final for the group.
+  virtual absl::Status Prepare() = 0;
+};
+
 // Reads a committed stream. While it is open garbage collection keeps what it reads, even when the
 // stream is deleted.
 class STRATA_EXPORT Reader {
@@ -265,10 +289,18 @@ class STRATA_EXPORT Reader {
 
 // What one transaction does to streams.
 struct Change {
-  std::vector<Writer*> add;  // REQUIRES: prepared.
+  std::vector<Writer*> add;  // REQUIRES: prepared, and their group too.
   std::vector<std::pair<StreamId, StreamId>>
       copy;  // {source, new id}: a new stream with the same content, no data moved.
   std::vector<StreamId> remove;
+};
+
+// What was decided when the store was made.
+struct StoreSettings {
+  ChunkerOptions chunker;      // Without its key.
+  bool chunker_keyed = false;  // The caller gives the chunker's key at each opening.
+  uint32_t container_bytes = 0;
+  bool encrypted = false;
 };
 
 class STRATA_EXPORT Store {
@@ -282,7 +314,10 @@ class STRATA_EXPORT Store {
 
   virtual ~Store() = default;  // REQUIRES: every Writer and Reader is destroyed.
 
+  virtual StoreSettings Settings() = 0;
+
   virtual std::unique_ptr<Writer> NewWriter() = 0;
+  virtual std::unique_ptr<WriterGroup> NewWriterGroup() = 0;
   virtual absl::StatusOr<std::unique_ptr<Reader>> OpenReader(const StreamId& id) = 0;
 
   virtual StreamId NewStreamId() = 0;

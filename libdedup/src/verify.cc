@@ -50,9 +50,9 @@ class Verification final {
   }
 
   struct RegionDamage {
-    std::string detail;
+    std::string detail{};
     bool all = false;  // Of its chunks are lost; else these:
-    std::vector<uint16_t> lost;
+    std::vector<uint16_t> lost{};
     bool Has(uint16_t ordinal) const { return all || std::ranges::binary_search(lost, ordinal); }
   };
 

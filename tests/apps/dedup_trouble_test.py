@@ -167,6 +167,29 @@ class DedupTroubleTest(unittest.TestCase):
             file.write(whole)
         self.assert_whole()
 
+    def test_the_next_backup_heals_damage(self):
+        """What a verification found is known to the next process: the same data is stored again, and every copy reads."""
+        containers = self.store / "containers"
+        with containers.open("r+b") as file:
+            file.seek(3_000_000)
+            byte = file.read(1)
+            file.seek(3_000_000)
+            file.write(bytes([byte[0] ^ 1]))
+        report = self.answer("verify", expect=DAMAGE)
+        damage, = report["streams"]
+        self.assertEqual(damage["name"], "old")
+        self.assertLess(damage["size_bytes"], 100_000, "one chunk")
+        self.assertEqual(report["index_damage"], [])
+
+        self.answer("ingest", self.folder / "old", "--name", "copy")
+        for name in ("old", "copy"):
+            self.answer("restore", name, "--output", self.folder / "back", "--force")
+            self.assertEqual((self.folder / "back").read_bytes(), self.bodies["old"], name)
+        self.assertEqual(self.answer("verify", expect=DAMAGE)["streams"], [], "the place is damaged, no stream is")
+        self.answer("gc")
+        self.answer("rebuild-index")
+        self.assert_whole()
+
     def test_a_foreign_file(self):
         target = self.folder / "letter"
         target.write_text("Dear Ada,")

@@ -75,8 +75,6 @@ TEST_CASE("a sub-resource never gives way to the plain operation") {
       std::to_array<std::pair<const char*, const char*>>({{"PUT", "/b/k?renameObject"},
                                                           {"PUT", "/b/k?encryption"},
                                                           {"PUT", "/b/k?annotation"},
-                                                          {"PUT", "/b/k?retention"},
-                                                          {"PUT", "/b/k?legal-hold"},
                                                           {"DELETE", "/b/k?annotation"},
                                                           {"POST", "/b/k?restore"},
                                                           {"POST", "/b/k?select"},

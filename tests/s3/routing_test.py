@@ -36,7 +36,8 @@ SHAPES = [Shape(line) for line in (pathlib.Path(__file__).parent / "s3_operation
 HERE = set("""ListBuckets CreateBucket HeadBucket DeleteBucket GetBucketLocation GetBucketVersioning PutBucketVersioning
     GetBucketAcl PutBucketAcl ListObjects ListObjectsV2 ListObjectVersions ListMultipartUploads ListParts PutObject
     GetObject HeadObject CopyObject DeleteObject DeleteObjects GetObjectAttributes GetObjectAcl PutObjectAcl
-    GetObjectTagging PutObjectTagging DeleteObjectTagging GetObjectRetention GetObjectLegalHold CreateMultipartUpload
+    GetObjectTagging PutObjectTagging DeleteObjectTagging GetObjectRetention GetObjectLegalHold
+    PutObjectRetention PutObjectLegalHold CreateMultipartUpload
     UploadPart UploadPartCopy CompleteMultipartUpload AbortMultipartUpload""".split())
 # and the bucket configurations, which have handlers in common. Those that can be deleted are also listed or got.
 CONFIGURATIONS = set("""accelerate analytics cors encryption intelligent-tiering inventory lifecycle logging metrics

@@ -2,7 +2,7 @@
 """Deduplication: chunking and fingerprints against FastCDC and OpenSSL (processor time of one core), lookups that must not
 reach the kv store, whole backups of three versions of one thing against restic and borg (time on the clock, all on the same
 disk, programs starting and stores opening included), and the restore of the newest of twenty versions against that of a store which has
-only the first.
+only the first, and 20,000 files of 11 bytes.
 
 Each comparison runs in rounds, peers and ours next to each other; the median of the rounds' ratios counts.
 STRATA_BARS_VERSIONS: the versions, files separated by commas [tars of three releases of Debian's linux-source-6.1, fetched by
@@ -154,10 +154,44 @@ def aging(kit):
     file.unlink()
 
 
+def small_files(kit):
+    """20,000 files of 11 bytes in one folder: ingest and restore by the programs as a user has them, in turns."""
+    peers = kit.load_peers("dedup")
+    peers.Strata.program = kit.build("strata") / "bin" / "strata"
+    others = [peer for peer in (peers.Restic, peers.BorgLz4) if peer.missing() is None]
+    bars = (("ingest", 0.5), ("restore", 1.0))
+    if not others:
+        for name, most in bars:
+            kit.skip(f"dedup.small_files.{name}/fastest", f"<= {most}", "neither restic nor borg is installed")
+        return
+    tree = kit.folder / "small"
+    tree.mkdir()
+    for number in range(20_000):
+        (tree / f"{number:05}").write_bytes(b"%010d\n" % number)
+    times = {name: [] for name, _ in bars}
+    for _ in range(kit.rounds(3)):
+        turn = {name: {} for name in times}
+        for peer_class in (*others, peers.Strata):
+            folder = kit.folder / "turn"
+            folder.mkdir()
+            peer = peer_class(folder)
+            turn["ingest"][peer_class], _ = peer.ingest(tree)
+            (turn["restore"][peer_class], _), back = peer.restore(tree, folder / "restored")
+            if sum(1 for _ in pathlib.Path(back).iterdir()) != 20_000:
+                raise RuntimeError(f"{peer_class.name}: files are missing")
+            shutil.rmtree(folder)
+        for name, seconds in turn.items():
+            times[name].append(seconds[peers.Strata] / min(seconds[other] for other in others))
+    for name, most in bars:
+        kit.at_most(f"dedup.small_files.{name}/fastest", statistics.median(times[name]), most, "x")
+    shutil.rmtree(tree)
+
+
 def run(kit):
     folder = kit.build("chunker_bench", "dedup_bench") / "bench"
     bench = folder / "dedup_bench"
     chunkers(kit, folder / "chunker_bench")
     kernels(kit, bench)
+    small_files(kit)
     aging(kit)
     backups(kit)

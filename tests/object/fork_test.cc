@@ -46,7 +46,7 @@ void UseStore(ChildReport& report, Store& store, const UploadInfo& upload) {
   CopySource source;
   source.bucket = "bucket";
   source.key = "key";
-  report.Refused(store.Copy(source, "bucket", "copy", std::nullopt, {}), "Copy");
+  report.Refused(store.Copy(source, "bucket", "copy", {}, {}), "Copy");
   report.Refused(store.List("bucket", {}), "List");
   report.Refused(store.ListVersions("bucket", {}), "ListVersions");
   report.Refused(store.CreateUpload("bucket", "key", {}, false), "CreateUpload");

@@ -151,6 +151,10 @@ absl::Status ContainerStore::Commit(kv::Transaction& txn, const Change& change,
       return absl::FailedPreconditionError(
           "dedup: a writer to commit is not prepared, is committed already, or is another store's");
     }
+    // The kv store may keep such a commit where the device loses the data.
+    if (durability == kv::Durability::kAsync) {
+      STRATA_RETURN_IF_ERROR(core_->log->WaitDurable(writer->log_position()));
+    }
     writers.push_back(writer);
     bytes_added += writer->record().size_bytes;
     STRATA_RETURN_IF_ERROR(

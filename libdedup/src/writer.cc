@@ -122,6 +122,7 @@ class WriterToLog final : public PreparedWriter {
   bool committed() const override { return committed_; }
   void MarkCommitted() override { committed_ = true; }
   const StreamRecord& record() const override { return record_; }
+  uint64_t log_position() const override { return log_position_; }
 
  private:
   absl::Status Ingest(std::span<const std::byte> data) {
@@ -228,8 +229,9 @@ class WriterToLog final : public PreparedWriter {
         !status.ok() && !absl::IsResourceExhausted(status)) {
       return status;
     }
-    STRATA_RETURN_IF_ERROR(core_->log->WaitDurable(
-        std::max({log_position_, data_.log_position(), nodes_.log_position()})));
+    log_position_ = std::max({log_position_, data_.log_position(), nodes_.log_position()});
+    // With a journal the stream's record follows its data in the log, and one flush is for both.
+    if (core_->journal == nullptr) STRATA_RETURN_IF_ERROR(core_->log->WaitDurable(log_position_));
     record_.created_ns = static_cast<uint64_t>(SystemClock().WallNanos());
     record_.new_stored_bytes =
         data_.stored_bytes() + nodes_.stored_bytes() + fragments_.stored_bytes();

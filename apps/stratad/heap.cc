@@ -7,12 +7,12 @@
 #include <cstddef>
 #include <thread>
 
-#include "strata/base/mutex.h"
+#include "stratad/interruptible_sleep.h"
 
 namespace strata::appliance {
 namespace {
 
-constexpr int64_t kIntervalNs = 10'000'000'000;
+constexpr uint64_t kIntervalNs = 10'000'000'000;
 
 // Below this there is nothing to be gained: the next requests would ask for the pages again.
 constexpr size_t kLeastFreeBytes = 8 << 20;
@@ -21,32 +21,19 @@ class TrimmerThread final : public HeapTrimmer {
  public:
   TrimmerThread() : thread_([this] { Run(); }) {}
   ~TrimmerThread() override {
-    {
-      MutexLock lock(&mutex_);
-      ending_ = true;
-      wake_.NotifyAll();
-    }
+    sleep_.End();
     thread_.join();
   }
 
  private:
   void Run() {
-    while (Sleep()) {
+    while (sleep_.Sleep(kIntervalNs)) {
       // Freed and still the process's, in the heaps as a whole.
       if (mallinfo2().fordblks >= kLeastFreeBytes) malloc_trim(0);
     }
   }
 
-  // False: the end.
-  bool Sleep() {
-    MutexLock lock(&mutex_);
-    if (!ending_) wake_.WaitForNanos(&mutex_, kIntervalNs);
-    return !ending_;
-  }
-
-  Mutex mutex_;
-  CondVar wake_;
-  bool ending_ ABSL_GUARDED_BY(mutex_) = false;
+  InterruptibleSleep sleep_;
   std::thread thread_;
 };
 

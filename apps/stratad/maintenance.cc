@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "strata/base/clock.h"
-#include "strata/base/mutex.h"
+#include "stratad/interruptible_sleep.h"
 
 namespace strata::appliance {
 namespace {
@@ -34,11 +34,7 @@ class MaintenanceThread final : public Maintenance {
       : appliance_(*appliance), log_(std::move(log)), thread_([this] { Run(); }) {}
 
   ~MaintenanceThread() override {
-    {
-      MutexLock lock(&mutex_);
-      ending_ = true;
-    }
-    wake_.NotifyAll();
+    sleep_.End();
     thread_.join();
   }
 
@@ -50,7 +46,7 @@ class MaintenanceThread final : public Maintenance {
         appliance_.folds() || appliance_.config().storage.store.defer_compression};
     StorageFigures last = FiguresOf(appliance_);
     uint64_t runs_seen = 0;
-    while (Sleep(config.reap_interval_s * kSecond)) {
+    while (sleep_.Sleep(config.reap_interval_s * kSecond)) {
       const absl::StatusOr<uint64_t> reaped = appliance_.Reap();
       if (!reaped.ok() && !absl::IsCancelled(reaped.status())) {
         Log(log_, LogLevel::kWarning, absl::StrCat("reaping: ", reaped.status().message()));
@@ -88,23 +84,9 @@ class MaintenanceThread final : public Maintenance {
     }
   }
 
-  // False: the end.
-  bool Sleep(uint64_t duration_ns) {
-    const uint64_t until = static_cast<uint64_t>(SystemClock().MonotonicNanos()) + duration_ns;
-    MutexLock lock(&mutex_);
-    while (!ending_) {
-      const auto now = static_cast<uint64_t>(SystemClock().MonotonicNanos());
-      if (now >= until) return true;
-      wake_.WaitForNanos(&mutex_, static_cast<int64_t>(until - now));
-    }
-    return false;
-  }
-
   Appliance& appliance_;
   const LogSink log_;
-  Mutex mutex_;
-  CondVar wake_;
-  bool ending_ ABSL_GUARDED_BY(mutex_) = false;
+  InterruptibleSleep sleep_;
   std::thread thread_;
 };
 

@@ -2,6 +2,7 @@
 //
 // The engine on RocksDB: a column family per space, whose name carries the space's options:
 // "o.NAME" is ordered, "p.NAME" is for points. The default column family stays empty.
+#include <pthread.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -168,23 +169,46 @@ class ForwardedLog final : public rocksdb::Logger {
   const LogSink log_;
 };
 
-// RocksDB has a timer thread while a database is open. It sleeps on a static object, whose
-// destructor waits for it to wake: in a forked child, which lacks the thread, exit() would never
-// return. A child of a process with an open database therefore ends before RocksDB's destructors
-// run.
+// RocksDB has a timer thread while a database is open. It sleeps on a static object that nothing can
+// replace. A child that is forked then lacks the thread, and may find the object's lock held for
+// ever: opening a database would never return, and neither would exit(), since the object's
+// destructor waits for the thread to wake. Such a child is refused a database of its own, and ends
+// before RocksDB's destructors run.
 std::atomic<int> open_databases{0};
+std::atomic<bool> open_at_fork{false};
 
-void EndChildEarly(int exit_status, void* opener) {
-  if (!static_cast<const ProcessMark*>(opener)->InForkedChild() || open_databases == 0) return;
+void NoteFork() {
+  if (open_databases.load(std::memory_order_relaxed) != 0) open_at_fork = true;
+}
+
+// One database that is open, or is being opened.
+class DatabaseUse final {
+ public:
+  static absl::StatusOr<std::unique_ptr<DatabaseUse>> Begin() {
+    static const int registered = pthread_atfork(nullptr, nullptr, &NoteFork);
+    STRATA_CHECK(registered == 0, "no memory for a fork handler");
+    if (open_at_fork) {
+      return absl::FailedPreconditionError(
+          "kv: this process was forked while a store was open; it must exec before it opens one to "
+          "write");
+    }
+    return std::make_unique<DatabaseUse>();
+  }
+  DatabaseUse() { ++open_databases; }
+  ~DatabaseUse() { --open_databases; }
+  DatabaseUse(const DatabaseUse&) = delete;
+  DatabaseUse& operator=(const DatabaseUse&) = delete;
+};
+
+void EndChildEarly(int exit_status, void*) {
+  if (!open_at_fork) return;
   std::fflush(nullptr);
   _exit(exit_status);
 }
 
 // REQUIRES: a database was opened before, so that RocksDB's static objects are older.
-void CountOpenDatabase() {
-  ++open_databases;
-  static ProcessMark opener;
-  static const int registered = on_exit(&EndChildEarly, &opener);
+void EndChildrenEarly() {
+  static const int registered = on_exit(&EndChildEarly, nullptr);
   STRATA_CHECK(registered == 0, "no memory for an exit handler");
 }
 
@@ -211,8 +235,10 @@ class RocksDbEngine final : public Engine {
  private:
   friend class RocksDbView;
 
-  RocksDbEngine(const RocksDbOptions& options, std::unique_ptr<DirectoryMark> mark)
+  RocksDbEngine(const RocksDbOptions& options, std::unique_ptr<DatabaseUse> use,
+                std::unique_ptr<DirectoryMark> mark)
       : options_(options),
+        use_(std::move(use)),
         mark_(std::move(mark)),
         cache_(rocksdb::NewLRUCache(options.block_cache_bytes)) {}
 
@@ -233,6 +259,7 @@ class RocksDbEngine final : public Engine {
   }
 
   const RocksDbOptions options_;
+  const std::unique_ptr<DatabaseUse> use_;  // Null: read-only, which needs no timer.
   const std::unique_ptr<DirectoryMark> mark_;
   RocksDbThreads threads_;
   const std::shared_ptr<rocksdb::Cache> cache_;
@@ -337,6 +364,10 @@ class RocksDbView final : public View {
 
 absl::StatusOr<std::unique_ptr<Engine>> RocksDbEngine::Open(const RocksDbOptions& options) {
   std::error_code error;
+  std::unique_ptr<DatabaseUse> use;
+  if (!options.read_only) {
+    STRATA_ASSIGN_OR_RETURN(use, DatabaseUse::Begin());
+  }
   if (options.create_if_missing && !options.read_only) {
     std::filesystem::create_directories(options.directory, error);
   } else if (!std::filesystem::exists(options.directory + "/CURRENT", error)) {
@@ -346,7 +377,7 @@ absl::StatusOr<std::unique_ptr<Engine>> RocksDbEngine::Open(const RocksDbOptions
       std::unique_ptr<DirectoryMark> mark,
       options.read_only ? DirectoryMark::OpenReadOnly(options.directory, options.assume_unlocked)
                         : DirectoryMark::Open(options.directory));
-  std::unique_ptr<RocksDbEngine> engine(new RocksDbEngine(options, std::move(mark)));
+  std::unique_ptr<RocksDbEngine> engine(new RocksDbEngine(options, std::move(use), std::move(mark)));
   STRATA_RETURN_IF_ERROR(options.read_only ? engine->OpenReadOnly() : engine->OpenDatabase());
   return engine;
 }
@@ -372,7 +403,7 @@ absl::Status RocksDbEngine::OpenDatabase() {
   STRATA_RETURN_IF_ERROR(FromRocksDb(
       rocksdb::DB::Open(db_options, options_.directory, columns, &handles, &db), Doing("opening")));
   db_.reset(db);
-  CountOpenDatabase();
+  EndChildrenEarly();
   for (ColumnFamily* handle : handles) column_by_name_[handle->GetName()] = handle;
   STRATA_RETURN_IF_ERROR(CheckRecovered(db_->GetLatestSequenceNumber()));
   Log(options_.log, LogLevel::kInfo,
@@ -490,7 +521,6 @@ absl::Status RocksDbEngine::Close() {
   const rocksdb::Status closed = db_->Close();
   db_.reset();
   if (options_.read_only) return absl::OkStatus();
-  --open_databases;
   STRATA_RETURN_IF_ERROR(flushed);
   STRATA_RETURN_IF_ERROR(FromRocksDb(closed, Doing("closing")));
   return failed_ ? absl::OkStatus() : mark_->MarkClosed(sequence);

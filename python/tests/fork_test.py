@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A forked child of a process with open stores: refused by every call, harmless, and free to open its own."""
+"""A forked child of a process with open stores: refused by every call, and harmless. One that is spawned opens its own."""
 
 import multiprocessing
 import os
@@ -32,6 +32,16 @@ def in_child(body):
             sys.stderr.flush()
             os._exit(status)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def is_refused_its_own(path):
+    """What a worker process meets that was forked while its parent had a store open."""
+    try:
+        strata.dedup.Store(path)
+    except FailedPreconditionError as error:
+        assert "must exec" in str(error), error
+        return
+    raise AssertionError("opened")
 
 
 def put_and_read_own(path, data):
@@ -110,9 +120,10 @@ class ForkTest(unittest.TestCase):
             with again.open("bucket", "key") as whole:
                 self.assertEqual(whole.read(), self.data)
 
-    def test_multiprocessing_by_fork_beside_a_busy_thread(self):
+    def test_multiprocessing_beside_a_busy_thread(self):
         path = os.path.join(self.folder, "store")
-        context = multiprocessing.get_context("fork")
+        fork = multiprocessing.get_context("fork")
+        spawn = multiprocessing.get_context("spawn")
         with strata.dedup.Store(path, workers=2) as store:
             stop = threading.Event()
             stored = []
@@ -126,8 +137,9 @@ class ForkTest(unittest.TestCase):
             thread = threading.Thread(target=write)
             thread.start()
             for round_number in range(4):
-                workers = [context.Process(target=put_and_read_own, args=(
-                    os.path.join(self.folder, f"own-{round_number}-{which}"), self.data)) for which in range(2)]
+                own = os.path.join(self.folder, f"own-{round_number}")
+                workers = [fork.Process(target=is_refused_its_own, args=(own,)),
+                           spawn.Process(target=put_and_read_own, args=(own, self.data))]
                 for worker in workers:
                     worker.start()
                 for worker in workers:

@@ -13,7 +13,7 @@
 //                     opens, streams can be deleted, and garbage be collected
 //
 // A forked child neither uses nor holds it (strata/base/fork.h): the locks end with the process
-// that opened it, and the child may open a directory of its own.
+// that opened it. Nor can the child open one of its own while its parent had one open at the fork.
 //
 // Thread safety: as the parts it hands out.
 #pragma once

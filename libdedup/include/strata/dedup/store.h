@@ -13,8 +13,8 @@
 // together with the streams: Prepare() each writer, then Commit() one transaction that holds both.
 //
 // A forked child has no use of its parent's stores, writers and readers: their calls fail there
-// with FailedPrecondition, naming the parent, and destroying them changes nothing on any disk. A
-// child that has work for a store opens one of its own.
+// with FailedPrecondition, naming the parent, and destroying them changes nothing on any disk.
+// libkv's README says why such a child cannot open a store of its own either.
 //
 // Thread safety: a Store may be called from any thread. A Writer or Reader is used by one thread at
 // a time.

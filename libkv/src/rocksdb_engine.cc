@@ -169,9 +169,9 @@ class ForwardedLog final : public rocksdb::Logger {
   const LogSink log_;
 };
 
-// RocksDB has a timer thread while a database is open. It sleeps on a static object that nothing can
-// replace. A child that is forked then lacks the thread, and may find the object's lock held for
-// ever: opening a database would never return, and neither would exit(), since the object's
+// RocksDB has a timer thread while a database is open. It sleeps on a static object that nothing
+// can replace. A child that is forked then lacks the thread, and may find the object's lock held
+// for ever: opening a database would never return, and neither would exit(), since the object's
 // destructor waits for the thread to wake. Such a child is refused a database of its own, and ends
 // before RocksDB's destructors run.
 std::atomic<int> open_databases{0};
@@ -377,7 +377,8 @@ absl::StatusOr<std::unique_ptr<Engine>> RocksDbEngine::Open(const RocksDbOptions
       std::unique_ptr<DirectoryMark> mark,
       options.read_only ? DirectoryMark::OpenReadOnly(options.directory, options.assume_unlocked)
                         : DirectoryMark::Open(options.directory));
-  std::unique_ptr<RocksDbEngine> engine(new RocksDbEngine(options, std::move(use), std::move(mark)));
+  std::unique_ptr<RocksDbEngine> engine(
+      new RocksDbEngine(options, std::move(use), std::move(mark)));
   STRATA_RETURN_IF_ERROR(options.read_only ? engine->OpenReadOnly() : engine->OpenDatabase());
   return engine;
 }

@@ -37,8 +37,18 @@ class CommitQueue {
   absl::Status Commit(const WriteBatch& writes, const ReadSet* reads, uint64_t read_version,
                       Durability durability);
 
-  // Makes commits up to `version` durable; does nothing when they are.
+  // Makes commits up to `version` durable; does nothing when they are. Where a log is attached it
+  // is the log that does, and commits to unlogged spaces are left out.
   absl::Status MakeDurable(uint64_t version);
+
+  // Makes everything durable that is published, unlogged spaces included.
+  absl::Status Sync();
+
+  // As Store::AttachCommitLog().
+  void AttachLog(CommitLog* log, const std::vector<SpaceId>& unlogged);
+
+  // Whether an attached log, now or once, leaves the space out, or there is none.
+  bool IsUnlogged(SpaceId space) const;
 
   // As Publication::WaitForWrite(), with what was committed before the call. When the commits after
   // `after_version` are no longer all remembered, the newest forgotten one counts as a write.
@@ -51,6 +61,8 @@ class CommitQueue {
     const ReadSet* reads;
     uint64_t read_version;
     bool sync;
+    bool logged = false;    // It writes to logged spaces, and there is, or was, a log.
+    bool unlogged = false;  // It writes to others.
 
     absl::Status status;
     bool done = false;
@@ -58,7 +70,16 @@ class CommitQueue {
   };
 
   std::vector<Member*> TakeGroup() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void CommitGroup(const std::vector<Member*>& group);
+  // Returns whether the log took some of it.
+  bool CommitGroup(const std::vector<Member*>& group);
+
+  void Classify(Member* member) const;
+  // Hands the accepted commits to the log. Those that it does not take get its error and are
+  // dropped from `accepted`; the others are still to be written.
+  bool AppendToLog(const std::vector<Member*>& group, std::vector<CommittedWrites>* accepted,
+                   WriteBatch* also);
+  absl::Status SyncLog(uint64_t version);
+  absl::Status SyncEngine(uint64_t version);
 
   // Decides who of the group may commit, and records their writes.
   std::vector<CommittedWrites> Judge(const std::vector<Member*>& group);
@@ -67,7 +88,6 @@ class CommitQueue {
   // accepted until the store is opened again.
   absl::Status Failed() const;
   void SetFailed(const absl::Status& status);
-  void RaiseDurableVersion(uint64_t version);
 
   Engine* const engine_;
   Publication* const publication_;
@@ -79,7 +99,13 @@ class CommitQueue {
   ConflictTracker tracker_ ABSL_GUARDED_BY(tracker_mutex_);
   uint64_t last_version_ ABSL_GUARDED_BY(tracker_mutex_);
 
-  std::atomic<uint64_t> durable_version_;
+  // Changed only while nobody commits.
+  CommitLog* log_ = nullptr;
+  bool had_log_ = false;
+  std::vector<SpaceId> unlogged_;
+
+  std::atomic<uint64_t> durable_version_;  // By the engine.
+  std::atomic<uint64_t> logged_version_;   // By the log: what goes there is durable so far.
 
   mutable Mutex failure_mutex_;
   absl::Status failure_ ABSL_GUARDED_BY(failure_mutex_);

@@ -72,12 +72,14 @@ class EmbeddedStore final : public Store {
     return durability == Durability::kSync ? Sync() : absl::OkStatus();
   }
 
-  absl::Status Sync() override { return queue_.MakeDurable(publication_.version()); }
+  absl::Status Sync() override { return queue_.Sync(); }
 
   absl::Status VerifyChecksums() override { return engine_->VerifyChecksums(); }
 
   absl::Status ClearSpace(SpaceId space) override {
     STRATA_RETURN_IF_ERROR(spaces_.Check(space));
+    // An engine that clears in a way of its own would keep it from the log.
+    if (!queue_.IsUnlogged(space)) return Store::ClearSpace(space);
     STRATA_RETURN_IF_ERROR(Sync());
     STRATA_ASSIGN_OR_RETURN(const bool cleared, engine_->ClearSpace(space));
     // Also a new version, with a view that does not hold the old state.
@@ -97,6 +99,15 @@ class EmbeddedStore final : public Store {
   }
 
   uint64_t version() const override { return publication_.version(); }
+
+  absl::StatusOr<std::vector<SpaceInfo>> ListSpaces() override { return spaces_.List(); }
+  absl::StatusOr<SpaceInfo> FindSpace(SpaceId space) override { return spaces_.Find(space); }
+
+  absl::Status AttachCommitLog(CommitLog* log, const std::vector<SpaceId>& unlogged) override {
+    for (const SpaceId space : unlogged) STRATA_RETURN_IF_ERROR(spaces_.Check(space));
+    queue_.AttachLog(log, unlogged);
+    return absl::OkStatus();
+  }
 
  private:
   absl::Status CheckBatch(const WriteBatch& batch) const {

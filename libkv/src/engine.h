@@ -65,6 +65,9 @@ class Engine {
 
   virtual absl::Status Checkpoint(const std::string& directory) = 0;
 
+  // The spaces that were there before any OpenSpace(). Called like OpenSpace().
+  virtual std::vector<SpaceInfo> ListSpaces() const { return {}; }
+
   // A number that every operation ever applied made larger: where the versions of a reopened store
   // begin.
   virtual uint64_t applied_count() const = 0;

@@ -129,6 +129,18 @@ class OwnStore final : public Store {
     return store_->WaitForChange(space, range, after_version, timeout_ms);
   }
   uint64_t version() const override { return store_.InForkedChild() ? 0 : store_->version(); }
+  absl::StatusOr<std::vector<SpaceInfo>> ListSpaces() override {
+    STRATA_RETURN_IF_ERROR(store_.Check());
+    return store_->ListSpaces();
+  }
+  absl::StatusOr<SpaceInfo> FindSpace(SpaceId space) override {
+    STRATA_RETURN_IF_ERROR(store_.Check());
+    return store_->FindSpace(space);
+  }
+  absl::Status AttachCommitLog(CommitLog* log, const std::vector<SpaceId>& unlogged) override {
+    STRATA_RETURN_IF_ERROR(store_.Check());
+    return store_->AttachCommitLog(log, unlogged);
+  }
 
  private:
   const ParentOwned<Store> store_;

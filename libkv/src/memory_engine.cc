@@ -15,6 +15,7 @@
 #include "argument_checks.h"
 #include "embedded_store.h"
 #include "forked_child.h"
+#include "memory_engine.h"
 #include "strata/base/check.h"
 #include "strata/kv/engines.h"
 
@@ -239,8 +240,10 @@ void MemoryEngine::DropReplaced() {
 
 }  // namespace
 
+std::unique_ptr<Engine> NewMemoryEngine() { return std::make_unique<MemoryEngine>(); }
+
 std::unique_ptr<Store> CreateMemoryStore() {
-  return RefuseForkedChildren(NewEmbeddedStore(std::make_unique<MemoryEngine>()));
+  return RefuseForkedChildren(NewEmbeddedStore(NewMemoryEngine()));
 }
 
 }  // namespace strata::kv

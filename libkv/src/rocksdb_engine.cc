@@ -227,6 +227,7 @@ class RocksDbEngine final : public Engine {
   absl::Status VerifyChecksums() override;
   absl::StatusOr<bool> ClearSpace(SpaceId space) override;
   absl::Status Checkpoint(const std::string& directory) override;
+  std::vector<SpaceInfo> ListSpaces() const override;
   uint64_t applied_count() const override { return db_->GetLatestSequenceNumber(); }
   uint64_t sync_count() const override {
     return statistics_->getTickerCount(rocksdb::WAL_FILE_SYNCED);
@@ -267,7 +268,7 @@ class RocksDbEngine final : public Engine {
   std::unique_ptr<rocksdb::DB> db_;
   std::map<std::string, ColumnFamily*> column_by_name_;  // Open() and OpenSpace() only.
   std::array<std::atomic<ColumnFamily*>, kMaxSpaces + 1> columns_{};  // By SpaceId.
-  Mutex columns_mutex_;                 // No batch is applied while a space changes its column.
+  mutable Mutex columns_mutex_;         // No batch is applied while a space changes its column.
   std::vector<ColumnFamily*> dropped_;  // ClearSpace()'s; views may still read them.
   std::atomic<bool> failed_{false};
 };
@@ -560,6 +561,18 @@ absl::Status RocksDbEngine::OpenSpace(SpaceId id, std::string_view name,
   }
   columns_[id.value].store(handle, std::memory_order_release);
   return absl::OkStatus();
+}
+
+std::vector<SpaceInfo> RocksDbEngine::ListSpaces() const {
+  MutexLock columns(&columns_mutex_);
+  std::vector<SpaceInfo> spaces;
+  for (const auto& [name, handle] : column_by_name_) {
+    if (name == rocksdb::kDefaultColumnFamilyName) continue;
+    const bool point = name.starts_with("p.");
+    spaces.push_back(
+        {name.substr(2), {point ? SpaceOptions::Access::kPoint : SpaceOptions::Access::kOrdered}});
+  }
+  return spaces;
 }
 
 std::shared_ptr<const View> RocksDbEngine::NewView() { return std::make_shared<RocksDbView>(this); }

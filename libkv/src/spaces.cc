@@ -23,6 +23,25 @@ absl::StatusOr<SpaceId> Spaces::Open(std::string_view name, const SpaceOptions& 
   return id;
 }
 
+std::vector<SpaceInfo> Spaces::List() {
+  MutexLock lock(&mutex_);
+  std::map<std::string, SpaceOptions> all;
+  for (const SpaceInfo& space : engine_->ListSpaces()) all[space.name] = space.options;
+  for (const auto& [name, opened] : by_name_) all[name] = opened.options;
+  std::vector<SpaceInfo> list;
+  for (const auto& [name, options] : all) list.push_back({name, options});
+  return list;
+}
+
+absl::StatusOr<SpaceInfo> Spaces::Find(SpaceId space) {
+  STRATA_RETURN_IF_ERROR(Check(space));
+  MutexLock lock(&mutex_);
+  for (const auto& [name, opened] : by_name_) {
+    if (opened.id == space) return SpaceInfo{name, opened.options};
+  }
+  return absl::InternalError("a space lost its name");
+}
+
 absl::Status Spaces::Check(SpaceId space) const {
   if (space.value >= 1 && space.value <= count_.load(std::memory_order_acquire)) {
     return absl::OkStatus();

@@ -10,6 +10,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -24,6 +25,10 @@ class Spaces {
   explicit Spaces(Engine* engine) : engine_(engine) {}
 
   absl::StatusOr<SpaceId> Open(std::string_view name, const SpaceOptions& options);
+
+  // Those that were opened and those that the engine has, in order of name.
+  std::vector<SpaceInfo> List();
+  absl::StatusOr<SpaceInfo> Find(SpaceId space);  // InvalidArgument.
 
   // InvalidArgument: no OpenSpace() has returned this id.
   absl::Status Check(SpaceId space) const;

@@ -14,6 +14,18 @@ Range PrefixRange(std::string_view prefix) {
   return range;
 }
 
+absl::StatusOr<std::vector<SpaceInfo>> Store::ListSpaces() {
+  return absl::UnimplementedError("kv: this store cannot list its spaces");
+}
+
+absl::StatusOr<SpaceInfo> Store::FindSpace(SpaceId) {
+  return absl::UnimplementedError("kv: this store cannot list its spaces");
+}
+
+absl::Status Store::AttachCommitLog(CommitLog*, const std::vector<SpaceId>&) {
+  return absl::UnimplementedError("kv: this store cannot log its commits elsewhere");
+}
+
 void WriteBatch::Put(SpaceId space, std::string_view key, std::string_view value) {
   size_bytes_ += OperationBytes(key, value);
   operations_.push_back({Operation::Kind::kPut, space, std::string(key), std::string(value)});

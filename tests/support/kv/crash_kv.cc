@@ -1,38 +1,47 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// An engine beneath a real embedded store, so that conflicts, groups of commits and logs of them
+// are the product's own.
 #include "support/kv/crash_kv.h"
 
+#include <map>
 #include <mutex>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "embedded_store.h"
+#include "engine.h"
+#include "memory_engine.h"
 #include "strata/base/check.h"
 #include "strata/base/random.h"
-#include "strata/kv/engines.h"
 
 namespace strata::test {
 
 struct CrashKv::State {
-  using Operations = std::vector<kv::WriteBatch::Operation>;
+  struct Operation {
+    std::string space;
+    kv::WriteBatch::Operation::Kind kind;
+    std::string key;
+    std::string value;
+  };
 
-  // Runs `commit` in its place of the order and remembers what it did.
-  absl::Status Commit(const Operations& operations, bool sync,
-                      const std::function<absl::Status()>& commit) {
+  // What Apply() does with its batches, or Unavailable.
+  absl::Status Commit(std::vector<Operation> operations, bool sync) {
     std::lock_guard lock(mutex);
     if (dead || (powered && !powered())) return absl::UnavailableError("crash kv: no power");
     if (cut_after.has_value() && commits == *cut_after) {
       // In progress: it may or may not have reached the log, unacknowledged.
       dead = true;
-      log.push_back(operations);
+      log.push_back(std::move(operations));
       if (on_cut) on_cut();
       return absl::UnavailableError("crash kv: the power failed");
     }
-    const absl::Status status = commit();
-    if (!status.ok()) return status;
     ++commits;
-    log.push_back(operations);
+    log.push_back(std::move(operations));
     if (sync) MarkSynced();
-    return status;
+    return absl::OkStatus();
   }
 
   void MarkSynced() {
@@ -41,9 +50,8 @@ struct CrashKv::State {
   }
 
   std::mutex mutex;
-  std::unique_ptr<kv::Store> live = kv::CreateMemoryStore();
-  std::vector<std::pair<std::string, kv::SpaceOptions>> spaces;  // In order of their making.
-  std::vector<Operations> log;
+  std::map<std::string, kv::SpaceOptions> spaces;
+  std::vector<std::vector<Operation>> log;
   size_t synced = 0;  // Elements of `log` that are durable.
   uint64_t commits = 0;
   uint64_t syncs = 0;
@@ -55,91 +63,65 @@ struct CrashKv::State {
 
 namespace {
 
-// Remembers a transaction's writes beside the transaction itself.
-class RecordingTransaction final : public kv::Transaction {
- public:
-  using CommitWrites = std::function<absl::Status(const kv::WriteBatch& writes, bool sync,
-                                                  const std::function<absl::Status()>& commit)>;
-  RecordingTransaction(std::unique_ptr<kv::Transaction> base, CommitWrites commit)
-      : base_(std::move(base)), commit_(std::move(commit)) {}
-
-  absl::StatusOr<std::optional<std::string>> Get(kv::SpaceId space, std::string_view key) override {
-    return base_->Get(space, key);
-  }
-  absl::StatusOr<std::vector<std::optional<std::string>>> MultiGet(
-      kv::SpaceId space, const std::vector<std::string>& keys) override {
-    return base_->MultiGet(space, keys);
-  }
-  absl::StatusOr<kv::Page> List(kv::SpaceId space, const kv::Range& range,
-                                const kv::PageOptions& options) override {
-    return base_->List(space, range, options);
-  }
-  absl::StatusOr<std::optional<std::string>> GetUnchecked(kv::SpaceId space,
-                                                          std::string_view key) override {
-    return base_->GetUnchecked(space, key);
-  }
-  absl::StatusOr<kv::Page> ListUnchecked(kv::SpaceId space, const kv::Range& range,
-                                         const kv::PageOptions& options) override {
-    return base_->ListUnchecked(space, range, options);
-  }
-  absl::Status Put(kv::SpaceId space, std::string_view key, std::string_view value) override {
-    const absl::Status status = base_->Put(space, key, value);
-    if (status.ok()) writes_.Put(space, key, value);
-    return status;
-  }
-  absl::Status Delete(kv::SpaceId space, std::string_view key) override {
-    const absl::Status status = base_->Delete(space, key);
-    if (status.ok()) writes_.Delete(space, key);
-    return status;
-  }
-  absl::Status DeleteRange(kv::SpaceId space, const kv::Range& range) override {
-    const absl::Status status = base_->DeleteRange(space, range);
-    if (status.ok()) writes_.DeleteRange(space, range);
-    return status;
-  }
-  absl::Status Commit(kv::Durability durability) override {
-    return commit_(writes_, durability == kv::Durability::kSync,
-                   [&] { return base_->Commit(durability); });
-  }
-
- private:
-  std::unique_ptr<kv::Transaction> base_;
-  CommitWrites commit_;
-  kv::WriteBatch writes_;
-};
+void Add(const kv::WriteBatch::Operation::Kind kind, kv::SpaceId space, const std::string& key,
+         const std::string& value, kv::WriteBatch* batch) {
+  using Kind = kv::WriteBatch::Operation::Kind;
+  if (kind == Kind::kPut) batch->Put(space, key, value);
+  if (kind == Kind::kDelete) batch->Delete(space, key);
+  if (kind == Kind::kDeleteRange) batch->DeleteRange(space, {key, value});
+}
 
 }  // namespace
 
-class CrashKvStore final : public kv::Store {
+// Keeps the present state in a memory engine of its own, in which spaces have ids of their own: the
+// store's are given as it opens them.
+class CrashEngine final : public kv::Engine {
  public:
-  explicit CrashKvStore(std::shared_ptr<CrashKv::State> state) : state_(std::move(state)) {}
-
-  const kv::Limits& limits() const override { return state_->live->limits(); }
-
-  absl::StatusOr<kv::SpaceId> OpenSpace(std::string_view name,
-                                        const kv::SpaceOptions& options) override {
+  explicit CrashEngine(std::shared_ptr<CrashKv::State> state)
+      : state_(std::move(state)), memory_(kv::NewMemoryEngine()) {
     std::lock_guard lock(state_->mutex);
-    absl::StatusOr<kv::SpaceId> id = state_->live->OpenSpace(name, options);
-    for (const auto& [known, known_options] : state_->spaces) {
-      if (known == name) return id;
+    for (const auto& [name, options] : state_->spaces) (void)Inner(name, options);
+    for (const auto& operations : state_->log) {
+      kv::WriteBatch batch;
+      for (const CrashKv::State::Operation& operation : operations) {
+        Add(operation.kind, inner_by_name_.at(operation.space), operation.key, operation.value,
+            &batch);
+      }
+      const kv::WriteBatch* const batches[] = {&batch};
+      STRATA_CHECK(memory_->Apply(batches, false).ok(), "the log replays");
     }
-    if (id.ok()) state_->spaces.emplace_back(name, options);
-    return id;
   }
 
-  std::unique_ptr<kv::Snapshot> NewSnapshot() override { return state_->live->NewSnapshot(); }
-
-  std::unique_ptr<kv::Transaction> Begin() override {
-    return std::make_unique<RecordingTransaction>(
-        state_->live->Begin(), [state = state_](const kv::WriteBatch& writes, bool sync,
-                                                const std::function<absl::Status()>& commit) {
-          return state->Commit(writes.operations(), sync, commit);
-        });
+  absl::Status OpenSpace(kv::SpaceId id, std::string_view name,
+                         const kv::SpaceOptions& options) override {
+    std::lock_guard lock(state_->mutex);
+    const auto [known, is_new] = state_->spaces.try_emplace(std::string(name), options);
+    if (known->second.access != options.access) {
+      return absl::InvalidArgumentError("the space was made with other options");
+    }
+    names_[id] = name;
+    inner_[id] = Inner(std::string(name), options);
+    return absl::OkStatus();
   }
 
-  absl::Status Write(const kv::WriteBatch& batch, kv::Durability durability) override {
-    return state_->Commit(batch.operations(), durability == kv::Durability::kSync,
-                          [&] { return state_->live->Write(batch, durability); });
+  std::shared_ptr<const kv::View> NewView() override {
+    return std::make_shared<InnerView>(this, memory_->NewView());
+  }
+
+  absl::Status Apply(std::span<const kv::WriteBatch* const> batches, bool sync) override {
+    std::vector<CrashKv::State::Operation> operations;
+    kv::WriteBatch merged;
+    for (const kv::WriteBatch* batch : batches) {
+      for (const kv::WriteBatch::Operation& operation : batch->operations()) {
+        std::lock_guard lock(state_->mutex);
+        operations.push_back(
+            {names_.at(operation.space), operation.kind, operation.key, operation.value});
+        Add(operation.kind, inner_.at(operation.space), operation.key, operation.value, &merged);
+      }
+    }
+    const absl::Status status = state_->Commit(std::move(operations), sync);
+    const kv::WriteBatch* const inner[] = {&merged};
+    return status.ok() ? memory_->Apply(inner, sync) : status;
   }
 
   absl::Status Sync() override {
@@ -152,23 +134,75 @@ class CrashKvStore final : public kv::Store {
   }
 
   absl::Status Checkpoint(const std::string& directory) override {
-    return state_->live->Checkpoint(directory);
+    return memory_->Checkpoint(directory);
   }
-  absl::StatusOr<uint64_t> WaitForChange(kv::SpaceId space, const kv::Range& range,
-                                         uint64_t after_version, uint64_t timeout_ms) override {
-    return state_->live->WaitForChange(space, range, after_version, timeout_ms);
+  std::vector<kv::SpaceInfo> ListSpaces() const override {
+    std::lock_guard lock(state_->mutex);
+    std::vector<kv::SpaceInfo> spaces;
+    for (const auto& [name, options] : state_->spaces) spaces.push_back({name, options});
+    return spaces;
   }
-  uint64_t version() const override { return state_->live->version(); }
+  uint64_t applied_count() const override {
+    std::lock_guard lock(state_->mutex);
+    return state_->log.size();
+  }
+  uint64_t sync_count() const override {
+    std::lock_guard lock(state_->mutex);
+    return state_->syncs;
+  }
 
  private:
+  class InnerView final : public kv::View {
+   public:
+    InnerView(const CrashEngine* engine, std::shared_ptr<const kv::View> view)
+        : engine_(engine), view_(std::move(view)) {}
+    absl::StatusOr<std::optional<std::string>> Get(kv::SpaceId space,
+                                                   std::string_view key) const override {
+      return view_->Get(engine_->InnerOf(space), key);
+    }
+    absl::StatusOr<std::vector<std::optional<std::string>>> MultiGet(
+        kv::SpaceId space, const std::vector<std::string>& keys) const override {
+      return view_->MultiGet(engine_->InnerOf(space), keys);
+    }
+    absl::StatusOr<kv::Page> List(kv::SpaceId space, const kv::Range& range,
+                                  const kv::PageOptions& options) const override {
+      return view_->List(engine_->InnerOf(space), range, options);
+    }
+
+   private:
+    const CrashEngine* const engine_;
+    const std::shared_ptr<const kv::View> view_;
+  };
+
+  // Under the state's lock.
+  kv::SpaceId Inner(const std::string& name, const kv::SpaceOptions& options) {
+    const auto known = inner_by_name_.find(name);
+    if (known != inner_by_name_.end()) return known->second;
+    const kv::SpaceId id{static_cast<uint32_t>(inner_by_name_.size() + 1)};
+    STRATA_CHECK(memory_->OpenSpace(id, name, options).ok(), "a space opens");
+    return inner_by_name_.emplace(name, id).first->second;
+  }
+
+  kv::SpaceId InnerOf(kv::SpaceId space) const {
+    std::lock_guard lock(state_->mutex);
+    return inner_.at(space);
+  }
+
   const std::shared_ptr<CrashKv::State> state_;
+  const std::unique_ptr<kv::Engine> memory_;
+  // All under the state's lock.
+  std::map<std::string, kv::SpaceId> inner_by_name_;
+  std::map<kv::SpaceId, kv::SpaceId> inner_;
+  std::map<kv::SpaceId, std::string> names_;
 };
 
 CrashKv::CrashKv() : state_(std::make_shared<State>()) {}
 CrashKv::CrashKv(std::shared_ptr<State> state) : state_(std::move(state)) {}
 CrashKv::~CrashKv() = default;
 
-std::unique_ptr<kv::Store> CrashKv::Open() { return std::make_unique<CrashKvStore>(state_); }
+std::unique_ptr<kv::Store> CrashKv::Open() {
+  return kv::NewEmbeddedStore(std::make_unique<CrashEngine>(state_));
+}
 
 void CrashKv::SetPowered(std::function<bool()> powered) {
   std::lock_guard lock(state_->mutex);
@@ -185,25 +219,10 @@ std::unique_ptr<CrashKv> CrashKv::PowerCut(uint64_t seed) {
   std::lock_guard lock(state_->mutex);
   state_->dead = true;
   auto survivor = std::make_shared<State>();
-  for (const auto& [name, options] : state_->spaces) {
-    STRATA_CHECK(survivor->live->OpenSpace(name, options).ok(), "a space opens once more");
-    survivor->spaces.emplace_back(name, options);
-  }
+  survivor->spaces = state_->spaces;
   const size_t kept =
       state_->synced + Random(seed).Uniform(state_->log.size() - state_->synced + 1);
-  for (size_t i = 0; i < kept; ++i) {
-    kv::WriteBatch batch;
-    for (const kv::WriteBatch::Operation& operation : state_->log[i]) {
-      using Kind = kv::WriteBatch::Operation::Kind;
-      if (operation.kind == Kind::kPut) batch.Put(operation.space, operation.key, operation.value);
-      if (operation.kind == Kind::kDelete) batch.Delete(operation.space, operation.key);
-      if (operation.kind == Kind::kDeleteRange) {
-        batch.DeleteRange(operation.space, {operation.key, operation.value});
-      }
-    }
-    STRATA_CHECK(survivor->live->Write(batch, kv::Durability::kSync).ok(), "the log replays");
-    survivor->log.push_back(state_->log[i]);
-  }
+  survivor->log.assign(state_->log.begin(), state_->log.begin() + static_cast<ptrdiff_t>(kept));
   survivor->synced = kept;
   return std::unique_ptr<CrashKv>(new CrashKv(std::move(survivor)));
 }

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "strata/kv/store.h"
 
@@ -42,7 +43,7 @@ class CrashKv {
   uint64_t sync_count() const;
 
  private:
-  friend class CrashKvStore;
+  friend class CrashEngine;
   struct State;
   explicit CrashKv(std::shared_ptr<State> state);
   std::shared_ptr<State> state_;

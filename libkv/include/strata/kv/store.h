@@ -27,6 +27,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,6 +51,11 @@ struct SpaceOptions {
     kPoint,    // Single random keys, often absent: fingerprints. Range reads work but are slow.
   };
   Access access = Access::kOrdered;
+};
+
+struct SpaceInfo {
+  std::string name;
+  SpaceOptions options;
 };
 
 // Reaching one of these is InvalidArgument (key, value) or ResourceExhausted (transaction), never a
@@ -161,6 +167,36 @@ class STRATA_EXPORT Transaction : public Reader {
   virtual absl::Status Commit(Durability durability) = 0;
 };
 
+// A log that an owner keeps of a Store's commits, beside what the Store itself keeps. While one is
+// attached, commits are taken in by it, in their order, before they reach the engine; a kSync
+// commit is as durable as the log makes it, and the engine may forget it at a power cut. The owner
+// then writes it again when it opens the Store the next time.
+class STRATA_EXPORT CommitLog {
+ public:
+  virtual ~CommitLog() = default;
+
+  // Writes past the queue of commits, for what the log itself needs while it is in Append(). It
+  // may write to unlogged spaces only; nobody's transaction is told of a conflict with it.
+  class DirectWrite {
+   public:
+    virtual ~DirectWrite() = default;
+    virtual absl::Status Write(const WriteBatch& batch, Durability durability) = 0;
+  };
+
+  // Takes what the commits write to logged spaces, in order; with kSync it is durable when the call
+  // returns. `also` is written together with the commits. Calls come one at a time, each after the
+  // commits of the one before it were written. It must not commit to the Store except by `direct`,
+  // nor wait for a thread that does. An error: none of the commits happens, each gets the error.
+  virtual absl::Status Append(std::span<const WriteBatch* const> commits, Durability durability,
+                              DirectWrite& direct, WriteBatch* also) = 0;
+
+  // Makes everything durable that Append() took before the call. Any thread.
+  virtual absl::Status Sync() = 0;
+
+  // Commits that Append() took are visible. Any thread, which may commit to the Store.
+  virtual void Committed() = 0;
+};
+
 class STRATA_EXPORT Store {
  public:
   virtual ~Store() = default;  // REQUIRES: every Snapshot and Transaction is destroyed.
@@ -205,6 +241,16 @@ class STRATA_EXPORT Store {
                                                  uint64_t after_version, uint64_t timeout_ms) = 0;
   // Version of the newest commit. Grows by at least one with each.
   virtual uint64_t version() const = 0;
+
+  // All spaces that were ever made, in order of their names. Unimplemented: the engine cannot tell.
+  virtual absl::StatusOr<std::vector<SpaceInfo>> ListSpaces();
+  virtual absl::StatusOr<SpaceInfo> FindSpace(SpaceId space);  // InvalidArgument: none was opened.
+
+  // From now on commits to all spaces but `unlogged` go to `log` first. Commits to `unlogged`
+  // spaces are as durable as ever. nullptr takes the log off; commits to logged spaces are then
+  // refused (FailedPrecondition), until another log is attached: the log would miss them. REQUIRES:
+  // nobody else uses the Store during the call. Unimplemented: commits are decided elsewhere.
+  virtual absl::Status AttachCommitLog(CommitLog* log, const std::vector<SpaceId>& unlogged);
 };
 
 // Runs `body(Transaction&) -> absl::Status` and commits, again and again while the outcome is

@@ -150,7 +150,8 @@ absl::StatusOr<DecodedFooter> DecodeFooter(std::span<const std::byte> bytes, Cip
   const uint32_t chunk_count = LoadLe32(trailer.data() + kChunkCountAt);
   *footer_bytes = LoadLe32(trailer.data() + kFooterBytesAt);
   const bool sealed = trailer[kSealedAt] != std::byte{0};
-  if (region_count > chunk_count || chunk_count > kMostChunksPerContainer ||
+  if (region_count > chunk_count + kMostJournalRegionsPerContainer ||
+      chunk_count > kMostChunksPerContainer ||
       *footer_bytes != FooterBytes(region_count, chunk_count, sealed)) {
     return absl::DataLossError("container footer: values out of range");
   }
@@ -198,6 +199,10 @@ absl::StatusOr<DecodedFooter> DecodeFooter(std::span<const std::byte> bytes, Cip
     region.chunk_count = LoadLe32(at + 8);
     region.kind = static_cast<RegionKind>(LoadLe32(at + 12));
     listed += region.chunk_count;
+    if (region.kind == RegionKind::kJournal) {
+      ++footer.contents.journal_regions;
+      footer.contents.journal_bytes += uint64_t{region.size_units} * kUnitBytes;
+    }
     at += kFooterRegionBytes;
   }
   if (listed != chunk_count) {

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_format.h"
 #include "strata/base/check.h"
 #include "strata/base/endian.h"
@@ -39,8 +40,11 @@ absl::StatusOr<std::unique_ptr<ContainerLog>> ContainerLog::Create(const Options
     MutexLock lock(&log->mutex_);
     STRATA_ASSIGN_OR_RETURN(log->channel_,
                             options.device->OpenChannel({.queue_depth = log->MostRequests()}));
-    STRATA_ASSIGN_OR_RETURN(log->space_channel_, options.device->OpenChannel({.queue_depth = 2}));
     STRATA_ASSIGN_OR_RETURN(log->event_fd_, log->channel_->EventFd());
+  }
+  {
+    MutexLock lock(&log->space_mutex_);
+    STRATA_ASSIGN_OR_RETURN(log->space_channel_, options.device->OpenChannel({.queue_depth = 2}));
   }
   MutexLock lock(&log->flush_mutex_);
   STRATA_ASSIGN_OR_RETURN(log->flush_channel_, options.device->OpenChannel({.queue_depth = 2}));
@@ -200,15 +204,22 @@ bool ContainerLog::Fits(const OpenContainer& open, const EncodedRegion& region) 
   const size_t footer =
       FooterBytes(open.contents.regions.size() + 1, chunks, options_.cipher != nullptr);
   return chunks <= kMostChunksPerContainer &&
+         open.contents.journal_regions < kMostJournalRegionsPerContainer &&
          AlignUp(end, block_bytes_) + AlignUp(footer, block_bytes_) <= container_bytes_;
 }
 
-absl::Status ContainerLog::TakeSpace(uint32_t slot, bool may_use_reserve) {
-  if (!may_use_reserve && options_.admit_container) {
-    STRATA_RETURN_IF_ERROR(options_.admit_container(container_bytes_));
+absl::Status ContainerLog::AdmitWriter() const {
+  if (options_.table->free_slots() + 1 <= options_.reserved_slots + options_.journal_slots) {
+    return absl::ResourceExhaustedError(
+        "dedup: the device is full: what is left is kept for deletions and garbage collection");
   }
+  return options_.admit_container ? options_.admit_container(container_bytes_) : absl::OkStatus();
+}
+
+absl::Status ContainerLog::TakeSpace(uint32_t slot) {
   const block::Geometry& geometry = options_.device->geometry();
   if (!geometry.thin) return absl::OkStatus();
+  MutexLock lock(&space_mutex_);
   const block::Lba lba{SlotOffset(slot, container_bytes_) / geometry.block_size_bytes};
   const uint64_t block_count = container_bytes_ / geometry.block_size_bytes;
   const absl::Status status = block::WriteZeroesBlocking(*space_channel_, lba, block_count);
@@ -218,41 +229,125 @@ absl::Status ContainerLog::TakeSpace(uint32_t slot, bool may_use_reserve) {
   return status;
 }
 
-absl::Status ContainerLog::OpenNext(bool may_use_reserve) {
-  std::optional<OpenContainer>& open = OpenFor(may_use_reserve);
-  if (!may_use_reserve && !collecting_ && OpenFor(true).has_value()) {
-    open = std::exchange(OpenFor(true), std::nullopt);  // What the last collection left.
-    return absl::OkStatus();
+absl::Status ContainerLog::PrepareUnlocked(Caller caller, kv::CommitLog::DirectWrite* direct,
+                                           Prepared* prepared) {
+  uint32_t keep_free = 0;
+  if (caller == Caller::kWriter) keep_free = options_.reserved_slots + options_.journal_slots;
+  if (caller == Caller::kJournal) keep_free = options_.reserved_slots;
+  if (caller == Caller::kWriter && options_.admit_container) {
+    STRATA_RETURN_IF_ERROR(options_.admit_container(container_bytes_));
   }
-  const uint32_t keep_free = may_use_reserve ? 0 : options_.reserved_slots;
-  STRATA_ASSIGN_OR_RETURN(const uint32_t slot, options_.table->AcquireSlot(keep_free));
-  if (absl::Status status = TakeSpace(slot, may_use_reserve); !status.ok()) {
-    options_.table->ReleaseSlot(slot);
+  STRATA_ASSIGN_OR_RETURN(prepared->slot, options_.table->AcquireSlot(keep_free));
+  if (caller != Caller::kWriter) prepared->reserved = !AdmitWriter().ok();
+  if (absl::Status status = TakeSpace(prepared->slot); !status.ok()) {
+    options_.table->ReleaseSlot(prepared->slot);
     return status;
   }
-  OpenContainer next;
-  next.header.id = uint64_t{options_.generation} << 32 | next_id_++;
-  next.header.store_uuid = options_.superblock->uuid;
-  next.header.slot = slot;
-  next.header.container_bytes = container_bytes_;
-  next.header.created_ns = static_cast<uint64_t>(SystemClock().WallNanos());
-  next.header.nonce = random_.Next64();
-  std::array<std::byte, kContainerHeaderBytes> bytes;
-  EncodeContainerHeader(&next.header, bytes.data());
-  next.last_crc = next.header.header_crc;
-  next.end_bytes = kContainerHeaderBytes;
-
-  // Whoever commits a stream durably makes this record durable before it: commits keep their order.
-  const ContainerRecord record{.slot = slot, .nonce = next.header.nonce};
-  kv::WriteBatch batch;
-  batch.Put(options_.containers, ContainerKey(next.header.id), EncodeContainerRecord(record));
-  if (absl::Status status = options_.kv->Write(batch, kv::Durability::kAsync); !status.ok()) {
-    options_.table->ReleaseSlot(slot);
-    return Fail("a write to the kv store", status);
+  {
+    MutexLock lock(&mutex_);
+    prepared->id = uint64_t{options_.generation} << 32 | next_id_++;
+    prepared->nonce = random_.Next64();
+    unopened_ids_.insert(prepared->id);
   }
-  STRATA_RETURN_IF_ERROR(options_.table->Add(next.header.id, record));
-  open = std::move(next);
-  return Stage(SlotOffset(slot, container_bytes_), bytes);
+  // Without a journal whoever commits a stream durably makes this record durable before it: commits
+  // keep their order. With one, what is in the container is what makes a commit durable.
+  const ContainerRecord record{.slot = prepared->slot, .nonce = prepared->nonce};
+  const kv::Durability durability =
+      options_.journaled ? kv::Durability::kSync : kv::Durability::kAsync;
+  kv::WriteBatch batch;
+  batch.Put(options_.containers, ContainerKey(prepared->id), EncodeContainerRecord(record));
+  absl::Status status =
+      direct != nullptr ? direct->Write(batch, durability) : options_.kv->Write(batch, durability);
+  if (status.ok()) status = options_.table->Add(prepared->id, record);
+  if (status.ok()) return status;
+  options_.table->ReleaseSlot(prepared->slot);
+  MutexLock lock(&mutex_);
+  unopened_ids_.erase(prepared->id);
+  return Fail("a write to the kv store", status);
+}
+
+absl::Status ContainerLog::Abandon(const Prepared& prepared, kv::CommitLog::DirectWrite* direct) {
+  kv::WriteBatch batch;
+  batch.Delete(options_.containers, ContainerKey(prepared.id));
+  const absl::Status status = direct != nullptr ? direct->Write(batch, kv::Durability::kAsync)
+                                                : options_.kv->Write(batch, kv::Durability::kAsync);
+  options_.table->Remove(prepared.id);
+  options_.table->ReleaseSlot(prepared.slot);
+  MutexLock lock(&mutex_);
+  unopened_ids_.erase(prepared.id);
+  return status.ok() ? status : Fail("a write to the kv store", status);
+}
+
+absl::Status ContainerLog::Prepare(Caller caller, kv::CommitLog::DirectWrite* direct) {
+  Prepared prepared;
+  mutex_.Unlock();
+  absl::Status status = PrepareUnlocked(caller, direct, &prepared);
+  mutex_.Lock();
+  STRATA_RETURN_IF_ERROR(status);
+  // Ids grow from container to container. While the mutex was free another caller may have been
+  // quicker.
+  if (!prepared_.has_value() && prepared.id > last_opened_id_) {
+    prepared_ = prepared;
+    return absl::OkStatus();
+  }
+  mutex_.Unlock();
+  status = Abandon(prepared, direct);
+  mutex_.Lock();
+  return status;
+}
+
+absl::StatusOr<ContainerLog::OpenContainer*> ContainerLog::OpenWithRoom(
+    Caller caller, const EncodedRegion& region, kv::CommitLog::DirectWrite* direct) {
+  const bool collection = caller == Caller::kCollection;
+  OpenContainer empty;
+  empty.end_bytes = kContainerHeaderBytes;
+  STRATA_CHECK(Fits(empty, region), "a region larger than a container");
+  for (;;) {
+    STRATA_RETURN_IF_ERROR(failure_);
+    if (in_flight_.size() >= kMostInFlight) {
+      STRATA_RETURN_IF_ERROR(WaitForCompletion());
+      continue;
+    }
+    std::optional<OpenContainer>& open = OpenFor(collection);
+    if (open.has_value() && (!Fits(*open, region) || !options_.table->Usable(open->header.id))) {
+      STRATA_RETURN_IF_ERROR(Close(&open));
+      continue;
+    }
+    if (open.has_value() && open->reserved && caller == Caller::kWriter) {
+      STRATA_RETURN_IF_ERROR(AdmitWriter());
+      open->reserved = false;
+    }
+    if (open.has_value()) return &*open;
+    if (!collection && !collecting_ && OpenFor(true).has_value()) {
+      open = std::exchange(OpenFor(true), std::nullopt);  // What the last collection left.
+      continue;
+    }
+    if (prepared_.has_value() && prepared_->reserved && caller == Caller::kWriter) {
+      STRATA_RETURN_IF_ERROR(AdmitWriter());
+      prepared_->reserved = false;
+    }
+    if (!prepared_.has_value()) {
+      STRATA_RETURN_IF_ERROR(Prepare(caller, direct));
+      continue;
+    }
+    const Prepared prepared = *std::exchange(prepared_, std::nullopt);
+    OpenContainer next;
+    next.header.id = prepared.id;
+    next.header.store_uuid = options_.superblock->uuid;
+    next.header.slot = prepared.slot;
+    next.header.container_bytes = container_bytes_;
+    next.header.created_ns = static_cast<uint64_t>(SystemClock().WallNanos());
+    next.header.nonce = prepared.nonce;
+    std::array<std::byte, kContainerHeaderBytes> bytes;
+    EncodeContainerHeader(&next.header, bytes.data());
+    next.last_crc = next.header.header_crc;
+    next.end_bytes = kContainerHeaderBytes;
+    next.reserved = prepared.reserved;
+    last_opened_id_ = prepared.id;
+    unopened_ids_.erase(prepared.id);
+    open = std::move(next);
+    STRATA_RETURN_IF_ERROR(Stage(SlotOffset(prepared.slot, container_bytes_), bytes));
+  }
 }
 
 absl::Status ContainerLog::Close(std::optional<OpenContainer>* open) {
@@ -282,6 +377,43 @@ absl::Status ContainerLog::Close(std::optional<OpenContainer>* open) {
   return SubmitStaged();
 }
 
+absl::StatusOr<uint64_t> ContainerLog::Place(EncodedRegion* region, PinSet* pins, Caller caller,
+                                             kv::CommitLog::DirectWrite* direct) {
+  STRATA_ASSIGN_OR_RETURN(OpenContainer* const open, OpenWithRoom(caller, *region, direct));
+  // From here on the lock is not given up.
+  const uint64_t slot_offset = SlotOffset(open->header.slot, container_bytes_);
+  const bool joins = staging_ != nullptr && staging_->device_offset + staging_->filled_bytes ==
+                                                slot_offset + open->end_bytes;
+  const uint64_t at = joins ? open->end_bytes : AlignUp(open->end_bytes, block_bytes_);
+  PlaceRegion({.container_id = open->header.id,
+               .container_nonce = open->header.nonce,
+               .sequence = open->next_sequence,
+               .offset_units = static_cast<uint32_t>(at / kUnitBytes),
+               .previous_crc = open->last_crc},
+              region);
+  const RegionHeader& header = region->header;
+  open->end_bytes = at + region->size_bytes();
+  open->next_sequence = header.sequence + 1;
+  open->last_crc = header.header_crc;
+  const size_t first_chunk = open->contents.chunks.size();
+  AppendToContents(header, region->table, &open->contents);
+  const uint64_t position = ++appended_;
+  if (options_.journaled) not_durable_.push_back({position, header.container_id, header.sequence});
+  if (pins != nullptr) options_.table->Pin(header.container_id, pins);
+  options_.index->AddUnsealed(header.container_id, open->contents.regions.back(),
+                              std::span(open->contents.chunks).subspan(first_chunk), position);
+  const std::array<std::byte, kUnitBytes> zeroes{};
+  uint64_t next = slot_offset + at;
+  for (const std::span<const std::byte> part :
+       {std::span<const std::byte>(region->front), region->uncompressed,
+        std::span<const std::byte>(zeroes).first(region->padding_bytes)}) {
+    STRATA_RETURN_IF_ERROR(Stage(next, part));
+    next += part.size();
+  }
+  MarkStaged(position);
+  return position;
+}
+
 absl::StatusOr<uint64_t> ContainerLog::Append(EncodedRegion* region, PinSet* pins,
                                               bool may_use_reserve) {
   uint64_t position = 0;
@@ -289,48 +421,9 @@ absl::StatusOr<uint64_t> ContainerLog::Append(EncodedRegion* region, PinSet* pin
   std::shared_ptr<Job> behind;
   {
     MutexLock lock(&mutex_);
-    STRATA_RETURN_IF_ERROR(failure_);
-    while (in_flight_.size() >= kMostInFlight) STRATA_RETURN_IF_ERROR(WaitForCompletion());
-    // From here to the end of the block the lock is not given up.
-    std::optional<OpenContainer>& open = OpenFor(may_use_reserve);
-    for (int tries = 0;; ++tries) {
-      if (open.has_value() && (!Fits(*open, *region) || !options_.table->Usable(open->header.id))) {
-        STRATA_CHECK(tries < 2, "a region larger than a container");
-        STRATA_RETURN_IF_ERROR(Close(&open));
-      }
-      if (open.has_value()) break;
-      STRATA_RETURN_IF_ERROR(OpenNext(may_use_reserve));
-    }
-
-    const uint64_t slot_offset = SlotOffset(open->header.slot, container_bytes_);
-    const bool joins = staging_ != nullptr && staging_->device_offset + staging_->filled_bytes ==
-                                                  slot_offset + open->end_bytes;
-    const uint64_t at = joins ? open->end_bytes : AlignUp(open->end_bytes, block_bytes_);
-    PlaceRegion({.container_id = open->header.id,
-                 .container_nonce = open->header.nonce,
-                 .sequence = open->next_sequence,
-                 .offset_units = static_cast<uint32_t>(at / kUnitBytes),
-                 .previous_crc = open->last_crc},
-                region);
-    const RegionHeader& header = region->header;
-    open->end_bytes = at + region->size_bytes();
-    open->next_sequence = header.sequence + 1;
-    open->last_crc = header.header_crc;
-    const size_t first_chunk = open->contents.chunks.size();
-    AppendToContents(header, region->table, &open->contents);
-    position = ++appended_;
-    options_.table->Pin(header.container_id, pins);
-    options_.index->AddUnsealed(header.container_id, open->contents.regions.back(),
-                                std::span(open->contents.chunks).subspan(first_chunk), position);
-    const std::array<std::byte, kUnitBytes> zeroes{};
-    uint64_t next = slot_offset + at;
-    for (const std::span<const std::byte> part :
-         {std::span<const std::byte>(region->front), region->uncompressed,
-          std::span<const std::byte>(zeroes).first(region->padding_bytes)}) {
-      STRATA_RETURN_IF_ERROR(Stage(next, part));
-      next += part.size();
-    }
-    MarkStaged(position);
+    STRATA_ASSIGN_OR_RETURN(
+        position, Place(region, pins, may_use_reserve ? Caller::kCollection : Caller::kWriter,
+                        /*direct=*/nullptr));
     waiting = WaitingNow();
     if (waiting.chunks > 3 * kMostChunksWaiting || sealed_.size() > 3 * kMostContainersWaiting) {
       behind = commit_job_;
@@ -344,41 +437,83 @@ absl::StatusOr<uint64_t> ContainerLog::Append(EncodedRegion* region, PinSet* pin
   return position;
 }
 
-absl::Status ContainerLog::WaitDurable(uint64_t position) {
-  bool flushed = false;
-  {
-    MutexLock lock(&mutex_);
-    while (durable_ < position) {
-      STRATA_RETURN_IF_ERROR(failure_);
-      if (flushing_) {
-        changed_.Wait(&mutex_);
-        continue;
-      }
-      flushing_ = true;
-      const uint64_t target = staged_;
-      absl::Status status = SubmitStaged();
-      while (status.ok() && completed_ < target) status = WaitForCompletion();
-      if (status.ok()) {
-        mutex_.Unlock();
-        {
-          MutexLock flush(&flush_mutex_);
-          status = block::FlushBlocking(*flush_channel_);
-        }
-        flushes_.fetch_add(1, std::memory_order_relaxed);
-        flushed = true;
-        mutex_.Lock();
-        if (status.ok() && failure_.ok()) {
-          durable_ = std::max(durable_, target);
-          options_.index->SetDurable(durable_);
-        } else if (!status.ok()) {
-          status = Fail("a flush of the device", status);
-        }
-      }
-      flushing_ = false;
-      changed_.NotifyAll();
+absl::StatusOr<uint64_t> ContainerLog::AppendJournal(EncodedRegion* region,
+                                                     kv::CommitLog::DirectWrite* direct) {
+  MutexLock lock(&mutex_);
+  return Place(region, /*pins=*/nullptr, Caller::kJournal, direct);
+}
+
+std::vector<RegionRange> ContainerLog::NotDurable() {
+  std::vector<RegionRange> ranges;
+  MutexLock lock(&mutex_);
+  for (const Appended& region : not_durable_) {
+    const auto known = std::find_if(ranges.begin(), ranges.end(), [&](const RegionRange& range) {
+      return range.container_id == region.container_id;
+    });
+    if (known == ranges.end()) {
+      ranges.push_back({region.container_id, region.sequence, region.sequence + 1});
+    } else {
+      known->end = region.sequence + 1;  // They grow.
     }
   }
+  return ranges;
+}
+
+void ContainerLog::EnterSealed() {
+  if (is_committing_.load()) return;
+  {
+    MutexLock lock(&mutex_);
+    if (sealed_.empty() || sealed_.front().position > durable_) return;
+  }
+  (void)CommitSealedBehind();  // Errors are failure_.
+}
+
+absl::Status ContainerLog::WaitDurable(uint64_t position) {
+  bool flushed = false;
+  STRATA_RETURN_IF_ERROR(WaitFlushed(position, &flushed));
   return flushed ? CommitSealedBehind() : absl::OkStatus();
+}
+
+absl::Status ContainerLog::WaitDurableOnly(uint64_t position) {
+  bool flushed = false;
+  return WaitFlushed(position, &flushed);
+}
+
+absl::Status ContainerLog::WaitFlushed(uint64_t position, bool* flushed) {
+  MutexLock lock(&mutex_);
+  while (durable_ < position) {
+    STRATA_RETURN_IF_ERROR(failure_);
+    if (flushing_) {
+      changed_.Wait(&mutex_);
+      continue;
+    }
+    flushing_ = true;
+    const uint64_t target = staged_;
+    absl::Status status = SubmitStaged();
+    while (status.ok() && completed_ < target) status = WaitForCompletion();
+    if (status.ok()) {
+      mutex_.Unlock();
+      {
+        MutexLock flush(&flush_mutex_);
+        status = block::FlushBlocking(*flush_channel_);
+      }
+      flushes_.fetch_add(1, std::memory_order_relaxed);
+      *flushed = true;
+      mutex_.Lock();
+      if (status.ok() && failure_.ok()) {
+        durable_ = std::max(durable_, target);
+        while (!not_durable_.empty() && not_durable_.front().position <= durable_) {
+          not_durable_.pop_front();
+        }
+        options_.index->SetDurable(durable_);
+      } else if (!status.ok()) {
+        status = Fail("a flush of the device", status);
+      }
+    }
+    flushing_ = false;
+    changed_.NotifyAll();
+  }
+  return absl::OkStatus();
 }
 
 ContainerLog::Waiting ContainerLog::WaitingNow() const {
@@ -406,6 +541,8 @@ absl::Status ContainerLog::CommitSealedBehind() {
 
 absl::Status ContainerLog::CommitSealed() {
   MutexLock committing(&committing_);
+  is_committing_ = true;
+  const absl::Cleanup done = [this] { is_committing_ = false; };
   std::vector<const SealedContainer*> durable;
   {
     MutexLock lock(&mutex_);
@@ -478,6 +615,7 @@ uint64_t ContainerLog::current_container() {
   for (const std::optional<OpenContainer>& open : open_) {
     if (open.has_value()) first = std::min(first, open->header.id);
   }
+  if (!unopened_ids_.empty()) first = std::min(first, *unopened_ids_.begin());
   return first;
 }
 

@@ -9,6 +9,10 @@
 // chunk index as sealed, by a worker where the store has some. After a failed write or flush nobody
 // knows what the device holds: the log refuses everything from then on.
 //
+// Where the kv store's commits are logged here (journal.h), one that leads a group of commits calls
+// AppendJournal(): it must not wait for a commit. So the log's mutex is never held over a commit,
+// and what the caller needs committed goes through its DirectWrite.
+//
 // Thread safety: any thread.
 #pragma once
 
@@ -19,6 +23,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -29,6 +34,7 @@
 #include "container_format.h"
 #include "container_scan.h"
 #include "container_table.h"
+#include "journal_format.h"
 #include "region_format.h"
 #include "strata/base/clock.h"
 #include "strata/base/mutex.h"
@@ -54,6 +60,10 @@ class ContainerLog final {
     const Superblock* superblock = nullptr;
     uint32_t generation = 0;      // Upper half of the ids of new containers.
     uint32_t reserved_slots = 0;  // Left to those who may use the reserve: garbage collection.
+    // Journaled stores: the record of a container is durable before anything is in the container,
+    // and writers leave so many more slots to the journal.
+    bool journaled = false;
+    uint32_t journal_slots = 0;
     std::function<absl::Status(uint64_t container_bytes)> admit_container = {};
     LogSink log;
   };
@@ -63,6 +73,17 @@ class ContainerLog final {
   // Gives `region` its place; `pins` holds its container from then on. Returns a position for
   // WaitDurable(). ResourceExhausted: the device is full.
   absl::StatusOr<uint64_t> Append(EncodedRegion* region, PinSet* pins, bool may_use_reserve);
+
+  // The same for a region of the journal. `direct`: the caller leads a group of commits; null: it
+  // does not. It may use what writers leave free, for a deletion must not need room.
+  absl::StatusOr<uint64_t> AppendJournal(EncodedRegion* region, kv::CommitLog::DirectWrite* direct);
+  // Regions that were appended and may not be durable yet.
+  std::vector<RegionRange> NotDurable();
+
+  // WaitDurable() for a caller that leads a group of commits: enters no container into the index.
+  absl::Status WaitDurableOnly(uint64_t position);
+  // Enters containers that such calls made durable.
+  void EnterSealed();
 
   // Everything appended up to `position` is on stable media when this returns.
   absl::Status WaitDurable(uint64_t position);
@@ -116,6 +137,7 @@ class ContainerLog final {
     ContainerHeader header;
     ContainerContents contents;
     uint64_t end_bytes = 0;  // Behind the last region.
+    bool reserved = false;   // The journal's, of the slots that writers leave free.
     uint32_t next_sequence = 0;
     uint32_t last_crc = 0;
   };
@@ -134,6 +156,15 @@ class ContainerLog final {
     bool done = false;
   };
 
+  // A slot that is taken, and in the container table, for a container that nobody opened yet.
+  struct Prepared {
+    uint64_t id = 0;
+    uint32_t slot = 0;
+    uint64_t nonce = 0;
+    bool reserved = false;
+  };
+  enum class Caller { kWriter, kCollection, kJournal };
+
   explicit ContainerLog(const Options& options);
 
   uint32_t MostRequests() const;
@@ -144,9 +175,25 @@ class ContainerLog final {
   bool Fits(const OpenContainer& open, const EncodedRegion& region) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Takes the space of a slot, so that no write to it finds the device full.
-  absl::Status TakeSpace(uint32_t slot, bool may_use_reserve) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status OpenNext(bool may_use_reserve) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status TakeSpace(uint32_t slot) ABSL_LOCKS_EXCLUDED(space_mutex_);
+  // Whether a writer might have opened the container that was opened last.
+  absl::Status AdmitWriter() const;
+  // Gives the mutex up while it commits the container's record.
+  absl::Status Prepare(Caller caller, kv::CommitLog::DirectWrite* direct)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status PrepareUnlocked(Caller caller, kv::CommitLog::DirectWrite* direct,
+                               Prepared* prepared) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status Abandon(const Prepared& prepared, kv::CommitLog::DirectWrite* direct)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // A container for `caller` with room for the region. May give the mutex up before it returns.
+  absl::StatusOr<OpenContainer*> OpenWithRoom(Caller caller, const EncodedRegion& region,
+                                              kv::CommitLog::DirectWrite* direct)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<uint64_t> Place(EncodedRegion* region, PinSet* pins, Caller caller,
+                                 kv::CommitLog::DirectWrite* direct)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Close(std::optional<OpenContainer>* open) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status WaitFlushed(uint64_t position, bool* flushed) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status CommitSealed();
   // The same, by a worker where there is one.
   absl::Status CommitSealedBehind();
@@ -178,14 +225,22 @@ class ContainerLog final {
   CondVar changed_;
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<block::Channel> channel_ ABSL_GUARDED_BY(mutex_);
-  std::unique_ptr<block::Channel> space_channel_ ABSL_GUARDED_BY(mutex_);
   int event_fd_ = -1;
   // That of writers, and that of garbage collection: what is compressed anew does not lie among
   // what writers deferred, else it would be copied again. Writers go on in the latter afterwards.
   std::array<std::optional<OpenContainer>, 2> open_ ABSL_GUARDED_BY(mutex_);
   bool collecting_ ABSL_GUARDED_BY(mutex_) = false;
+  struct Appended {
+    uint64_t position;
+    uint64_t container_id;
+    uint32_t sequence;
+  };
+  std::deque<Appended> not_durable_ ABSL_GUARDED_BY(mutex_);     // Journaled stores only.
   std::deque<WaitingContainer> sealed_ ABSL_GUARDED_BY(mutex_);  // Not in the index yet.
   uint32_t next_id_ ABSL_GUARDED_BY(mutex_) = 1;  // Lower half of the next container's id.
+  uint64_t last_opened_id_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::set<uint64_t> unopened_ids_ ABSL_GUARDED_BY(mutex_);  // Being prepared, or prepared_.
+  std::optional<Prepared> prepared_ ABSL_GUARDED_BY(mutex_);
   Random random_ ABSL_GUARDED_BY(mutex_);
 
   // Positions: appended >= staged >= completed >= durable.
@@ -199,7 +254,10 @@ class ContainerLog final {
   bool sleeping_ ABSL_GUARDED_BY(mutex_) = false;  // Somebody waits on event_fd_ for everybody.
   bool flushing_ ABSL_GUARDED_BY(mutex_) = false;
 
-  Mutex committing_;  // One at a time enters sealed containers, in order.
+  Mutex committing_;                        // One at a time enters sealed containers, in order.
+  std::atomic<bool> is_committing_{false};  // Somebody, perhaps the caller, holds committing_.
+  Mutex space_mutex_;
+  std::unique_ptr<block::Channel> space_channel_ ABSL_GUARDED_BY(space_mutex_);
   std::shared_ptr<Job> commit_job_ ABSL_GUARDED_BY(mutex_);  // Enters them behind the callers.
   Mutex flush_mutex_;
   std::unique_ptr<block::Channel> flush_channel_ ABSL_GUARDED_BY(flush_mutex_);

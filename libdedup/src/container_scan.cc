@@ -47,7 +47,10 @@ absl::StatusOr<DecodedRegion> RegionBehindGap(std::span<const std::byte> slot,
 // Takes `region` in as the last one so far. False: the container cannot hold as much.
 bool Take(const DecodedRegion& region, ContainerScan* scan) {
   const RegionHeader& header = region.header;
-  if (scan->contents.chunks.size() + header.chunk_count > kMostChunksPerContainer) return false;
+  if (scan->contents.chunks.size() + header.chunk_count > kMostChunksPerContainer ||
+      scan->contents.journal_regions >= kMostJournalRegionsPerContainer) {
+    return false;
+  }
   AppendToContents(header, region.table, &scan->contents);
   scan->next_sequence = header.sequence + 1;
   scan->last_crc = header.header_crc;
@@ -90,6 +93,11 @@ void AppendToContents(const RegionHeader& header, std::span<const ChunkEntry> ta
                       ContainerContents* contents) {
   contents->regions.push_back(
       {header.offset_units, header.size_units(), header.chunk_count, header.kind});
+  if (header.kind == RegionKind::kJournal) {
+    ++contents->journal_regions;
+    contents->journal_bytes += uint64_t{header.size_units()} * kUnitBytes;
+    return;
+  }
   for (const ChunkEntry& entry : table) contents->chunks.push_back(entry.fingerprint);
   contents->raw_bytes += header.raw_bytes;
   contents->stored_bytes += header.stored_bytes;
@@ -109,15 +117,16 @@ absl::StatusOr<ContainerScan> ScanContainer(std::span<const std::byte> slot, uin
 
 absl::StatusOr<ContainerScan> ScanWithoutHeader(std::span<const std::byte> slot,
                                                 const ContainerHeader& header, uint32_t block_bytes,
-                                                Cipher* cipher) {
+                                                Cipher* cipher, const RegionVisitor& visit) {
   ContainerScan scan;
   scan.header = header;
   STRATA_ASSIGN_OR_RETURN(
       const DecodedRegion first,
       RegionBehindGap(slot, kContainerHeaderBytes, /*least_sequence=*/0, cipher, scan));
   scan.gaps.push_back(0);
+  if (visit != nullptr) STRATA_RETURN_IF_ERROR(visit(first));
   if (Take(first, &scan)) {
-    STRATA_RETURN_IF_ERROR(FollowChain(slot, block_bytes, cipher, /*visit=*/nullptr, &scan));
+    STRATA_RETURN_IF_ERROR(FollowChain(slot, block_bytes, cipher, visit, &scan));
   }
   return scan;
 }

@@ -39,7 +39,8 @@ absl::StatusOr<ContainerScan> ScanContainer(std::span<const std::byte> slot, uin
 // means. NotFound: no region of it is there.
 absl::StatusOr<ContainerScan> ScanWithoutHeader(std::span<const std::byte> slot,
                                                 const ContainerHeader& header, uint32_t block_bytes,
-                                                Cipher* cipher);
+                                                Cipher* cipher,
+                                                const RegionVisitor& visit = nullptr);
 
 // Adds a region to what a container holds.
 void AppendToContents(const RegionHeader& header, std::span<const ChunkEntry> table,

@@ -11,9 +11,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <optional>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -135,7 +138,8 @@ absl::Status CheckOwn(const DirectoryOptions& options) {
     STRATA_ASSIGN_OR_RETURN(const std::optional<struct stat> data, Look(containers));
     if (data.has_value()) {
       return absl::FailedPreconditionError(
-          absl::StrCat(meta, " is missing: nothing else knows what ", containers, " holds"));
+          absl::StrCat(meta, " is missing, which knows what ", containers,
+                       " holds; rebuild-metadata makes it again from there"));
     }
   }
   if (options.create) return absl::OkStatus();
@@ -211,6 +215,56 @@ absl::Status AdmitContainer(const std::string& path, uint64_t container_bytes) {
                    kept_bytes, " are kept for metadata and collecting garbage"));
 }
 
+absl::StatusOr<std::unique_ptr<block::Device>> OpenDevice(const DirectoryOptions& options) {
+  STRATA_ASSIGN_OR_RETURN(const std::string uri, DeviceUri(options));
+  if (options.devices != nullptr) return options.devices->Open(uri);
+  return block::Registry::WithDefaults(options.log).Open(uri);
+}
+
+absl::StatusOr<std::unique_ptr<kv::Store>> OpenKv(const DirectoryOptions& options,
+                                                  const std::string& name, bool disk_is_full) {
+  kv::RocksDbOptions kv_options;
+  kv_options.directory = options.path + name;
+  // Its files are as open as the process's umask has it; the folder never is.
+  if (options.create && mkdir(kv_options.directory.c_str(), 0700) != 0 && errno != EEXIST) {
+    return ErrnoError("cannot make", kv_options.directory);
+  }
+  kv_options.create_if_missing = options.create;
+  kv_options.read_only = options.read_only;
+  kv_options.assume_unlocked = options.assume_unlocked;
+  kv_options.disk_is_full = disk_is_full;
+  kv_options.block_cache_bytes = options.kv_cache_bytes;
+  kv_options.log = options.log;
+  return kv::OpenRocksDbStore(kv_options);
+}
+
+absl::Status SyncDirectory(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return ErrnoError("cannot open", path);
+  const bool synced = fsync(fd) == 0;
+  const absl::Status status = synced ? absl::OkStatus() : ErrnoError("cannot sync", path);
+  close(fd);
+  return status;
+}
+
+// Puts PATH/meta.new in the place of PATH/meta.
+absl::Status Exchange(const std::string& path) {
+  const std::string meta = path + "/meta";
+  STRATA_ASSIGN_OR_RETURN(const std::optional<struct stat> found, Look(meta));
+  if (found.has_value()) {
+    std::string old = meta + ".old";
+    for (int number = 1;; ++number) {
+      STRATA_ASSIGN_OR_RETURN(const std::optional<struct stat> taken, Look(old));
+      if (!taken.has_value()) break;
+      old = absl::StrCat(meta, ".old.", number);
+    }
+    if (rename(meta.c_str(), old.c_str()) != 0) return ErrnoError("cannot rename", meta);
+  }
+  const std::string made = meta + ".new";
+  if (rename(made.c_str(), meta.c_str()) != 0) return ErrnoError("cannot rename", made);
+  return SyncDirectory(path);
+}
+
 class DirectoryStore final : public Directory {
  public:
   absl::Status Init(DirectoryOptions options) {
@@ -224,44 +278,30 @@ class DirectoryStore final : public Directory {
       STRATA_RETURN_IF_ERROR(lock_.Look(path_));
     }
 
-    kv::RocksDbOptions kv_options;
-    kv_options.directory = path_ + "/meta";
-    // Its files are as open as the process's umask has it; the folder never is.
-    if (options.create && mkdir(kv_options.directory.c_str(), 0700) != 0 && errno != EEXIST) {
-      return ErrnoError("cannot make", kv_options.directory);
-    }
-    kv_options.create_if_missing = options.create;
-    kv_options.read_only = options.read_only;
-    kv_options.assume_unlocked = options.assume_unlocked;
-    kv_options.block_cache_bytes = options.kv_cache_bytes;
-    kv_options.log = options.log;
+    bool disk_is_full = false;
     if (!options.read_only) {
       STRATA_ASSIGN_OR_RETURN(const uint64_t free_bytes, FreeBytes(path_));
-      kv_options.disk_is_full = free_bytes < kKeepFreeBytes;
-      if (kv_options.disk_is_full) ReleaseReserve(path_);
+      disk_is_full = free_bytes < kKeepFreeBytes;
+      if (disk_is_full) ReleaseReserve(path_);
     }
-    STRATA_ASSIGN_OR_RETURN(kv_, kv::OpenRocksDbStore(kv_options));
+    STRATA_ASSIGN_OR_RETURN(kv_, OpenKv(options, "/meta", disk_is_full));
 
     STRATA_RETURN_IF_ERROR(CheckContainers(options, *kv_));
-    STRATA_ASSIGN_OR_RETURN(const std::string uri, DeviceUri(options));
-    if (options.devices != nullptr) {
-      STRATA_ASSIGN_OR_RETURN(device_, options.devices->Open(uri));
-    } else {
-      STRATA_ASSIGN_OR_RETURN(device_, block::Registry::WithDefaults(options.log).Open(uri));
-    }
+    STRATA_ASSIGN_OR_RETURN(device_, OpenDevice(options));
 
     StoreOptions store_options = options.store;
     store_options.device = device_.get();
     store_options.kv = kv_.get();
     store_options.log = options.log;
     store_options.read_only = options.read_only;
+    store_options.journal = store_options.journal || options.journal;
     if (options.device_uri.empty()) {
       store_options.admit_container = [path = path_](uint64_t container_bytes) {
         return AdmitContainer(path, container_bytes);
       };
     }
     STRATA_ASSIGN_OR_RETURN(store_, Store::Open(store_options));
-    if (!options.read_only && !kv_options.disk_is_full) KeepReserve(path_);
+    if (!options.read_only && !disk_is_full) KeepReserve(path_);
     return absl::OkStatus();
   }
 
@@ -279,6 +319,49 @@ class DirectoryStore final : public Directory {
 };
 
 }  // namespace
+
+absl::StatusOr<MetadataReport> Directory::RebuildMetadata(const DirectoryOptions& given,
+                                                          const ProgressCallback& progress) {
+  if (given.read_only) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(given.path, ": metadata is not rebuilt where nothing may be written"));
+  }
+  DirectoryOptions options = given;
+  options.create = false;
+  STRATA_RETURN_IF_ERROR(EnsureDirectory(options));
+  if (options.device_uri.empty()) {
+    const std::string containers = options.path + "/containers";
+    STRATA_ASSIGN_OR_RETURN(const std::optional<struct stat> found, Look(containers));
+    if (!found.has_value()) {
+      return absl::NotFoundError(
+          absl::StrCat(options.path, " holds no store: there is no ", containers));
+    }
+  }
+  LockFile lock;
+  STRATA_RETURN_IF_ERROR(lock.Acquire(options.path));
+  STRATA_ASSIGN_OR_RETURN(const std::unique_ptr<block::Device> device, OpenDevice(options));
+
+  const std::string made = options.path + "/meta.new";
+  std::error_code error;
+  std::filesystem::remove_all(made, error);
+  if (error)
+    return absl::UnavailableError(absl::StrCat("cannot remove ", made, ": ", error.message()));
+  options.create = true;
+  STRATA_ASSIGN_OR_RETURN(std::unique_ptr<kv::Store> kv,
+                          OpenKv(options, "/meta.new", /*disk_is_full=*/false));
+  StoreOptions store_options = options.store;
+  store_options.device = device.get();
+  store_options.kv = kv.get();
+  store_options.log = options.log;
+  absl::StatusOr<MetadataReport> report = dedup::RebuildMetadata(store_options, progress);
+  kv.reset();
+  if (!report.ok()) {
+    std::filesystem::remove_all(made, error);
+    return report.status();
+  }
+  STRATA_RETURN_IF_ERROR(Exchange(options.path));
+  return report;
+}
 
 absl::StatusOr<std::unique_ptr<Directory>> Directory::Open(const DirectoryOptions& options) {
   auto directory = std::make_unique<DirectoryStore>();

@@ -95,6 +95,9 @@ class Collection final {
     };
     // What was deleted lies in the open container as often as elsewhere.
     STRATA_RETURN_IF_ERROR(core_->log->Seal());
+    if (core_->journal != nullptr && core_->journal->needs_repair()) {
+      STRATA_RETURN_IF_ERROR(WriteCheckpoint(/*for_repair=*/true));
+    }
     for (const auto& [id, info] : core_->table->List()) {
       if (info.record.sealed && info.usable()) sealed_.emplace_back(id, info.record);
     }
@@ -102,7 +105,10 @@ class Collection final {
     STRATA_RETURN_IF_ERROR(Examine());
     STRATA_RETURN_IF_ERROR(Sweep());
     STRATA_RETURN_IF_ERROR(Report("sweep", candidates_.size(), candidates_.size()));
-    report_.live_bytes_copied = data_.stored_bytes() + nodes_.stored_bytes();
+    if (core_->journal != nullptr && core_->journal->needs_repair()) {
+      STRATA_RETURN_IF_ERROR(WriteCheckpoint(/*for_repair=*/true));
+    }
+    report_.live_bytes_copied = copied_bytes();
     const uint64_t freed = report_.containers_freed * uint64_t{core_->superblock.container_bytes};
     report_.freed_bytes = freed - std::min(freed, report_.live_bytes_copied);
     return report_;
@@ -110,9 +116,14 @@ class Collection final {
 
  private:
   struct Candidate {
+    // kLeft: no stream needs what is damaged.
+    enum class Damage : uint8_t { kNone, kLeft, kNeeded };
     uint64_t id = 0;
     ContainerRecord record;
     size_t live_chunks = 0;
+    size_t chunk_count = 0;
+    uint64_t journal_bytes = 0;
+    Damage damage = Damage::kNone;
     ContainerContents contents;  // While it is being emptied.
   };
 
@@ -162,56 +173,52 @@ class Collection final {
   // Finds the containers with little alive in them, the emptiest first: freeing them makes room for
   // copies; then those that await their compression.
   absl::Status Examine() {
+    std::vector<Candidate> all;
+    STRATA_RETURN_IF_ERROR(CountAll(&all));
+    STRATA_RETURN_IF_ERROR(ReplaceJournal(all));
     std::vector<Candidate> underfilled;  // All alive, but sealed before they were full.
     std::vector<Candidate> deferred;     // All alive, but not compressed yet.
-    for (const auto& [id, record] : sealed_) {
-      const absl::StatusOr<ContainerContents> contents = core_->reader->ReadContents(id, record);
-      if (absl::IsDataLoss(contents.status())) {
-        core_->reader->CountCorruption();
-        core_->table->MarkDamaged(id, std::string(contents.status().message()));
-        continue;
-      }
-      STRATA_RETURN_IF_ERROR(contents.status());
-      pacer_.Spend(record.footer_bytes);
-      STRATA_ASSIGN_OR_RETURN(const size_t live, CountLive(id, *contents));
-      if (const LostChunks lost = LostOf(id); !lost.empty()) {
-        STRATA_RETURN_IF_ERROR(core_->index->LeadAwayFromDamage(id, *contents));
-        STRATA_ASSIGN_OR_RETURN(const bool needed, AnyNeeded(id, *contents, lost));
-        if (needed) {
-          Log(core_->options.log, LogLevel::kWarning,
-              absl::StrFormat("dedup: container %d is kept: chunks in it are damaged that streams "
-                              "need and no other container has; storing the same data again heals "
-                              "them",
-                              id));
-        } else {
-          candidates_.push_back({id, record, live, {}});  // What is whole leaves the damage.
-        }
-        STRATA_RETURN_IF_ERROR(Report("examine", ++report_.containers_examined, sealed_.size()));
-        continue;
-      }
-      STRATA_RETURN_IF_ERROR(core_->index->LeadAwayFromDamage(id, *contents));
-      const double share = static_cast<double>(live) /
-                           static_cast<double>(std::max<size_t>(contents->chunks.size(), 1));
-      const double fill = static_cast<double>(record.stored_bytes) /
+    for (Candidate& candidate : all) {
+      if (candidate.damage == Candidate::Damage::kNeeded) continue;
+      const ContainerRecord& record = candidate.record;
+      const uint64_t live_journal = LiveJournalBytes(candidate);
+      const double share = LiveShare(candidate);
+      const double fill = static_cast<double>(record.stored_bytes + candidate.journal_bytes) /
                           static_cast<double>(core_->superblock.container_bytes);
-      if (live == 0 || share < options_.rewrite_below_live_ratio) {
-        candidates_.push_back({id, record, live, {}});
+      if (candidate.damage == Candidate::Damage::kLeft ||  // What is whole leaves it.
+          (candidate.live_chunks == 0 && live_journal == 0) ||
+          share < options_.rewrite_below_live_ratio) {
+        candidates_.push_back(std::move(candidate));
       } else if (record.deferred && compresses_) {
-        deferred.push_back({id, record, live, {}});
+        deferred.push_back(std::move(candidate));
       } else if (share * fill < options_.rewrite_below_live_ratio) {
-        underfilled.push_back({id, record, live, {}});
+        underfilled.push_back(std::move(candidate));
       }
-      STRATA_RETURN_IF_ERROR(Report("examine", ++report_.containers_examined, sealed_.size()));
     }
     if (underfilled.size() > 1) {  // One alone would only be moved.
       std::move(underfilled.begin(), underfilled.end(), std::back_inserter(candidates_));
     }
-    std::stable_sort(
-        candidates_.begin(), candidates_.end(),
-        [](const Candidate& a, const Candidate& b) { return a.live_chunks < b.live_chunks; });
+    std::stable_sort(candidates_.begin(), candidates_.end(),
+                     [this](const Candidate& a, const Candidate& b) {
+                       return std::pair(a.live_chunks, LiveJournalBytes(a)) <
+                              std::pair(b.live_chunks, LiveJournalBytes(b));
+                     });
     // In the order they were written, which is that of the streams.
     std::move(deferred.begin(), deferred.end(), std::back_inserter(candidates_));
     return absl::OkStatus();
+  }
+
+  absl::StatusOr<Candidate::Damage> DamageOf(uint64_t id, const ContainerContents& contents) {
+    STRATA_RETURN_IF_ERROR(core_->index->LeadAwayFromDamage(id, contents));
+    const LostChunks lost = LostOf(id);
+    if (lost.empty()) return Candidate::Damage::kNone;
+    STRATA_ASSIGN_OR_RETURN(const bool needed, AnyNeeded(id, contents, lost));
+    if (!needed) return Candidate::Damage::kLeft;
+    Log(core_->options.log, LogLevel::kWarning,
+        absl::StrFormat("dedup: container %d is kept: chunks in it are damaged that streams need "
+                        "and no other container has; storing the same data again heals them",
+                        id));
+    return Candidate::Damage::kNeeded;
   }
 
   LostChunks LostOf(uint64_t id) const {
@@ -238,6 +245,75 @@ class Collection final {
     return false;
   }
 
+  absl::Status CountAll(std::vector<Candidate>* all) {
+    for (const auto& [id, record] : sealed_) {
+      absl::StatusOr<ContainerContents> contents = core_->reader->ReadFooter(id, record);
+      if (absl::IsDataLoss(contents.status())) {
+        // The regions do not tell whether one of the journal is missing among them.
+        if (MayHoldJournal(id)) STRATA_RETURN_IF_ERROR(core_->journal->NoteNeedsRepair());
+        contents = core_->reader->ReadContents(id, record);
+      }
+      if (absl::IsDataLoss(contents.status())) {
+        core_->reader->CountCorruption();
+        core_->table->MarkDamaged(id, std::string(contents.status().message()));
+        continue;
+      }
+      STRATA_RETURN_IF_ERROR(contents.status());
+      pacer_.Spend(record.footer_bytes);
+      STRATA_ASSIGN_OR_RETURN(const size_t live, CountLive(id, *contents));
+      STRATA_ASSIGN_OR_RETURN(const Candidate::Damage damage, DamageOf(id, *contents));
+      all->push_back(
+          {id, record, live, contents->chunks.size(), contents->journal_bytes, damage, {}});
+      STRATA_RETURN_IF_ERROR(Report("examine", ++report_.containers_examined, sealed_.size()));
+    }
+    return absl::OkStatus();
+  }
+
+  // Older parts of the journal are dead as a whole once a checkpoint follows them. The record of a
+  // key that was written again is dead before; once such may be half of the journal, a checkpoint
+  // is worth its writing.
+  absl::Status ReplaceJournal(const std::vector<Candidate>& all) {
+    if (core_->journal == nullptr) return absl::OkStatus();
+    uint64_t bytes = 0;
+    for (const Candidate& candidate : all) bytes += LiveJournalBytes(candidate);
+    const uint64_t kept_bytes = core_->journal->checkpoint().bytes;
+    if (bytes <= 2 * kept_bytes + core_->options.journal_checkpoint_bytes) return absl::OkStatus();
+    return WriteCheckpoint(/*for_repair=*/false);
+  }
+
+  absl::Status WriteCheckpoint(bool for_repair) {
+    const absl::Status status = core_->journal->WriteCheckpoint(for_repair);
+    if (!absl::IsResourceExhausted(status)) return status;
+    Log(core_->options.log, LogLevel::kWarning,
+        absl::StrFormat("dedup: no room for a checkpoint of the journal: %s",
+                        std::string(status.message())));
+    return absl::OkStatus();
+  }
+
+  // Of the journal's regions in the container; those that are dead one by one are not told.
+  uint64_t LiveJournalBytes(const Candidate& candidate) const {
+    return MayHoldJournal(candidate.id) ? candidate.journal_bytes : 0;
+  }
+
+  // Whether something is copied before it can be freed.
+  bool TakesRoom(const Candidate& candidate) const {
+    return candidate.live_chunks > 0 || LiveJournalBytes(candidate) > 0;
+  }
+
+  // Of what no checkpoint replaces.
+  bool MayHoldJournal(uint64_t id) const {
+    return core_->journal != nullptr && id >= core_->journal->checkpoint().first_container;
+  }
+
+  double LiveShare(const Candidate& candidate) const {
+    const double live_chunks = static_cast<double>(candidate.live_chunks) /
+                               static_cast<double>(std::max<size_t>(candidate.chunk_count, 1));
+    if (candidate.journal_bytes == 0) return live_chunks;
+    const auto stored_bytes = static_cast<double>(candidate.record.stored_bytes);
+    return (live_chunks * stored_bytes + static_cast<double>(LiveJournalBytes(candidate))) /
+           (stored_bytes + static_cast<double>(candidate.journal_bytes));
+  }
+
   absl::StatusOr<size_t> CountLive(uint64_t id, const ContainerContents& contents) {
     std::vector<bool> here;
     if (folds_) {
@@ -258,7 +334,7 @@ class Collection final {
     for (size_t i = 0; i < candidates_.size(); ++i) {
       Candidate& candidate = candidates_[i];
       // What is empty makes the room for the first copies.
-      if (candidate.live_chunks > 0 && !batch.empty() && batch.back().live_chunks == 0) {
+      if (TakesRoom(candidate) && !batch.empty() && !TakesRoom(batch.back())) {
         STRATA_RETURN_IF_ERROR(Free(&batch));
       }
       if (core_->table->Condemn({candidate.id}).empty()) continue;
@@ -276,10 +352,9 @@ class Collection final {
       STRATA_RETURN_IF_ERROR(status);
       batch.push_back(std::move(candidate));
       // A container's worth of copies at a time: on a full disk there is room for little more.
-      const uint64_t copied_bytes = data_.stored_bytes() + nodes_.stored_bytes();
       if (batch.size() >= kContainersPerBatch || core_->table->free_slots() <= kReservedSlots ||
-          copied_bytes - freed_at_bytes >= core_->superblock.container_bytes) {
-        freed_at_bytes = copied_bytes;
+          copied_bytes() - freed_at_bytes >= core_->superblock.container_bytes) {
+        freed_at_bytes = copied_bytes();
         STRATA_RETURN_IF_ERROR(Free(&batch));
       }
       STRATA_RETURN_IF_ERROR(Report("sweep", i + 1, candidates_.size()));
@@ -292,6 +367,7 @@ class Collection final {
     STRATA_ASSIGN_OR_RETURN(candidate->contents,
                             core_->reader->ReadContents(candidate->id, candidate->record));
     const ContainerContents& contents = candidate->contents;
+    STRATA_RETURN_IF_ERROR(CopyJournal(*candidate));
     if (candidate->live_chunks == 0) return absl::OkStatus();
     STRATA_ASSIGN_OR_RETURN(const std::vector<bool> here,
                             core_->index->LeadsHere(candidate->id, contents));
@@ -327,6 +403,35 @@ class Collection final {
       }
     }
     return absl::OkStatus();
+  }
+
+  // Regions of the journal go whole. A copy of a record is the record: rebuilding counts it once.
+  absl::Status CopyJournal(const Candidate& candidate) {
+    if (LiveJournalBytes(candidate) == 0) return absl::OkStatus();
+    for (const RegionExtent& extent : candidate.contents.regions) {
+      if (extent.kind != RegionKind::kJournal) continue;
+      const absl::StatusOr<std::shared_ptr<const LoadedRegion>> region = core_->reader->ReadRegion(
+          {candidate.id, extent.offset_units, extent.size_units, 0}, /*ahead=*/nullptr);
+      if (absl::IsDataLoss(region.status())) {
+        STRATA_RETURN_IF_ERROR(core_->journal->NoteNeedsRepair());
+      }
+      STRATA_RETURN_IF_ERROR(region.status());
+      const std::span<const std::byte> raw((*region)->raw.get(), (*region)->raw_bytes);
+      STRATA_ASSIGN_OR_RETURN(const JournalPart part, DecodeJournalPart(raw));
+      if (!core_->journal->Needs(part)) continue;
+      EncodeRegion(RegionKind::kJournal, {}, raw, core_->options.compression,
+                   core_->options.compression_level, *core_->codec, core_->cipher.get(),
+                   &journal_region_);
+      STRATA_RETURN_IF_ERROR(
+          core_->log->Append(&journal_region_, &own_pins_, /*may_use_reserve=*/true).status());
+      journal_bytes_copied_ += journal_region_.size_bytes();
+      pacer_.Spend(journal_region_.size_bytes());
+    }
+    return absl::OkStatus();
+  }
+
+  uint64_t copied_bytes() const {
+    return data_.stored_bytes() + nodes_.stored_bytes() + journal_bytes_copied_;
   }
 
   absl::Status Copy(RegionKind kind, const Fingerprint& fingerprint, const LoadedRegion& region,
@@ -385,6 +490,8 @@ class Collection final {
   PinSet own_pins_;  // Of containers younger than the collection, which it leaves alone.
   RegionBuilder data_;
   RegionBuilder nodes_;
+  EncodedRegion journal_region_;
+  uint64_t journal_bytes_copied_ = 0;
 };
 
 absl::StatusOr<GarbageReport> Run(StoreCore* core, const GarbageOptions& options, bool folds) {

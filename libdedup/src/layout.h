@@ -24,6 +24,7 @@ inline constexpr uint32_t kLeastContainerBytes = 1u << 20;
 inline constexpr uint32_t kMostContainerBytes = 64u << 20;
 inline constexpr uint32_t kMostChunksPerContainer = 32768;
 inline constexpr uint32_t kMostChunksPerRegion = 16384;
+inline constexpr uint32_t kMostJournalRegionsPerContainer = 16384;
 inline constexpr uint32_t kMostRegionRawBytes =
     32u << 20;  // One chunk of 16 MiB fits, whatever region_bytes is.
 

@@ -96,8 +96,10 @@ class Opener final {
       STRATA_RETURN_IF_ERROR(BeginGeneration());
     }
     STRATA_RETURN_IF_ERROR(BeginCipher());
+    STRATA_RETURN_IF_ERROR(BeginJournal());
     STRATA_RETURN_IF_ERROR(MakeParts());
     STRATA_RETURN_IF_ERROR(RecoverOpenContainers());
+    STRATA_RETURN_IF_ERROR(RepairJournal());
     const bool incomplete = core_->store_record.state == StoreRecord::State::kRebuilding;
     STRATA_ASSIGN_OR_RETURN(const bool empty, IndexIsEmpty());
     if (read_only() && (incomplete || (empty && AnySealedChunks()))) {
@@ -237,6 +239,7 @@ class Opener final {
     superblock.container_bytes = core_->options.container_bytes;
     superblock.chunker = core_->options.chunker;
     superblock.chunker.key.reset();
+    superblock.journaled = core_->options.journal;
     superblock.encrypted = core_->options.encryption_key.has_value();
     superblock.chunker_keyed = core_->options.chunker.key.has_value();
     if (superblock.encrypted) {
@@ -247,10 +250,11 @@ class Opener final {
     }
     STRATA_RETURN_IF_ERROR(CreateChunker(core_->options.chunker).status());
     STRATA_RETURN_IF_ERROR(CheckChunksFit(superblock.chunker, superblock.container_bytes));
-    if (SlotCount(superblock) < kLeastSlots) {
+    const uint32_t least_slots = kLeastSlots + (superblock.journaled ? kJournalSlots : 0);
+    if (SlotCount(superblock) < least_slots) {
       return absl::InvalidArgumentError(
           absl::StrFormat("dedup: %s has %d bytes, too few for %d containers of %d bytes each",
-                          core_->options.device->name(), DeviceBytesTotal(), kLeastSlots,
+                          core_->options.device->name(), DeviceBytesTotal(), least_slots,
                           superblock.container_bytes));
     }
     STRATA_RETURN_IF_ERROR(WriteStoreRecord());
@@ -336,6 +340,31 @@ class Opener final {
     return WriteStoreRecord();
   }
 
+  // A store that was made without a journal gets one here. Programs that know of none refuse it
+  // from then on, for they would let parts of it go.
+  absl::Status BeginJournal() {
+    if (read_only() || !core_->options.journal || core_->superblock.journaled) {
+      return absl::OkStatus();
+    }
+    core_->superblock.journaled = true;
+    STRATA_RETURN_IF_ERROR(WriteCopy(0, core_->superblock));
+    STRATA_RETURN_IF_ERROR(WriteCopy(1, core_->superblock));
+    return core_->io->Flush();
+  }
+
+  absl::Status RepairJournal() {
+    if (core_->journal == nullptr || !core_->journal->needs_repair()) return absl::OkStatus();
+    Log(core_->options.log, LogLevel::kWarning,
+        "dedup: the journal lacks what the kv store has; it is written once more");
+    const absl::Status status = core_->journal->WriteCheckpoint(/*for_repair=*/true);
+    if (!absl::IsResourceExhausted(status)) return status;
+    // Reading and deleting work all the same; garbage collection tries again.
+    Log(core_->options.log, LogLevel::kWarning,
+        absl::StrFormat("dedup: the journal stays incomplete until there is room: %s",
+                        std::string(status.message())));
+    return absl::OkStatus();
+  }
+
   absl::Status LoadContainers() {
     core_->table = std::make_unique<ContainerTable>(SlotCount(core_->superblock));
     const std::unique_ptr<kv::Snapshot> snapshot = core_->options.kv->NewSnapshot();
@@ -410,40 +439,75 @@ class Opener final {
                              .cipher = core->cipher.get(),
                              .superblock = &core->superblock,
                              .cache_bytes = core->options.data_cache_bytes});
-    STRATA_ASSIGN_OR_RETURN(core->log,
-                            ContainerLog::Create({.device = core->options.device,
-                                                  .kv = core->options.kv,
-                                                  .containers = core->containers,
-                                                  .table = core->table.get(),
-                                                  .index = core->index.get(),
-                                                  .cipher = core->cipher.get(),
-                                                  .workers = core->workers.get(),
-                                                  .superblock = &core->superblock,
-                                                  .generation = core->store_record.generation,
-                                                  .reserved_slots = kReservedSlots,
-                                                  .admit_container = core->options.admit_container,
-                                                  .log = core->options.log}));
+    STRATA_ASSIGN_OR_RETURN(
+        core->log,
+        ContainerLog::Create({.device = core->options.device,
+                              .kv = core->options.kv,
+                              .containers = core->containers,
+                              .table = core->table.get(),
+                              .index = core->index.get(),
+                              .cipher = core->cipher.get(),
+                              .workers = core->workers.get(),
+                              .superblock = &core->superblock,
+                              .generation = core->store_record.generation,
+                              .reserved_slots = kReservedSlots,
+                              .journaled = core->superblock.journaled,
+                              .journal_slots = core->superblock.journaled ? kJournalSlots : 0,
+                              .admit_container = core->options.admit_container,
+                              .log = core->options.log}));
+    if (!core->superblock.journaled || read_only()) return absl::OkStatus();
+    STRATA_ASSIGN_OR_RETURN(core->journal,
+                            Journal::Attach({.kv = core->options.kv,
+                                             .containers = core->containers,
+                                             .chunks = core->chunks,
+                                             .unlogged_prefix = core->options.name,
+                                             .log = core->log.get(),
+                                             .codec = core->codec.get(),
+                                             .cipher = core->cipher.get(),
+                                             .compression = core->options.compression,
+                                             .compression_level = core->options.compression_level,
+                                             .container_bytes = core->superblock.container_bytes,
+                                             .generation = core->store_record.generation}));
     return absl::OkStatus();
   }
 
   // Finds what the open containers hold. All but the newest are closed; that one is gone on with.
+  // What the journal says is written to the kv store before any of them counts as sealed there.
   absl::Status RecoverOpenContainers() {
-    // What a scan finds may still sit in the device's cache; from here on it is relied on.
-    bool flushed = false;
-    std::optional<ContainerScan> last;
+    JournalPlace applied;
+    if (core_->superblock.journaled) {
+      STRATA_ASSIGN_OR_RETURN(const std::optional<JournalPlace> known, ReadJournalPlace(*core_));
+      applied = known.value_or(JournalPlace{});
+    }
+    JournalRecords records(applied.sequence);
+    UnsealedRegions unsealed;
+    std::vector<ContainerScan> scans;
     for (const auto& [id, info] : core_->table->List()) {
       if (info.record.sealed) continue;
-      if (!flushed && !read_only()) STRATA_RETURN_IF_ERROR(core_->io->Flush());
-      flushed = true;
+      // What a scan finds may still sit in the device's cache; from here on it is relied on.
+      if (unsealed.empty() && !read_only()) STRATA_RETURN_IF_ERROR(core_->io->Flush());
+      absl::flat_hash_set<uint32_t>& regions = unsealed[id];
       STRATA_ASSIGN_OR_RETURN(std::optional<ContainerScan> scan,
-                              ScanOpenContainer(id, info.record));
+                              ScanOpenContainer(id, info.record, &records, &regions));
       core_->index->NoteUnfinished(id,
                                    SlotOffset(info.record.slot, core_->superblock.container_bytes) +
                                        (scan.has_value() ? scan->end_bytes : 0));
-      if (!scan.has_value()) continue;
-      if (last.has_value()) STRATA_RETURN_IF_ERROR(SealLast());
-      core_->log->Resume(*scan);
-      last = std::move(scan);
+      if (scan.has_value()) scans.push_back(*std::move(scan));
+    }
+    if (read_only() && core_->superblock.journaled) {
+      WarnOfUnreplayedJournal(*core_, records, unsealed, applied);
+    }
+    if (core_->journal == nullptr) return GoOnIn(scans);
+    STRATA_ASSIGN_OR_RETURN(const ReplayedJournal replayed,
+                            ReplayJournal(*core_, records, unsealed));
+    STRATA_RETURN_IF_ERROR(GoOnIn(scans));
+    return core_->journal->Start(replayed.applied, replayed.some_are_void);
+  }
+
+  absl::Status GoOnIn(std::span<const ContainerScan> scans) {
+    for (size_t i = 0; i < scans.size(); ++i) {
+      if (i > 0) STRATA_RETURN_IF_ERROR(SealLast());
+      core_->log->Resume(scans[i]);
     }
     return absl::OkStatus();
   }
@@ -454,21 +518,32 @@ class Opener final {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<std::optional<ContainerScan>> ScanOpenContainer(uint64_t id,
-                                                                 const ContainerRecord& record) {
+  absl::StatusOr<std::optional<ContainerScan>> ScanOpenContainer(
+      uint64_t id, const ContainerRecord& record, JournalRecords* records,
+      absl::flat_hash_set<uint32_t>* regions) {
     STRATA_ASSIGN_OR_RETURN(const DeviceBytes bytes, core_->reader->ReadSlot(id));
+    std::vector<CollectedPart> parts;
+    std::vector<std::string> damage;
+    const RegionVisitor collect = [&](const DecodedRegion& region) {
+      regions->insert(region.header.sequence);
+      return CollectJournal(region, *core_->codec, &parts, &damage);
+    };
     absl::StatusOr<ContainerScan> scan =
-        ScanContainer(bytes.span(), core_->superblock.block_bytes, core_->cipher.get());
+        ScanContainer(bytes.span(), core_->superblock.block_bytes, core_->cipher.get(), collect);
     if (absl::IsUnimplemented(scan.status())) return scan.status();
     bool ours = scan.ok() && scan->header.id == id && scan->header.slot == record.slot &&
                 scan->header.store_uuid == core_->superblock.uuid &&
                 scan->header.nonce == record.nonce;
     if (!ours) {
-      scan = RestoreHeader(id, record, bytes.span());
+      parts.clear();
+      regions->clear();
+      scan = RestoreHeader(id, record, bytes.span(), collect);
       ours = scan.ok();
       if (!ours && !absl::IsNotFound(scan.status())) return scan.status();
     }
     if (ours) {
+      for (const CollectedPart& collected : parts) records->Add(collected.part, id);
+      for (const std::string& what : damage) Log(core_->options.log, LogLevel::kWarning, what);
       Log(core_->options.log, LogLevel::kInfo,
           absl::StrFormat("dedup: container %d was open: %d regions, %d chunks", id,
                           scan->contents.regions.size(), scan->contents.chunks.size()));
@@ -498,7 +573,8 @@ class Opener final {
   // For a container whose header is damaged: writes it anew where regions say that the container
   // was there. NotFound: none does.
   absl::StatusOr<ContainerScan> RestoreHeader(uint64_t id, const ContainerRecord& record,
-                                              std::span<const std::byte> bytes) {
+                                              std::span<const std::byte> bytes,
+                                              const RegionVisitor& collect) {
     ContainerHeader header;
     header.id = id;
     header.store_uuid = core_->superblock.uuid;
@@ -506,9 +582,9 @@ class Opener final {
     header.nonce = record.nonce;
     header.container_bytes = core_->superblock.container_bytes;
     header.created_ns = static_cast<uint64_t>(SystemClock().WallNanos());
-    STRATA_ASSIGN_OR_RETURN(
-        ContainerScan scan,
-        ScanWithoutHeader(bytes, header, core_->superblock.block_bytes, core_->cipher.get()));
+    STRATA_ASSIGN_OR_RETURN(ContainerScan scan,
+                            ScanWithoutHeader(bytes, header, core_->superblock.block_bytes,
+                                              core_->cipher.get(), collect));
     const std::span<const std::byte> first = bytes.first(core_->superblock.block_bytes);
     std::vector<std::byte> block(first.begin(), first.end());
     EncodeContainerHeader(&header, block.data());

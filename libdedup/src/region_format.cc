@@ -185,7 +185,8 @@ absl::StatusOr<DecodedRegion> DecodeRegion(std::span<const std::byte> bytes, Cip
     raw_bytes += entry.size_bytes;
     at += kRegionTableEntryBytes;
   }
-  if (raw_bytes != header.raw_bytes) {
+  const bool is_journal = header.kind == RegionKind::kJournal;
+  if (is_journal ? header.chunk_count != 0 : raw_bytes != header.raw_bytes) {
     return absl::DataLossError("region: sizes of the chunks do not add up");
   }
   region.payload = body.subspan(header.table_bytes());

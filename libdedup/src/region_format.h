@@ -21,7 +21,8 @@ namespace strata::dedup {
 inline constexpr size_t kRegionHeaderBytes = 64;
 inline constexpr size_t kRegionTableEntryBytes = 36;
 
-enum class RegionKind : uint8_t { kData = 0, kRecipes = 1 };
+// Journal regions hold no chunks: their payload is a part of a record (journal_format.h).
+enum class RegionKind : uint8_t { kData = 0, kRecipes = 1, kJournal = 2 };
 
 struct ChunkEntry {
   Fingerprint fingerprint;
@@ -68,7 +69,7 @@ struct EncodedRegion {
 
 // Compresses where that saves at least a sixteenth; encrypts where there is a cipher. What is
 // neither is not copied: `raw` outlives the use of `region`. REQUIRES: the sizes in `table` add up
-// to raw.size().
+// to raw.size(), or it is a journal region and the table is empty.
 void EncodeRegion(RegionKind kind, std::span<const ChunkEntry> table,
                   std::span<const std::byte> raw, Compression method, int level, Codec& codec,
                   Cipher* cipher, EncodedRegion* region);

@@ -166,6 +166,10 @@ absl::Status ContainerStore::Commit(kv::Transaction& txn, const Change& change,
     }
     // Of a group's stream this fills in what only the group's Prepare() could tell.
     STRATA_RETURN_IF_ERROR(writer->Prepare().status());
+    // The kv store may keep such a commit where the device loses the data.
+    if (durability == kv::Durability::kAsync) {
+      STRATA_RETURN_IF_ERROR(core_->log->WaitDurable(writer->log_position()));
+    }
     writers.push_back(writer);
     bytes_added += writer->record().size_bytes;
     STRATA_RETURN_IF_ERROR(

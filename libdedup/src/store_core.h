@@ -22,6 +22,7 @@
 #include "container_table.h"
 #include "device_io.h"
 #include "index_records.h"
+#include "journal.h"
 #include "operation_timer.h"
 #include "recipe.h"
 #include "strata/base/mutex.h"
@@ -34,6 +35,8 @@ namespace strata::dedup {
 
 // What the log leaves to garbage collection, which must be able to copy before it can free.
 inline constexpr uint32_t kReservedSlots = 2;
+// What writers leave to the journal beside that, so that deleting needs no room.
+inline constexpr uint32_t kJournalSlots = 2;
 
 struct Counters {
   std::atomic<uint64_t> ingested_bytes{0};
@@ -66,6 +69,7 @@ struct StoreCore {
   std::unique_ptr<ChunkIndex> index;
   std::unique_ptr<ChunkReader> reader;
   std::unique_ptr<ContainerLog> log;
+  std::unique_ptr<Journal> journal;  // Null: the store has none.
   Counters counters;
   StreamTotals totals;
 
@@ -90,6 +94,35 @@ using DamageVisitor = std::function<void(std::string damage)>;
 absl::Status ForEachReadableStream(StoreCore& core, kv::Reader& reader, const StreamVisitor& visit,
                                    const DamageVisitor& damage);
 
+// journal_recovery.cc
+struct CollectedPart {
+  std::vector<std::byte> bytes;  // What `part` refers to.
+  JournalPart part;
+};
+// Adds the part that a journal region holds; other regions are none of its business. Unimplemented:
+// a newer format. What cannot be decoded is named in `damage`.
+absl::Status CollectJournal(const DecodedRegion& region, Codec& codec,
+                            std::vector<CollectedPart>* parts, std::vector<std::string>* damage);
+// Writes what a record did, and where that leaves the journal, to the kv store.
+absl::Status ApplyJournalRecord(StoreCore& core, const JournalPlace& place,
+                                std::string_view operations);
+// What the kv store says of the journal. Nothing: it was never told of one.
+absl::StatusOr<std::optional<JournalPlace>> ReadJournalPlace(StoreCore& core);
+// Brings the kv store to the state of the journal, of which `records` were found in the containers
+// `unsealed`, those that the kv store does not know as sealed.
+// The regions that were found in each container that the kv store does not know as sealed.
+using UnsealedRegions = absl::flat_hash_map<uint64_t, absl::flat_hash_set<uint32_t>>;
+struct ReplayedJournal {
+  JournalPlace applied;        // The newest record that the kv store has now.
+  bool some_are_void = false;  // Records were found that do not follow from it, and never will.
+};
+absl::StatusOr<ReplayedJournal> ReplayJournal(StoreCore& core, const JournalRecords& records,
+                                              const UnsealedRegions& unsealed);
+// For a read-only opening, which leaves the kv store as it is: says so where it lacks commits that
+// the journal has.
+void WarnOfUnreplayedJournal(const StoreCore& core, const JournalRecords& records,
+                             const UnsealedRegions& unsealed, const JournalPlace& applied);
+
 // Opens or makes a store and recovers it. recovery.cc.
 absl::Status WriteStoreRecord(StoreCore& core);  // As core.store_record says, durably.
 absl::StatusOr<std::unique_ptr<StoreCore>> OpenStoreCore(const StoreOptions& options);
@@ -103,6 +136,7 @@ class PreparedWriter : public Writer {
   virtual bool committed() const = 0;
   virtual void MarkCommitted() = 0;
   virtual const StreamRecord& record() const = 0;
+  virtual uint64_t log_position() const = 0;  // Its data is durable when the log is up to here.
 };
 // `finish` commits the one stream.
 using FinishStream = std::function<absl::Status(PreparedWriter* writer)>;

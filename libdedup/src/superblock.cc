@@ -14,7 +14,8 @@ namespace {
 
 // In versions 1 and 2 regions did not carry their container's nonce.
 constexpr uint16_t kVersion = 3;
-constexpr uint16_t kVersionWithKeys = 4;  // Encrypted, or with a keyed chunker.
+constexpr uint16_t kVersionWithKeys = 4;     // Encrypted, or with a keyed chunker.
+constexpr uint16_t kVersionWithJournal = 5;  // And perhaps with keys.
 
 constexpr char kMagic[8] = {'S', 'T', 'R', 'D', 'E', 'D', 'U', 'P'};
 
@@ -31,6 +32,7 @@ constexpr size_t kNormalizationAt = 60;
 constexpr size_t kDataOffsetAt = 64;
 constexpr size_t kCipherAt = 72;
 constexpr size_t kChunkerKeyedAt = 73;
+constexpr size_t kJournaledAt = 74;
 constexpr size_t kKeyCheckAt = 80;
 constexpr size_t kChunkerKeyCheckAt = 112;
 constexpr size_t kCrcAt = kSuperblockBytes - 4;
@@ -42,7 +44,10 @@ std::vector<std::byte> EncodeSuperblock(const Superblock& superblock) {
   std::byte* at = bytes.data();
   std::memcpy(at, kMagic, sizeof(kMagic));
   const bool has_keys = superblock.encrypted || superblock.chunker_keyed;
-  StoreLe16(at + kVersionAt, has_keys ? kVersionWithKeys : kVersion);
+  const uint16_t version = superblock.journaled ? kVersionWithJournal
+                           : has_keys           ? kVersionWithKeys
+                                                : kVersion;
+  StoreLe16(at + kVersionAt, version);
   StoreLe32(at + kBlockBytesAt, superblock.block_bytes);
   std::copy(superblock.uuid.begin(), superblock.uuid.end(), at + kUuidAt);
   StoreLe64(at + kCreatedAt, superblock.created_ns);
@@ -55,6 +60,7 @@ std::vector<std::byte> EncodeSuperblock(const Superblock& superblock) {
   StoreLe64(at + kDataOffsetAt, kDataOffsetBytes);
   at[kCipherAt] = std::byte{superblock.encrypted};
   at[kChunkerKeyedAt] = std::byte{superblock.chunker_keyed};
+  at[kJournaledAt] = std::byte{superblock.journaled};
   std::copy(superblock.key_check.begin(), superblock.key_check.end(), at + kKeyCheckAt);
   std::copy(superblock.chunker_key_check.begin(), superblock.chunker_key_check.end(),
             at + kChunkerKeyCheckAt);
@@ -73,10 +79,10 @@ absl::StatusOr<Superblock> DecodeSuperblock(std::span<const std::byte> bytes) {
   }
   const uint16_t version = LoadLe16(at + kVersionAt);
   const bool intact = LoadLe32(at + kCrcAt) == Crc32c({at, kCrcAt});
-  if (intact && (version < kVersion || version > kVersionWithKeys)) {
+  if (intact && (version < kVersion || version > kVersionWithJournal)) {
     return absl::UnimplementedError(
-        absl::StrFormat("superblock: format version %d, this program knows %d and %d", version,
-                        kVersion, kVersionWithKeys));
+        absl::StrFormat("superblock: format version %d, this program knows %d to %d", version,
+                        kVersion, kVersionWithJournal));
   }
   if (!intact) return absl::DataLossError("superblock: checksum does not match");
 
@@ -100,6 +106,7 @@ absl::StatusOr<Superblock> DecodeSuperblock(std::span<const std::byte> bytes) {
     std::copy_n(at + kChunkerKeyCheckAt, superblock.chunker_key_check.size(),
                 superblock.chunker_key_check.begin());
   }
+  if (version >= kVersionWithJournal) superblock.journaled = at[kJournaledAt] != std::byte{0};
   const bool sane = LoadLe64(at + kDataOffsetAt) == kDataOffsetBytes &&
                     std::has_single_bit(superblock.container_bytes) &&
                     superblock.container_bytes >= kLeastContainerBytes &&

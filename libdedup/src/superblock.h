@@ -27,6 +27,8 @@ struct Superblock {
   // caller gave none, the key is derived and this is false.
   bool chunker_keyed = false;
   std::array<std::byte, 32> chunker_key_check{};
+  // What is committed to the kv store is in the container log as well.
+  bool journaled = false;
 };
 
 // kSuperblockBytes bytes.

@@ -31,6 +31,8 @@ class Verification final {
     STRATA_RETURN_IF_ERROR(LeadAwayFromDamage());
     STRATA_RETURN_IF_ERROR(CheckIndexEntries());
     STRATA_RETURN_IF_ERROR(CheckStreams());
+    // The next collection, or opening, writes the journal once more.
+    if (journal_damaged_) STRATA_RETURN_IF_ERROR(core_->journal->NoteNeedsRepair());
     return std::move(report_);
   }
 
@@ -130,6 +132,11 @@ class Verification final {
         STRATA_RETURN_IF_ERROR(ErrorUnlessDamage(contents.status()));
         FoundDamage(container.id, slot_offset + container_bytes - container.record.footer_bytes,
                     std::string(contents.status().message()));
+        // The regions do not tell whether one of the journal is missing among them.
+        if (core_->journal != nullptr &&
+            container.id >= core_->journal->checkpoint().first_container) {
+          journal_damaged_ = true;
+        }
         contents = core_->reader->ReadContents(container.id, container.record);
         if (contents.ok()) {
           container.contents = *std::move(contents);
@@ -261,6 +268,9 @@ class Verification final {
     const uint64_t offset = SlotOffset(container.slot, core_->superblock.container_bytes) +
                             uint64_t{extent.offset_units} * kUnitBytes;
     FoundDamage(container.id, offset, std::string(status.message()));
+    if (extent.kind == RegionKind::kJournal && core_->journal != nullptr) {
+      journal_damaged_ = true;
+    }
     damage.detail = absl::StrFormat("container %d is damaged at byte %d of the device: %s",
                                     container.id, offset, std::string(status.message()));
     if (damage.all || !damage.lost.empty()) {
@@ -399,6 +409,7 @@ class Verification final {
   absl::flat_hash_map<std::pair<uint64_t, uint32_t>, RegionDamage> damaged_regions_;
   absl::flat_hash_set<uint64_t> unlisted_;  // Containers without a footer to say what they hold.
   absl::flat_hash_set<Fingerprint, FingerprintHash> whole_nodes_;
+  bool journal_damaged_ = false;
   StreamId stream_;
 };
 

@@ -89,20 +89,22 @@ struct WriterRegions {
   WriterRegions(const WriterRegions&) = delete;
   WriterRegions& operator=(const WriterRegions&) = delete;
 
-  // Writes out what is left and waits until all of it, and what it builds on, is durable.
+  // Writes out what is left and waits until all of it, and what it builds on, is durable. With a
+  // journal nobody waits here: the records of the streams follow their data in the log, and the
+  // flush of the commit is for both.
   absl::Status Flush() {
     STRATA_RETURN_IF_ERROR(data.Flush());
     STRATA_RETURN_IF_ERROR(nodes.Flush());
-    STRATA_RETURN_IF_ERROR(core->log->WaitDurable(
-        std::max({log_position, data.log_position(), nodes.log_position()})));
-    durable = true;
+    log_position = std::max({log_position, data.log_position(), nodes.log_position()});
+    if (core->journal == nullptr) STRATA_RETURN_IF_ERROR(core->log->WaitDurable(log_position));
+    flushed = true;
     return absl::OkStatus();
   }
 
   // What the new chunks of one stream took on the device: its share by size.
   uint64_t StoredBytesOf(uint64_t stream_new_bytes) const {
     const uint64_t stored_bytes = data.stored_bytes() + nodes.stored_bytes();
-    if (!durable || stream_new_bytes == new_bytes) return stored_bytes;
+    if (!flushed || stream_new_bytes == new_bytes) return stored_bytes;
     return static_cast<uint64_t>(static_cast<double>(stored_bytes) *
                                  static_cast<double>(stream_new_bytes) /
                                  static_cast<double>(std::max<uint64_t>(new_bytes, 1)));
@@ -112,10 +114,10 @@ struct WriterRegions {
   PinSet pins;
   RegionBuilder data;
   RegionBuilder nodes;
-  uint64_t log_position = 0;  // Of the duplicates; new chunks are the builders'.
+  uint64_t log_position = 0;  // Of the duplicates; from Flush() on of the new chunks, too.
   uint64_t new_bytes = 0;     // Of new chunks of streams that ended.
   size_t writing = 0;         // Streams that have not ended.
-  bool durable = false;
+  bool flushed = false;
 };
 
 class WriterToLog final : public PreparedWriter {
@@ -154,7 +156,7 @@ class WriterToLog final : public PreparedWriter {
       if (status_.ok() && !in_group_) status_ = regions_->Flush();
       STRATA_RETURN_IF_ERROR(status_);
     }
-    if (regions_->durable) {
+    if (regions_->flushed) {
       record_.new_stored_bytes =
           regions_->StoredBytesOf(record_.new_chunk_bytes) + fragments_.stored_bytes();
     }
@@ -174,10 +176,11 @@ class WriterToLog final : public PreparedWriter {
 
   const StreamId& id() const override { return id_; }
   const StoreCore* core() const override { return core_; }
-  bool prepared() const override { return ended_ && regions_->durable; }
+  bool prepared() const override { return ended_ && regions_->flushed; }
   bool committed() const override { return committed_; }
   void MarkCommitted() override { committed_ = true; }
   const StreamRecord& record() const override { return record_; }
+  uint64_t log_position() const override { return regions_->log_position; }
 
  private:
   absl::Status Ingest(std::span<const std::byte> data) {

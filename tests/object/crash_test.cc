@@ -60,6 +60,8 @@ class Machine {
     dedup_options.kv = running.kv.get();
     dedup_options.container_bytes = 1u << 20;
     dedup_options.region_bytes = 32u << 10;
+    dedup_options.journal = true;
+    dedup_options.journal_checkpoint_bytes = 4096;
     auto dedup = dedup::Store::Open(dedup_options);
     if (!dedup.ok()) return dedup.status();
     running.dedup = *std::move(dedup);

@@ -67,6 +67,7 @@ absl::Status StoreFixture::TryOpen() {
   dedup_options.device = device_.get();
   dedup_options.kv = kv_.get();
   dedup_options.container_bytes = 1u << 20;
+  dedup_options.journal = true;  // As the appliance has it.
   dedup_ = Must(dedup::Store::Open(dedup_options));
   StoreOptions options;
   options.dedup = dedup_.get();

@@ -47,7 +47,10 @@ struct DirectoryOptions {
   const block::Registry* devices =
       nullptr;                        // Resolves device_uri; nullptr: Registry::WithDefaults().
   size_t kv_cache_bytes = 32u << 20;  // RocksDB's block cache.
-  StoreOptions store;                 // device, kv, read_only and log are filled in.
+  // device, kv, read_only and log are filled in, journal where it is set here.
+  StoreOptions store;
+  // The containers alone recover everything: RebuildMetadata(). A read-only opening begins none.
+  bool journal = true;
   LogSink log;
 };
 
@@ -58,6 +61,12 @@ class STRATA_EXPORT Directory {
   // PermissionDenied; otherwise what kv, block and Store::Open() say, with the path. Nothing is put
   // into a directory that holds no store and is to get none.
   static absl::StatusOr<std::unique_ptr<Directory>> Open(const DirectoryOptions& options);
+
+  // Makes PATH/meta again from the containers. What was there before is kept as PATH/meta.old (or
+  // meta.old.1, and so on). Until the new one is whole nothing is changed; a crash leaves at most
+  // PATH/meta.new, which the next call removes. Errors as Open() and dedup::RebuildMetadata().
+  static absl::StatusOr<MetadataReport> RebuildMetadata(const DirectoryOptions& options,
+                                                        const ProgressCallback& progress);
 
   virtual ~Directory() = default;  // REQUIRES: what uses the parts is destroyed.
 

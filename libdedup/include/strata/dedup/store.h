@@ -106,6 +106,14 @@ struct StoreOptions {
   // Chunks compressed together, uncompressed size; 16 KiB..4 MiB, and a quarter of a container at
   // most. Longer regions take less room, shorter ones cost a small random read less.
   uint32_t region_bytes = 128u << 10;
+  // What is committed to `kv`, to all of its spaces, goes to the device as well, so that
+  // RebuildMetadata() brings back every record when the kv store is lost; one flush of the device
+  // is then all that a durable commit waits for. Once a store has a journal it keeps it. One store
+  // with a journal to a kv store, and nobody else writes to that while the store is not open.
+  bool journal = false;
+  // Garbage collection writes a checkpoint, which replaces the older journal, once that is longer
+  // than twice the last checkpoint and this.
+  uint64_t journal_checkpoint_bytes = 1u << 20;
   size_t metadata_cache_bytes = 16u << 20;  // Fingerprints of recently seen containers.
   size_t data_cache_bytes = 16u << 20;      // Decompressed regions for readers.
   // How much of the stream is on its way from the device for each reader that reads in order, at
@@ -243,7 +251,7 @@ class STRATA_EXPORT Writer {
   // for the Writer.
   virtual absl::Status Write(std::span<const std::byte> data) = 0;
 
-  // Ends the stream and makes its data durable on the device. It becomes readable when committed.
+  // Ends the stream. Its data is durable when it is committed, and readable from then on.
   virtual absl::StatusOr<StreamInfo> Prepare() = 0;
 
   // Prepare() where that was not done, then commits the stream alone.
@@ -356,5 +364,22 @@ class STRATA_EXPORT Store {
 
   virtual dedup::Stats Stats() = 0;
 };
+
+// What RebuildMetadata() did.
+struct MetadataReport {
+  uint64_t containers_found = 0;
+  uint64_t commits_replayed = 0;  // After the newest whole checkpoint.
+  uint64_t streams = 0;
+  std::vector<std::string> lost;  // What could not be recovered: container, place, and why.
+};
+
+// Makes the kv store of a store with a journal again, from the device alone: `options.kv` is empty,
+// and holds afterwards every record of every space, deletions included, and nothing that was
+// deleted. Store::Open() then makes the chunk index; Verify() names the streams that miss chunks.
+// FailedPrecondition: the store has no journal, or the kv store is not empty. Damage is reported,
+// not an error. Nothing on the device is changed. What the journal holds is kept in memory on the
+// way.
+STRATA_EXPORT absl::StatusOr<MetadataReport> RebuildMetadata(const StoreOptions& options,
+                                                             const ProgressCallback& progress);
 
 }  // namespace strata::dedup

@@ -34,34 +34,45 @@ uint64_t AllocatedBytes(const std::string& path) {
   return static_cast<uint64_t>(info.st_blocks) * 512;
 }
 
+absl::StatusOr<dedup::DirectoryOptions> DirectoryOptionsFor(const ApplianceOptions& options) {
+  const Config::Storage& storage = options.config.storage;
+  dedup::DirectoryOptions directory;
+  directory.path = options.data;
+  directory.create = options.create;
+  directory.read_only = options.read_only;
+  directory.device_uri = storage.device;
+  directory.max_size_bytes = storage.max_size_bytes;
+  directory.kv_cache_bytes = storage.kv_cache_bytes;
+  directory.store = storage.store;
+  STRATA_ASSIGN_OR_RETURN(directory.store.encryption_key, ReadKeyFile(storage.encryption_key_file));
+  directory.log = options.log;
+  return directory;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Appliance>> Appliance::Open(const ApplianceOptions& options) {
   std::unique_ptr<Appliance> appliance(new Appliance());
   appliance->config_ = options.config;
-  const Config::Storage& storage = appliance->config_.storage;
   if (!options.read_only) {
     STRATA_RETURN_IF_ERROR(GuardDataDirectory(options.data, options.log));
   }
-  dedup::StoreOptions store_options = storage.store;
-  STRATA_ASSIGN_OR_RETURN(store_options.encryption_key, ReadKeyFile(storage.encryption_key_file));
-  STRATA_ASSIGN_OR_RETURN(appliance->directory_,
-                          dedup::Directory::Open({.path = options.data,
-                                                  .create = options.create,
-                                                  .read_only = options.read_only,
-                                                  .device_uri = storage.device,
-                                                  .max_size_bytes = storage.max_size_bytes,
-                                                  .devices = nullptr,
-                                                  .kv_cache_bytes = storage.kv_cache_bytes,
-                                                  .store = store_options,
-                                                  .log = options.log}));
+  STRATA_ASSIGN_OR_RETURN(const dedup::DirectoryOptions directory, DirectoryOptionsFor(options));
+  STRATA_ASSIGN_OR_RETURN(appliance->directory_, dedup::Directory::Open(directory));
   object::StoreOptions object_options;
   object_options.dedup = &appliance->directory_->store();
   object_options.kv = &appliance->directory_->kv();
   object_options.log = options.log;
-  object_options.encryption_key = store_options.encryption_key;
+  object_options.encryption_key = directory.store.encryption_key;
   STRATA_ASSIGN_OR_RETURN(appliance->objects_, object::Store::Open(object_options));
   return appliance;
+}
+
+absl::StatusOr<dedup::MetadataReport> Appliance::RebuildMetadata(
+    const ApplianceOptions& options, const dedup::ProgressCallback& progress) {
+  STRATA_RETURN_IF_ERROR(GuardDataDirectory(options.data, options.log));
+  STRATA_ASSIGN_OR_RETURN(const dedup::DirectoryOptions directory, DirectoryOptionsFor(options));
+  return dedup::Directory::RebuildMetadata(directory, progress);
 }
 
 Appliance::~Appliance() = default;

@@ -50,6 +50,11 @@ class Appliance final {
   // GuardDataDirectory() and the stores say.
   static absl::StatusOr<std::unique_ptr<Appliance>> Open(const ApplianceOptions& options);
 
+  // Makes DATA/meta again from the containers: dedup::Directory::RebuildMetadata(). Nobody has the
+  // data directory open.
+  static absl::StatusOr<dedup::MetadataReport> RebuildMetadata(
+      const ApplianceOptions& options, const dedup::ProgressCallback& progress);
+
   ~Appliance();  // REQUIRES: no call is in progress and nothing that uses the stores is left.
 
   const std::string& data() const { return directory_->path(); }

@@ -134,6 +134,16 @@ std::string FormatVerify(const Json& report) {
   return text;
 }
 
+std::string FormatRebuilt(const Json& answer) {
+  std::string text =
+      absl::StrFormat("made again from %s containers: %s streams\n",
+                      CountOf(answer, "containers_found"), CountOf(answer, "streams_found"));
+  for (const Json& lost : answer.at("lost")) {
+    absl::StrAppend(&text, "MISSING  ", lost.get<std::string>(), "\n");
+  }
+  return text + FormatVerify(answer);
+}
+
 std::string FormatUsers(const Json& answer) {
   Table table({"USER", "NAME", "RIGHTS", "CREATED"}, 4);
   for (const Json& user : answer.at("users")) {
@@ -181,9 +191,11 @@ struct Formatter {
 };
 
 constexpr Formatter kFormatters[] = {
-    {"stat", FormatStat},          {"gc", FormatGarbage},          {"verify", FormatVerify},
-    {"user.list", FormatUsers},    {"user.add", FormatNewKey},     {"user.key.add", FormatNewKey},
-    {"user.key.list", FormatKeys}, {"bucket.list", FormatBuckets}, {"bucket.usage", FormatUsage},
+    {"stat", FormatStat},           {"gc", FormatGarbage},
+    {"verify", FormatVerify},       {"rebuild-metadata", FormatRebuilt},
+    {"user.list", FormatUsers},     {"user.add", FormatNewKey},
+    {"user.key.add", FormatNewKey}, {"user.key.list", FormatKeys},
+    {"bucket.list", FormatBuckets}, {"bucket.usage", FormatUsage},
 };
 
 }  // namespace

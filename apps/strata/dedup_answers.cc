@@ -110,6 +110,8 @@ std::string FormatDelete(const Json& answer) {
 
 std::string FormatVerify(const Json& answer) { return FormatAnswer("verify", answer); }
 
+std::string FormatRebuilt(const Json& answer) { return FormatAnswer("rebuild-metadata", answer); }
+
 std::string Deferred(const Json& answer) {
   const uint64_t deferred = NumberOf(answer, "deferred_bytes");
   if (deferred == 0) return "";
@@ -169,6 +171,7 @@ constexpr Formatter kFormatters[] = {
     {"dedup.verify", FormatVerify},
     {"dedup.stat", FormatStat},
     {"dedup.rebuild-index", FormatRebuild},
+    {"dedup.rebuild-metadata", FormatRebuilt},
 };
 
 }  // namespace

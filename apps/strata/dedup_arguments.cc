@@ -85,6 +85,12 @@ constexpr char kRebuildExamples[] =
     "Examples:\n"
     "  strata dedup rebuild-index --store s && strata dedup verify --store s";
 
+constexpr char kRebuildMetadataExamples[] =
+    "Examples:\n"
+    "  strata dedup rebuild-metadata --store s   # s/meta is lost, s/containers is there\n"
+    "\n"
+    "What was in s/meta before is kept as s/meta.old.";
+
 constexpr char kStatExamples[] =
     "Examples:\n"
     "  strata dedup stat --store s\n"
@@ -140,6 +146,9 @@ class DedupArguments final {
         dedup, "rebuild-index", "dedup.rebuild-index",
         "Write the chunk index again from the containers, where verify says that it is wrong.",
         kRebuildExamples);
+    AddOnStore(dedup, "rebuild-metadata", "dedup.rebuild-metadata",
+               "Make the metadata again from the containers alone; 3 when not all comes back.",
+               kRebuildMetadataExamples);
     AddReadOnly(
         AddOnStore(dedup, "stat", "dedup.stat", "Sizes, and what is saved.", kStatExamples));
   }

@@ -12,9 +12,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "appliance/key_file.h"
 #include "dedup_catalogue.h"
 #include "dedup_scan.h"
 #include "quoted_text.h"
+#include "store_access.h"
 #include "strata/base/status_macros.h"
 
 namespace strata::appliance {
@@ -192,6 +194,19 @@ uint64_t BytesOnDisk(const std::string& folder) {
   return bytes;
 }
 
+absl::StatusOr<Json> RebuildMetadata(const DedupRequest& request,
+                                     const dedup::ProgressCallback& progress) {
+  dedup::DirectoryOptions options = request.directory;
+  STRATA_ASSIGN_OR_RETURN(options.store.encryption_key, ReadKeyFile(request.key_file));
+  STRATA_ASSIGN_OR_RETURN(const dedup::MetadataReport report,
+                          dedup::Directory::RebuildMetadata(options, progress));
+  // Opening makes the chunk index; a look at all recipes names the streams that miss content.
+  DedupRequest quick = request;
+  quick.quick = true;
+  STRATA_ASSIGN_OR_RETURN(const Json verified, Verify(quick, progress));
+  return RebuiltJson(report, verified);
+}
+
 absl::StatusOr<Json> Stat(const DedupRequest& request, const dedup::ProgressCallback&) {
   STRATA_ASSIGN_OR_RETURN(const auto store, OpenedStore::Open(request, Access::kRead));
   const dedup::Stats stats = store->store().Stats();
@@ -236,9 +251,16 @@ struct Command {
 };
 
 constexpr Command kCommands[] = {
-    {"dedup.scan", Scan},     {"dedup.ingest", Ingest}, {"dedup.restore", Restore},
-    {"dedup.list", List},     {"dedup.delete", Delete}, {"dedup.gc", Collect},
-    {"dedup.verify", Verify}, {"dedup.stat", Stat},     {"dedup.rebuild-index", RebuildIndex},
+    {"dedup.scan", Scan},
+    {"dedup.ingest", Ingest},
+    {"dedup.restore", Restore},
+    {"dedup.list", List},
+    {"dedup.delete", Delete},
+    {"dedup.gc", Collect},
+    {"dedup.verify", Verify},
+    {"dedup.stat", Stat},
+    {"dedup.rebuild-index", RebuildIndex},
+    {"dedup.rebuild-metadata", RebuildMetadata},
 };
 
 }  // namespace

@@ -130,6 +130,9 @@ class CommandLine {
         Add(&app_, "verify", "verify", "Read everything and check it; 3 when there is damage.");
     Flag(verify, "--quick", "quick", "Check structures only; do not read the data.");
     Add(&app_, "rebuild-index", "rebuild-index", "Write the chunk index anew from the containers.");
+    Add(&app_, "rebuild-metadata", "rebuild-metadata",
+        "Make DATA/meta again from the containers alone, while no stratad runs; 3 when not all "
+        "comes back.");
   }
 
   void AddUsers() {
@@ -299,7 +302,8 @@ int Run(const Request& request) {
   if (!taken) std::fputs(text.c_str(), stdout);
   if (std::fflush(stdout) != 0) return kExitError;
   if (TellFailures(*answer)) return kExitError;
-  const bool verified = request.command == "verify" || request.command.ends_with(".verify");
+  const bool verified = request.command == "verify" || request.command.ends_with(".verify") ||
+                        request.command.ends_with("rebuild-metadata");
   return verified && answer->value("damaged", false) ? kExitDamage : kExitOk;
 }
 

@@ -21,8 +21,19 @@ bool OnlyReads(const std::string& command) {
 
 }  // namespace
 
+Json RebuiltJson(const dedup::MetadataReport& report, const Json& verified) {
+  Json answer = verified;
+  answer["damaged"] = !report.lost.empty() || verified.value("damaged", false);
+  answer["containers_found"] = report.containers_found;
+  answer["commits_replayed"] = report.commits_replayed;
+  answer["streams_found"] = report.streams;
+  answer["lost"] = report.lost;
+  return answer;
+}
+
 absl::StatusOr<Json> StoreAccess::Run(const std::string& command, const Json& arguments,
                                       const dedup::ProgressCallback& progress) {
+  if (command == "rebuild-metadata") return RebuildMetadata(progress);
   if (appliance_ == nullptr) {
     if (DaemonListens(data_)) return SendCommand(data_, command, arguments, progress);
     STRATA_RETURN_IF_ERROR(OpenHere(OnlyReads(command)));
@@ -30,14 +41,33 @@ absl::StatusOr<Json> StoreAccess::Run(const std::string& command, const Json& ar
   return RunCommand(*appliance_, command, arguments, progress);
 }
 
-absl::Status StoreAccess::OpenHere(bool only_reads) {
+absl::StatusOr<ApplianceOptions> StoreAccess::Options() const {
   umask(077);  // What this process makes from here on lies in the data directory.
   STRATA_ASSIGN_OR_RETURN(const Config config, LoadConfig(sources_));
-  ApplianceOptions options{
+  return ApplianceOptions{
       .data = data_, .create = false, .config = config, .log = [](LogLevel level, auto line) {
         if (level < LogLevel::kWarning) return;
         std::fprintf(stderr, "strata: %.*s\n", static_cast<int>(line.size()), line.data());
       }};
+}
+
+absl::StatusOr<Json> StoreAccess::RebuildMetadata(const dedup::ProgressCallback& progress) {
+  if (DaemonListens(data_)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("a stratad serves ", data_, "; its metadata is rebuilt while it is stopped"));
+  }
+  STRATA_ASSIGN_OR_RETURN(const ApplianceOptions options, Options());
+  STRATA_ASSIGN_OR_RETURN(const dedup::MetadataReport report,
+                          Appliance::RebuildMetadata(options, progress));
+  // Opening makes the chunk index; a look at all recipes names the objects that miss content.
+  STRATA_RETURN_IF_ERROR(OpenHere(/*only_reads=*/false));
+  STRATA_ASSIGN_OR_RETURN(const Json verified,
+                          RunCommand(*appliance_, "verify", Json{{"quick", true}}, progress));
+  return RebuiltJson(report, verified);
+}
+
+absl::Status StoreAccess::OpenHere(bool only_reads) {
+  STRATA_ASSIGN_OR_RETURN(ApplianceOptions options, Options());
   absl::StatusOr<std::unique_ptr<Appliance>> appliance = Appliance::Open(options);
   if (only_reads && MayBeReadable(appliance.status())) {
     options.read_only = true;

@@ -14,6 +14,9 @@
 
 namespace strata::appliance {
 
+// What rebuild-metadata answers, of its report and the answer of the verification after it.
+Json RebuiltJson(const dedup::MetadataReport& report, const Json& verified);
+
 class StoreAccess final {
  public:
   StoreAccess(std::string data, ConfigSources sources)
@@ -27,8 +30,11 @@ class StoreAccess final {
   bool remote() const { return appliance_ == nullptr; }
 
  private:
+  absl::StatusOr<ApplianceOptions> Options() const;
   // For a command that only reads, read-only where it cannot be had otherwise.
   absl::Status OpenHere(bool only_reads);
+  // Without a daemon only: the store cannot be opened before.
+  absl::StatusOr<Json> RebuildMetadata(const dedup::ProgressCallback& progress);
 
   const std::string data_;
   const ConfigSources sources_;

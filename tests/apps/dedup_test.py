@@ -168,6 +168,22 @@ class DedupTest(unittest.TestCase):
         self.assertEqual(error["code"], "DATA_LOSS")
         self.assertFalse((self.folder / "back").exists())
 
+    def test_lost_metadata_is_made_again_from_the_containers(self):
+        self.dedup("ingest", self.file, "--name", "home/monday")
+        self.dedup("ingest", self.file, "--name", "tuesday")
+        self.dedup("delete", "tuesday")
+        shutil.rmtree(self.store / "meta")
+        _, error = self.run_strata("dedup", "list", "--store", self.store, expect=ERROR)
+        self.assertIn("rebuild-metadata", error)
+        answer = self.dedup("rebuild-metadata")
+        self.assertEqual((answer["streams_found"], answer["lost"], answer["damaged"]), (1, [], False))
+        self.assertEqual([s["name"] for s in self.dedup("list")["streams"]], ["home/monday"])
+        self.dedup("restore", "home/monday", "--output", self.folder / "back")
+        self.assertEqual((self.folder / "back").read_bytes(), self.data)
+        text, _ = self.run_strata("dedup", "rebuild-metadata", "--store", self.store)
+        self.assertIn(b"1 streams", text)
+        self.assertTrue((self.store / "meta.old").exists())
+
     def test_scan_stores_nothing(self):
         other = self.folder / "tuesday"
         other.write_bytes(self.data[:700_000] + b"!" + self.data[700_000:])

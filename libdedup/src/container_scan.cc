@@ -87,6 +87,12 @@ absl::Status FollowChain(std::span<const std::byte> slot, uint32_t block_bytes, 
   }
 }
 
+bool HasFooter(std::span<const std::byte> slot, Cipher* cipher, uint64_t container_id) {
+  size_t footer_bytes = 0;
+  const absl::StatusOr<DecodedFooter> footer = DecodeFooter(slot, cipher, &footer_bytes);
+  return footer.ok() && footer->container_id == container_id;
+}
+
 }  // namespace
 
 void AppendToContents(const RegionHeader& header, std::span<const ChunkEntry> table,
@@ -112,6 +118,7 @@ absl::StatusOr<ContainerScan> ScanContainer(std::span<const std::byte> slot, uin
   scan.last_crc = scan.header.header_crc;
   scan.end_bytes = kContainerHeaderBytes;
   STRATA_RETURN_IF_ERROR(FollowChain(slot, block_bytes, cipher, visit, &scan));
+  scan.has_footer = HasFooter(slot, cipher, scan.header.id);
   return scan;
 }
 
@@ -128,6 +135,7 @@ absl::StatusOr<ContainerScan> ScanWithoutHeader(std::span<const std::byte> slot,
   if (Take(first, &scan)) {
     STRATA_RETURN_IF_ERROR(FollowChain(slot, block_bytes, cipher, visit, &scan));
   }
+  scan.has_footer = HasFooter(slot, cipher, header.id);
   return scan;
 }
 

@@ -25,6 +25,7 @@ struct ContainerScan {
   uint64_t end_bytes = 0;      // Behind the last region.
   std::vector<uint64_t> gaps;  // Where regions are missing that others follow: damage.
   std::string end_reason;      // Why the chain ends there.
+  bool has_footer = false;     // The container was closed, whatever the kv store says.
 };
 
 // Visits each region of the chain as it is found. An error ends the scan with that error.

@@ -354,6 +354,13 @@ class Opener final {
 
   absl::Status RepairJournal() {
     if (core_->journal == nullptr || !core_->journal->needs_repair()) return absl::OkStatus();
+    if (JournalWasCutOff()) {
+      // The device may get its end back, as long as nothing is written where that belongs.
+      Log(core_->options.log, LogLevel::kWarning,
+          "dedup: the end of the device is missing, and part of the journal with it; garbage "
+          "collection writes the journal once more");
+      return absl::OkStatus();
+    }
     Log(core_->options.log, LogLevel::kWarning,
         "dedup: the journal lacks what the kv store has; it is written once more");
     const absl::Status status = core_->journal->WriteCheckpoint(/*for_repair=*/true);
@@ -471,13 +478,15 @@ class Opener final {
     return absl::OkStatus();
   }
 
-  // Finds what the open containers hold. All but the newest are closed; that one is gone on with.
+  // Finds what the open containers hold. All but the newest are closed, and that one, too, where it has
+  // its footer already; else the log goes on in it.
   // What the journal says is written to the kv store before any of them counts as sealed there.
   absl::Status RecoverOpenContainers() {
     JournalPlace applied;
     if (core_->superblock.journaled) {
       STRATA_ASSIGN_OR_RETURN(const std::optional<JournalPlace> known, ReadJournalPlace(*core_));
       applied = known.value_or(JournalPlace{});
+      last_journal_container_ = applied.container_id;
     }
     JournalRecords records(applied.sequence);
     UnsealedRegions unsealed;
@@ -509,6 +518,8 @@ class Opener final {
       if (i > 0) STRATA_RETURN_IF_ERROR(SealLast());
       core_->log->Resume(scans[i]);
     }
+    // RebuildMetadata() believes a footer: nothing may follow what that lists.
+    if (!scans.empty() && scans.back().has_footer) return SealLast();
     return absl::OkStatus();
   }
 
@@ -595,6 +606,13 @@ class Opener final {
     return scan;
   }
 
+  // Whether the newest record that the kv store has would be where the device ended too early.
+  bool JournalWasCutOff() const {
+    const std::optional<ContainerInfo> last = core_->table->Find(last_journal_container_);
+    return last.has_value() && !last->record.sealed &&
+           SlotOffset(last->record.slot + 1, core_->superblock.container_bytes) > PresentBytes();
+  }
+
   uint64_t DeviceBytesTotal() const {
     const block::Geometry& geometry = core_->options.device->geometry();
     return geometry.block_count * geometry.block_size_bytes;
@@ -612,6 +630,7 @@ class Opener final {
   }
 
   std::unique_ptr<StoreCore> core_;
+  uint64_t last_journal_container_ = 0;
   std::pair<int, absl::Status> damaged_copy_;  // Of the superblock, and why. OK: none.
 };
 

@@ -208,6 +208,8 @@ absl::StatusOr<Json> RebuildMetadata(const DedupRequest& request,
 }
 
 absl::StatusOr<Json> Stat(const DedupRequest& request, const dedup::ProgressCallback&) {
+  // While the store is open its kv store takes room ahead.
+  const uint64_t disk_bytes = BytesOnDisk(request.directory.path);
   STRATA_ASSIGN_OR_RETURN(const auto store, OpenedStore::Open(request, Access::kRead));
   const dedup::Stats stats = store->store().Stats();
   const dedup::StoreSettings settings = store->store().Settings();
@@ -222,7 +224,7 @@ absl::StatusOr<Json> Stat(const DedupRequest& request, const dedup::ProgressCall
               {"deferred_bytes", stats.deferred_bytes},
               {"recipe_bytes", stats.recipe_bytes},
               {"container_bytes", stats.container_bytes},
-              {"disk_bytes", BytesOnDisk(store->directory().path())},
+              {"disk_bytes", disk_bytes},
               {"chunker",
                {{"algorithm", std::string(dedup::ChunkAlgorithmName(settings.chunker.algorithm))},
                 {"min_bytes", settings.chunker.min_bytes},

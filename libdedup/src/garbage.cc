@@ -270,14 +270,17 @@ class Collection final {
   }
 
   // Older parts of the journal are dead as a whole once a checkpoint follows them. The record of a
-  // key that was written again is dead before; once such may be half of the journal, a checkpoint
-  // is worth its writing.
+  // key that was written again, or deleted, is dead before; once such are half of the journal, a
+  // checkpoint is worth its writing.
   absl::Status ReplaceJournal(const std::vector<Candidate>& all) {
     if (core_->journal == nullptr) return absl::OkStatus();
     uint64_t bytes = 0;
     for (const Candidate& candidate : all) bytes += LiveJournalBytes(candidate);
-    const uint64_t kept_bytes = core_->journal->checkpoint().bytes;
-    if (bytes <= 2 * kept_bytes + core_->options.journal_checkpoint_bytes) return absl::OkStatus();
+    if (bytes <= core_->options.journal_checkpoint_bytes) return absl::OkStatus();
+    STRATA_ASSIGN_OR_RETURN(const uint64_t needed_bytes, core_->journal->EstimateCheckpoint());
+    if (bytes <= 2 * needed_bytes + core_->options.journal_checkpoint_bytes) {
+      return absl::OkStatus();
+    }
     return WriteCheckpoint(/*for_repair=*/false);
   }
 

@@ -56,13 +56,15 @@ absl::StatusOr<JournalPlace> DecodeJournalPlace(std::string_view bytes) {
 }
 
 std::string EncodeCheckpointRecord(const CheckpointRecord& record) {
-  return EncodeNumbers({record.sequence, record.first_container, record.bytes});
+  return EncodeNumbers(
+      {record.sequence, record.first_container, record.raw_bytes, record.stored_bytes});
 }
 
 absl::StatusOr<CheckpointRecord> DecodeCheckpointRecord(std::string_view bytes) {
   CheckpointRecord record;
-  STRATA_RETURN_IF_ERROR(DecodeNumbers("checkpoint record", bytes,
-                                       {&record.sequence, &record.first_container, &record.bytes}));
+  STRATA_RETURN_IF_ERROR(DecodeNumbers(
+      "checkpoint record", bytes,
+      {&record.sequence, &record.first_container, &record.raw_bytes, &record.stored_bytes}));
   return record;
 }
 
@@ -189,15 +191,32 @@ absl::StatusOr<std::vector<kv::SpaceInfo>> Journal::LoggedSpaces(kv::Store& kv,
   return spaces;
 }
 
-absl::Status Journal::DumpSpaces(kv::Snapshot& snapshot, uint64_t sequence, bool for_repair,
-                                 uint64_t* size_bytes) {
+absl::Status Journal::VisitLogged(kv::Snapshot& snapshot, const Visit& visit) {
+  STRATA_ASSIGN_OR_RETURN(const std::vector<kv::SpaceInfo> spaces,
+                          LoggedSpaces(*options_.kv, options_.unlogged_prefix));
+  for (const kv::SpaceInfo& space : spaces) {
+    STRATA_ASSIGN_OR_RETURN(const kv::SpaceId id,
+                            options_.kv->OpenSpace(space.name, space.options));
+    kv::Range range;
+    for (bool more = true; more;) {
+      STRATA_ASSIGN_OR_RETURN(kv::Page page, snapshot.List(id, range, {}));
+      for (const kv::KeyValue& item : page.items) STRATA_RETURN_IF_ERROR(visit(space, item));
+      more = page.more;
+      if (more) range.begin = page.items.back().key + '\0';
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Journal::DumpSpaces(kv::Snapshot& snapshot, bool for_repair,
+                                 CheckpointRecord* record) {
   JournalPart header{.kind = JournalKind::kCheckpoint,
                      .last_part = false,
                      .sync = false,
                      .last_piece = false,
                      .part = 0,
                      .piece = 0,
-                     .sequence = sequence,
+                     .sequence = record->sequence,
                      .previous = {},
                      .operations = {}};
   JournalOperations operations;
@@ -208,34 +227,40 @@ absl::Status Journal::DumpSpaces(kv::Snapshot& snapshot, uint64_t sequence, bool
   };
   uint64_t container_id = 0;
   const auto write_piece = [&]() -> absl::Status {
-    STRATA_RETURN_IF_ERROR(
-        WriteRecord(header, operations.bytes(), &region, append, &container_id, size_bytes)
-            .status());
+    record->raw_bytes += operations.bytes().size();
+    STRATA_RETURN_IF_ERROR(WriteRecord(header, operations.bytes(), &region, append, &container_id,
+                                       &record->stored_bytes)
+                               .status());
     operations.Clear();
     ++header.piece;
     return absl::OkStatus();
   };
-  STRATA_ASSIGN_OR_RETURN(const std::vector<kv::SpaceInfo> spaces,
-                          LoggedSpaces(*options_.kv, options_.unlogged_prefix));
-  for (const kv::SpaceInfo& space : spaces) {
-    STRATA_ASSIGN_OR_RETURN(const kv::SpaceId id,
-                            options_.kv->OpenSpace(space.name, space.options));
-    kv::Range range;
-    for (bool more = true; more;) {
-      STRATA_ASSIGN_OR_RETURN(kv::Page page, snapshot.List(id, range, {}));
-      for (const kv::KeyValue& item : page.items) {
+  STRATA_RETURN_IF_ERROR(VisitLogged(
+      snapshot, [&](const kv::SpaceInfo& space, const kv::KeyValue& item) -> absl::Status {
         if (operations.bytes().size() + item.key.size() + item.value.size() > kMostPieceBytes &&
             !operations.empty()) {
           STRATA_RETURN_IF_ERROR(write_piece());
         }
         operations.Add(space, JournalOperations::Kind::kPut, item.key, item.value);
-      }
-      more = page.more;
-      if (more) range.begin = page.items.back().key + '\0';
-    }
-  }
+        return absl::OkStatus();
+      }));
   header.last_piece = true;
   return write_piece();
+}
+
+absl::StatusOr<uint64_t> Journal::EstimateCheckpoint() {
+  uint64_t raw_bytes = 0;
+  const std::unique_ptr<kv::Snapshot> snapshot = options_.kv->NewSnapshot();
+  STRATA_RETURN_IF_ERROR(
+      VisitLogged(*snapshot, [&](const kv::SpaceInfo&, const kv::KeyValue& item) {
+        raw_bytes += item.key.size() + item.value.size();
+        return absl::OkStatus();
+      }));
+  const CheckpointRecord last = checkpoint();
+  const double ratio = last.raw_bytes == 0 ? 0.5
+                                           : static_cast<double>(last.stored_bytes) /
+                                                 static_cast<double>(last.raw_bytes);
+  return static_cast<uint64_t>(static_cast<double>(raw_bytes) * ratio);
 }
 
 absl::Status Journal::NoteNeedsRepair() {
@@ -261,7 +286,7 @@ absl::Status Journal::WriteCheckpoint(bool for_repair) {
     STRATA_ASSIGN_OR_RETURN(place, DecodeJournalPlace(*applied));
   }
   record.sequence = place.sequence;
-  STRATA_RETURN_IF_ERROR(DumpSpaces(*snapshot, record.sequence, for_repair, &record.bytes));
+  STRATA_RETURN_IF_ERROR(DumpSpaces(*snapshot, for_repair, &record));
   STRATA_RETURN_IF_ERROR(options_.log->WaitDurable(options_.log->position()));
   kv::WriteBatch batch;
   batch.Put(options_.containers, kCheckpointKey, EncodeCheckpointRecord(record));

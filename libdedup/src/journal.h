@@ -41,7 +41,8 @@ absl::StatusOr<JournalPlace> DecodeJournalPlace(std::string_view bytes);
 struct CheckpointRecord {
   uint64_t sequence = 0;
   uint64_t first_container = 0;
-  uint64_t bytes = 0;  // That it took on the device.
+  uint64_t raw_bytes = 0;     // Of its operations.
+  uint64_t stored_bytes = 0;  // That these took on the device.
   friend bool operator==(const CheckpointRecord&, const CheckpointRecord&) = default;
 };
 std::string EncodeCheckpointRecord(const CheckpointRecord& record);
@@ -75,6 +76,8 @@ class Journal final : public kv::CommitLog {
   // `for_repair`: the journal lacks something, so that the slots that writers leave free may be
   // used.
   absl::Status WriteCheckpoint(bool for_repair);
+  // What a checkpoint of the logged spaces as they are now would take on the device, about.
+  absl::StatusOr<uint64_t> EstimateCheckpoint();
   bool needs_repair() const { return needs_repair_; }
   // The journal lacks something that the kv store has; stays so until a checkpoint was written.
   absl::Status NoteNeedsRepair();
@@ -102,8 +105,10 @@ class Journal final : public kv::CommitLog {
   absl::StatusOr<uint64_t> WriteRecord(JournalPart header, std::span<const std::byte> operations,
                                        EncodedRegion* region, const AppendRegion& append,
                                        uint64_t* container_id, uint64_t* size_bytes);
-  absl::Status DumpSpaces(kv::Snapshot& snapshot, uint64_t sequence, bool for_repair,
-                          uint64_t* size_bytes);
+  using Visit = std::function<absl::Status(const kv::SpaceInfo& space, const kv::KeyValue& item)>;
+  absl::Status VisitLogged(kv::Snapshot& snapshot, const Visit& visit);
+  // Sets the sizes in `record`.
+  absl::Status DumpSpaces(kv::Snapshot& snapshot, bool for_repair, CheckpointRecord* record);
   absl::StatusOr<const kv::SpaceInfo*> SpaceOf(kv::SpaceId space);
 
   const Options options_;

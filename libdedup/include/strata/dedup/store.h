@@ -112,7 +112,7 @@ struct StoreOptions {
   // with a journal to a kv store, and nobody else writes to that while the store is not open.
   bool journal = false;
   // Garbage collection writes a checkpoint, which replaces the older journal, once that is longer
-  // than twice the last checkpoint and this.
+  // than twice what a checkpoint would take, and this.
   uint64_t journal_checkpoint_bytes = 1u << 20;
   size_t metadata_cache_bytes = 16u << 20;  // Fingerprints of recently seen containers.
   size_t data_cache_bytes = 16u << 20;      // Decompressed regions for readers.

@@ -31,7 +31,7 @@ void InThreads(const std::function<void(int)>& run) {
 
 // Sees whether two are in it together, or one after its end.
 struct Fragile {
-  ~Fragile() { Enter(); }
+  ~Fragile() { (void)Enter(); }
 
   absl::Status Enter() {
     *broken = *broken || inside.exchange(true);

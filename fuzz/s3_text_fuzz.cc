@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The small parsers: URIs, ranges, dates, Base64, encoded words, tags, tokens.
+// The small parsers: URIs, ranges, dates, Base64, encoded words, tags, tokens, copy sources.
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "byte_range.h"
+#include "copy_source.h"
 #include "encoding.h"
 #include "header_text.h"
 #include "http_date.h"
@@ -16,6 +18,26 @@
 #include "uri_coding.h"
 
 using namespace strata::s3;  // NOLINT: a program's own file
+
+namespace {
+
+// Bucket and key never run into each other, and say what they said however they are encoded.
+void CheckCopySource(std::string_view text) {
+  const auto source = DecodeCopySource(text);
+  if (!source.ok()) return;
+  STRATA_CHECK(!source->bucket.empty() && !source->key.empty() &&
+                   source->bucket.find('/') == std::string::npos,
+               "a copy source without bucket or key");
+  const auto again = DecodeCopySource("/" + UriEncode(source->bucket, Slash::kEncode) + "/" +
+                                      UriEncode(source->key, Slash::kKeep) +
+                                      (source->version_id.empty() ? "" : "?versionId=") +
+                                      UriEncode(source->version_id, Slash::kEncode));
+  STRATA_CHECK(again.ok() && again->bucket == source->bucket && again->key == source->key &&
+                   again->version_id == source->version_id,
+               "copy sources");
+}
+
+}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
@@ -46,6 +68,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   (void)DecodeHeaderText(text);
   (void)ParseTagging(text);
+  CheckCopySource(text);
   if (const auto position = DecodeContinuationToken(text)) {
     STRATA_CHECK(EncodeContinuationToken(*position) == text, "continuation tokens");
   }

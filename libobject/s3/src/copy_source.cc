@@ -14,11 +14,10 @@
 
 namespace strata::s3 {
 
-absl::StatusOr<object::CopySource> ParseCopySource(const Call& call) {
+absl::StatusOr<object::CopySource> DecodeCopySource(std::string_view header) {
   const absl::Status wrong =
       MakeError(ErrorCode::kInvalidArgument,
                 "x-amz-copy-source must be of the form /BUCKET/KEY[?versionId=ID].");
-  const std::string_view header = call.request.Header("x-amz-copy-source");
   std::string_view raw_path = header;
   std::string_view raw_query;
   // A '?' may be part of a key that was not encoded; only a version makes it a query.
@@ -40,8 +39,13 @@ absl::StatusOr<object::CopySource> ParseCopySource(const Call& call) {
   for (const auto& [name, value] : *query) {
     if (name == "versionId") source.version_id = value;
   }
-  source.conditions = ParseConditions(call.request, "x-amz-copy-source-");
+  return source;
+}
 
+absl::StatusOr<object::CopySource> ParseCopySource(const Call& call) {
+  STRATA_ASSIGN_OR_RETURN(object::CopySource source,
+                          DecodeCopySource(call.request.Header("x-amz-copy-source")));
+  source.conditions = ParseConditions(call.request, "x-amz-copy-source-");
   object::BucketInfo from = call.bucket;
   if (source.bucket != from.name) {
     STRATA_ASSIGN_OR_RETURN(from, call.store().GetBucket(source.bucket));

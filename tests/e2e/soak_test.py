@@ -67,8 +67,10 @@ class Worker(threading.Thread):
         self.client.delete("soak", self.key()).expect(204)
 
     def copy(self):
-        source = {"x-amz-copy-source": s3_wire.path_of("soak", self.key())}
-        self.client.put("soak", self.key(), b"", source).expect(200, 404)
+        source, target = self.key(), self.key()
+        if source != target:
+            headers = {"x-amz-copy-source": s3_wire.path_of("soak", source)}
+            self.client.put("soak", target, b"", headers).expect(200, 404)
 
     def upload(self):
         key = self.key()

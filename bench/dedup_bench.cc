@@ -17,15 +17,13 @@
 //   restore          the stream read back
 //   versions         the --file list as versions of one thing, each into the store after reopening
 //                    it, then the first and the last read back into a file; sizes, peak memory
-//   aging            twenty versions, each with 2 % of the one before changed at random places;
-//   then
+//   aging            twenty versions, each with 2 % of the one before changed at random places; then
 //                    the speed of reading the last, as a share of that of the first when it was new
 //   lookup_miss      nanoseconds to find that a chunk is new
 //   lookup_hit       nanoseconds to find a chunk that was seen recently
 //   small            streams of 4 KiB from --threads threads, each durable; flushes per stream
 //   gc               collection after every second of many streams was deleted
-//   index_memory     what the index of a TiB of unique data keeps in memory, in chunks of 8 KiB:
-//   the
+//   index_memory     what the index of a TiB of unique data keeps in memory, in chunks of 8 KiB: the
 //                    filter, filled with as many keys, and the caches by default; how often the
 //                    filter asks for a lookup in vain
 // Each prints: name, value, unit. chunk, fingerprint and lookup count processor time, the others
@@ -265,7 +263,7 @@ class Bench {
     }
     store_bytes_ = (flags_.bytes >> 20) * (4u << 20) + (512u << 20);
     if (!flags_.folder.empty()) {
-      device_ = Must(block::OpenUringDevice({.path = flags_.folder + "/containers",
+      device_ = Must(block::OpenFileDevice({.path = flags_.folder + "/containers",
                                              .size_bytes = store_bytes_,
                                              .create = true,
                                              .log = {}}));

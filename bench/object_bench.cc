@@ -92,7 +92,7 @@ class Bench {
   explicit Bench(const Settings& settings) : settings_(settings) {
     if (settings.on_disk) {
       kv_ = Must(strata::kv::OpenRocksDbStore({.directory = settings.folder + "/kv", .log = {}}));
-      device_ = Must(strata::block::OpenUringDevice({.path = settings.folder + "/containers",
+      device_ = Must(strata::block::OpenFileDevice({.path = settings.folder + "/containers",
                                                      .size_bytes = uint64_t{64} << 30,
                                                      .create = true}));
     } else {

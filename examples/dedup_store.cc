@@ -31,7 +31,7 @@ absl::StatusOr<strata::dedup::StreamInfo> Backup(strata::dedup::Store& store,
 absl::Status Run(const std::string& folder) {
   STRATA_ASSIGN_OR_RETURN(
       const std::unique_ptr<strata::block::Device> device,
-      strata::block::OpenUringDevice(
+      strata::block::OpenFileDevice(
           {.path = folder + "/containers", .size_bytes = 1ull << 30, .create = true, .log = {}}));
   STRATA_ASSIGN_OR_RETURN(
       const std::unique_ptr<strata::kv::Store> kv,

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What stratad says about itself over HTTP: /metrics, /health, /ready, /status.json and the console
-// at
-// /. It answers while the stores are still being opened, and while they are closed. Thread-safe.
+// What stratad says about itself over HTTP: /metrics, /health, /ready, /status.json, and the
+// console at the root. It answers while the stores are still being opened, and while they are
+// closed.
+//
+// Thread safety: any thread.
 #pragma once
 
 #include <cstdint>

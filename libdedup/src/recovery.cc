@@ -478,9 +478,9 @@ class Opener final {
     return absl::OkStatus();
   }
 
-  // Finds what the open containers hold. All but the newest are closed, and that one, too, where it has
-  // its footer already; else the log goes on in it.
-  // What the journal says is written to the kv store before any of them counts as sealed there.
+  // Finds what the open containers hold. All but the newest are closed, and that one, too, where it
+  // has its footer already; else the log goes on in it. What the journal says is written to the kv
+  // store before any of them counts as sealed there.
   absl::Status RecoverOpenContainers() {
     JournalPlace applied;
     if (core_->superblock.journaled) {

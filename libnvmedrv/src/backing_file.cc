@@ -76,11 +76,11 @@ absl::Status OpenError(const std::string& path, int error, absl::string_view wha
   return absl::Status(CodeFor(error), absl::StrCat(path, ": ", what, ": ", ErrorText(error)));
 }
 
-absl::Status BadOption(const UringDeviceOptions& options, absl::string_view what) {
+absl::Status BadOption(const FileDeviceOptions& options, absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat(options.path, ": ", what));
 }
 
-absl::Status CheckOptions(const UringDeviceOptions& options) {
+absl::Status CheckOptions(const FileDeviceOptions& options) {
   if (options.path.empty()) return absl::InvalidArgumentError("file: no path given");
   if (options.path.find('\0') != std::string::npos) {
     return absl::InvalidArgumentError("file: the path holds a zero byte");
@@ -139,7 +139,7 @@ struct Opened {
   bool is_new;
 };
 
-absl::StatusOr<Opened> OpenPath(const UringDeviceOptions& options) {
+absl::StatusOr<Opened> OpenPath(const FileDeviceOptions& options) {
   struct stat info;
   const bool exists = stat(options.path.c_str(), &info) == 0;
   if (!exists && !(options.create && errno == ENOENT)) {
@@ -177,7 +177,7 @@ absl::StatusOr<Opened> OpenPath(const UringDeviceOptions& options) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<BackingFile>> BackingFile::Open(const UringDeviceOptions& options) {
+absl::StatusOr<std::unique_ptr<BackingFile>> BackingFile::Open(const FileDeviceOptions& options) {
   STRATA_RETURN_IF_ERROR(CheckOptions(options));
   STRATA_ASSIGN_OR_RETURN(const Opened opened, OpenPath(options));
   std::unique_ptr<BackingFile> file(new BackingFile(options, opened.fd, opened.direct));
@@ -200,7 +200,7 @@ absl::StatusOr<std::unique_ptr<BackingFile>> BackingFile::Open(const UringDevice
   return file;
 }
 
-BackingFile::BackingFile(const UringDeviceOptions& options, int fd, bool direct)
+BackingFile::BackingFile(const FileDeviceOptions& options, int fd, bool direct)
     : path_(options.path),
       fd_(fd),
       closed_in_child_(fd),
@@ -275,7 +275,7 @@ bool BackingFile::ProbeDirect() {
   return pread(fd_, block.data(), block.size(), 0) >= 0 || errno != EINVAL;
 }
 
-absl::Status BackingFile::MeasureFile(const UringDeviceOptions& options) {
+absl::Status BackingFile::MeasureFile(const FileDeviceOptions& options) {
   struct stat info;
   if (fstat(fd_, &info) != 0) return OpenError(path_, errno, "cannot stat");
   const uint64_t present_bytes = static_cast<uint64_t>(info.st_size);
@@ -305,7 +305,7 @@ absl::Status BackingFile::MeasureFile(const UringDeviceOptions& options) {
   return absl::OkStatus();
 }
 
-absl::Status BackingFile::MeasureBlockDevice(const UringDeviceOptions& options) {
+absl::Status BackingFile::MeasureBlockDevice(const FileDeviceOptions& options) {
   if (options.size_bytes != 0) {
     return BadOption(options, "a block device has its own size; do not give one");
   }

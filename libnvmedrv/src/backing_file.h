@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The file or kernel block device under a UringDevice: opened, locked, measured, and grown as
+// The file or kernel block device under a FileDevice: opened, locked, measured, and grown as
 // blocks are written.
 //
 // Thread safety: any thread.
@@ -25,7 +25,7 @@ namespace strata::block {
 
 class BackingFile {
  public:
-  static absl::StatusOr<std::unique_ptr<BackingFile>> Open(const UringDeviceOptions& options);
+  static absl::StatusOr<std::unique_ptr<BackingFile>> Open(const FileDeviceOptions& options);
 
   // Gives back what was preallocated and never written. In a forked child: nothing.
   ~BackingFile();
@@ -74,10 +74,10 @@ class BackingFile {
                      uint64_t size_bytes) const;
 
  private:
-  BackingFile(const UringDeviceOptions& options, int fd, bool direct);
+  BackingFile(const FileDeviceOptions& options, int fd, bool direct);
 
-  absl::Status MeasureFile(const UringDeviceOptions& options);
-  absl::Status MeasureBlockDevice(const UringDeviceOptions& options);
+  absl::Status MeasureFile(const FileDeviceOptions& options);
+  absl::Status MeasureBlockDevice(const FileDeviceOptions& options);
   absl::Status Lock();
   absl::Status MakeCreationDurable();
   absl::Status FallBackToPageCache(std::string_view why, const LogSink& log);

@@ -91,7 +91,7 @@ absl::StatusOr<std::unique_ptr<Device>> OpenMemory(const Uri& uri) {
 
 absl::StatusOr<std::unique_ptr<Device>> OpenFile(const Uri& uri, const LogSink& log) {
   OptionReader reader(uri);
-  const UringDeviceOptions options{.path = uri.target,
+  const FileDeviceOptions options{.path = uri.target,
                                    .size_bytes = reader.Size("size", 0),
                                    .create = reader.Flag("create", false),
                                    .read_only = reader.Flag("read_only", false),
@@ -101,7 +101,7 @@ absl::StatusOr<std::unique_ptr<Device>> OpenFile(const Uri& uri, const LogSink& 
                                    .block_size_bytes = reader.Size32("block", 4096),
                                    .log = log};
   STRATA_RETURN_IF_ERROR(reader.Finish());
-  return OpenUringDevice(options);
+  return OpenFileDevice(options);
 }
 
 absl::StatusOr<std::unique_ptr<Device>> OpenDelay(const Uri& uri, const Registry& registry) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "strata/answers.h"
+#include "command_line/answers.h"
 
 #include <catch2/catch.hpp>
 
-#include "strata/progress_line.h"
+#include "command_line/progress_line.h"
 
 namespace strata::appliance {
 namespace {

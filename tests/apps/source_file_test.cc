@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "strata/source_file.h"
+#include "command_line/dedup/source_file.h"
 
 #include <fcntl.h>
 #include <unistd.h>

@@ -101,7 +101,7 @@ TEST_CASE("requests allocate nothing") {
       for (const bool use_io_uring : {true, false}) {
         INFO("direct " << direct << ", io_uring " << use_io_uring);
         TempFile file;
-        auto device = OpenUringDevice({.path = file.path(),
+        auto device = OpenFileDevice({.path = file.path(),
                                        .size_bytes = 8 << 20,
                                        .create = true,
                                        .direct = direct,

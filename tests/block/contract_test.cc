@@ -19,14 +19,14 @@ std::unique_ptr<Device> MakeMemory(uint32_t block_size_bytes) {
 }
 
 // A new file of at most 16 MiB, which is gone once the device is closed.
-std::unique_ptr<Device> MakeFile(UringDeviceOptions options, const char* folder = "/tmp") {
+std::unique_ptr<Device> MakeFile(FileDeviceOptions options, const char* folder = "/tmp") {
   std::string pattern = std::string(folder) + "/strata-contract-XXXXXX";
   const int fd = mkstemp(pattern.data());
   REQUIRE(fd >= 0);
   close(fd);
   options.path = pattern;
   options.size_bytes = 16 << 20;
-  auto device = OpenUringDevice(options);
+  auto device = OpenFileDevice(options);
   unlink(pattern.c_str());
   INFO(device.status());
   REQUIRE(device.ok());

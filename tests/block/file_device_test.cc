@@ -39,8 +39,8 @@ namespace {
 
 constexpr uint64_t kMiB = 1 << 20;
 
-std::unique_ptr<Device> Open(const UringDeviceOptions& options) {
-  auto device = OpenUringDevice(options);
+std::unique_ptr<Device> Open(const FileDeviceOptions& options) {
+  auto device = OpenFileDevice(options);
   INFO(device.status());
   REQUIRE(device.ok());
   return *std::move(device);
@@ -65,26 +65,26 @@ bool Mentions(const absl::Status& status, const std::string& text) {
 
 TEST_CASE("a second opener is told which file is taken") {
   TempFile file;
-  const UringDeviceOptions options{.path = file.path(), .size_bytes = kMiB, .create = true};
+  const FileDeviceOptions options{.path = file.path(), .size_bytes = kMiB, .create = true};
   std::unique_ptr<Device> device = Open(options);
-  const absl::Status second = OpenUringDevice(options).status();
+  const absl::Status second = OpenFileDevice(options).status();
   CHECK(second.code() == absl::StatusCode::kFailedPrecondition);
   CHECK(Mentions(second, file.path()));
-  UringDeviceOptions reader = options;
+  FileDeviceOptions reader = options;
   reader.create = false;
   reader.read_only = true;
-  CHECK(OpenUringDevice(reader).status().code() == absl::StatusCode::kFailedPrecondition);
+  CHECK(OpenFileDevice(reader).status().code() == absl::StatusCode::kFailedPrecondition);
   device.reset();
-  CHECK(OpenUringDevice(options).ok());
+  CHECK(OpenFileDevice(options).ok());
 }
 
 TEST_CASE("the lock of a killed process is gone, its data stays") {
   TempFile file;
-  const UringDeviceOptions options{.path = file.path(), .size_bytes = 64 * kMiB, .create = true};
+  const FileDeviceOptions options{.path = file.path(), .size_bytes = 64 * kMiB, .create = true};
   const pid_t child = fork();
   REQUIRE(child >= 0);
   if (child == 0) {
-    auto device = OpenUringDevice(options);
+    auto device = OpenFileDevice(options);
     if (!device.ok()) _exit(1);
     auto channel = (*device)->OpenChannel({});
     if (!channel.ok()) _exit(2);
@@ -109,7 +109,7 @@ TEST_CASE("the lock of a killed process is gone, its data stays") {
 TEST_CASE("a file grows with what is written and a clean close leaves no more") {
   TempFile file;
   Random random(test::Seed());
-  const UringDeviceOptions options{
+  const FileDeviceOptions options{
       .path = file.path(), .size_bytes = 64 * 1024 * kMiB, .create = true};
   const Buffer data = RandomBuffer(random, 5 * kMiB);
   {
@@ -135,7 +135,7 @@ TEST_CASE("a file grows with what is written and a clean close leaves no more") 
 
 TEST_CASE("a write far from the others leaves a hole") {
   TempFile file;
-  const UringDeviceOptions options{
+  const FileDeviceOptions options{
       .path = file.path(), .size_bytes = 64 * 1024 * kMiB, .create = true};
   const std::unique_ptr<Device> device = Open(options);
   const auto channel = OpenChannel(*device);
@@ -156,7 +156,7 @@ TEST_CASE("a write far from the others leaves a hole") {
 TEST_CASE("zeroes behind the end of a file take their space") {
   for (const bool use_io_uring : {true, false}) {
     TempFile file;
-    const UringDeviceOptions options{.path = file.path(),
+    const FileDeviceOptions options{.path = file.path(),
                                      .size_bytes = 1024 * kMiB,
                                      .create = true,
                                      .use_io_uring = use_io_uring};
@@ -234,7 +234,7 @@ TEST_CASE("a file that is no whole number of blocks reads as zeroes behind its e
       INFO("direct " << direct << ", io_uring " << use_io_uring);
       TempFile file;
       std::ofstream(file.path()) << std::string(10'000, 'a');
-      UringDeviceOptions options{
+      FileDeviceOptions options{
           .path = file.path(), .size_bytes = kMiB, .direct = direct, .use_io_uring = use_io_uring};
       {
         const std::unique_ptr<Device> device = Open(options);
@@ -262,9 +262,9 @@ TEST_CASE("a file that is no whole number of blocks reads as zeroes behind its e
 
 TEST_CASE("what cannot be opened is named") {
   TempFile file;
-  const auto refused = [&](UringDeviceOptions options) {
+  const auto refused = [&](FileDeviceOptions options) {
     if (options.path.empty()) options.path = file.path();
-    const absl::Status status = OpenUringDevice(options).status();
+    const absl::Status status = OpenFileDevice(options).status();
     INFO(status);
     CHECK(Mentions(status, options.path));
     return status.code();
@@ -362,7 +362,7 @@ struct FallbackOutcome {
 FallbackOutcome WriteAndReadBack(const std::string& path) {
   FallbackOutcome outcome;
   const auto run = [&]() -> absl::Status {
-    auto device = OpenUringDevice(
+    auto device = OpenFileDevice(
         {.path = path,
          .size_bytes = kMiB,
          .create = true,
@@ -418,7 +418,7 @@ std::string FillSmallFilesystem(const std::string& folder, bool use_io_uring, ab
   if (unshare(CLONE_NEWNS | CLONE_FS) != 0) return "unshare is not permitted";
   if (mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return "mount: private";
   if (mount("strata", folder.c_str(), "tmpfs", 0, "size=2m") != 0) return "mount: tmpfs";
-  auto device = OpenUringDevice({.path = folder + "/device",
+  auto device = OpenFileDevice({.path = folder + "/device",
                                  .size_bytes = 64 * kMiB,
                                  .create = true,
                                  .use_io_uring = use_io_uring});
@@ -508,10 +508,10 @@ TEST_CASE("a kernel block device keeps the contract") {
       std::unique_ptr<Device> device = Open({.path = loop.path()});
       CHECK(device->geometry().block_size_bytes == 512);
       CHECK(device->geometry().block_count == 16 * kMiB / 512);
-      CHECK(OpenUringDevice({.path = loop.path()}).status().code() ==
+      CHECK(OpenFileDevice({.path = loop.path()}).status().code() ==
             absl::StatusCode::kFailedPrecondition);
       device.reset();
-      CHECK(OpenUringDevice({.path = loop.path(), .size_bytes = kMiB}).status().code() ==
+      CHECK(OpenFileDevice({.path = loop.path(), .size_bytes = kMiB}).status().code() ==
             absl::StatusCode::kInvalidArgument);
     }
   }

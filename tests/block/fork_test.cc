@@ -34,7 +34,7 @@ absl::StatusOr<std::unique_ptr<Device>> Open(const std::string& kind, const std:
   if (kind == "delay") {
     return CreateDelayDevice(*CreateMemoryDevice({.block_count = kBlocks}), {.read_ns = 1000});
   }
-  return OpenUringDevice({.path = path,
+  return OpenFileDevice({.path = path,
                           .size_bytes = kBlocks * 4096,
                           .create = true,
                           .use_io_uring = kind == "io_uring"});

@@ -35,7 +35,7 @@ class Home {
   Store& Open() {
     Close();
     if (on_disk_) {
-      device_ = Must(block::OpenUringDevice(
+      device_ = Must(block::OpenFileDevice(
           {.path = folder_ / "containers", .size_bytes = kDeviceBytes, .create = true, .log = {}}));
       kv_ = Must(kv::OpenRocksDbStore({.directory = folder_ / "kv", .log = {}}));
     }

@@ -3,14 +3,12 @@
 // A process that uses a store and may die doing so.
 //
 //   kv_store_process hold DIR      opens the store, says "open", and waits for the end of its input
-//   kv_store_process write DIR     four threads count upwards, each number committed with kSync;
-//   says
+//   kv_store_process write DIR     four threads count upwards, each number committed with kSync; says
 //                                  "THREAD NUMBER" after each acknowledgement, until it is killed
 //   kv_store_process lazy DIR      writes 100 numbers with kAsync, says "written", waits
 //   kv_store_process fill DIR      writes until a file may not grow, or the disk is full, any more;
 //                                  says "acknowledged N" and what the store says then
-//   kv_store_process fill-disk DIR the same on a small disk of its own, mounted at DIR/disk; then
-//   opens
+//   kv_store_process fill-disk DIR the same on a small disk of its own, mounted at DIR/disk; then opens
 //                                  the store again, with the disk still full and after making room
 #include <sched.h>
 #include <signal.h>

@@ -60,7 +60,7 @@ void StoreFixture::Open() { Must(TryOpen()); }
 absl::Status StoreFixture::TryOpen() {
   if (!folder_.empty()) {
     kv_ = Must(kv::OpenRocksDbStore({.directory = folder_ / "kv", .log = {}}));
-    device_ = Must(block::OpenUringDevice(
+    device_ = Must(block::OpenFileDevice(
         {.path = folder_ / "containers", .size_bytes = kDeviceBytes, .create = true}));
   }
   dedup::StoreOptions dedup_options;

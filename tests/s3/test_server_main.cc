@@ -154,7 +154,7 @@ int main(int argc, char** argv) {
   } else {
     std::filesystem::create_directories(arguments.data);
     kv = Must(kv::OpenRocksDbStore({.directory = arguments.data + "/kv", .log = {}}));
-    device = Must(block::OpenUringDevice(
+    device = Must(block::OpenFileDevice(
         {.path = arguments.data + "/containers", .size_bytes = device_bytes, .create = true}));
   }
   dedup::StoreOptions dedup_options;

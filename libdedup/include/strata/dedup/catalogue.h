@@ -4,12 +4,13 @@
 // stands for (a file, a folder, a symbolic link, ...) and its attributes. A file's entry names its
 // stream; both are committed in one transaction, so there is never one without the other.
 //
-//   STRATA_ASSIGN_OR_RETURN(auto catalogue, Catalogue::Open(&directory->store(),
-//   &directory->kv())); std::unique_ptr<Writer> writer = directory->store().NewWriter();
-//   ... writer->Write(bytes), writer->Prepare() ...
-//   STRATA_RETURN_IF_ERROR(catalogue->Commit({.add = {{"home/letter", {.mode = 0600},
-//   writer.get()}}},
-//                                            kv::Durability::kSync));
+//   STRATA_ASSIGN_OR_RETURN(std::unique_ptr<Catalogue> catalogue,
+//                           Catalogue::Open(&directory->store(), &directory->kv()));
+//   std::unique_ptr<Writer> writer = directory->store().NewWriter();
+//   STRATA_RETURN_IF_ERROR(writer->Write(bytes));
+//   STRATA_RETURN_IF_ERROR(writer->Prepare().status());
+//   CatalogueChange change{.add = {{"home/letter", {.mode = 0600}, writer.get()}}};
+//   STRATA_RETURN_IF_ERROR(catalogue->Commit(change, kv::Durability::kSync));
 //   STRATA_ASSIGN_OR_RETURN(CatalogueEntry entry, catalogue->Get("home/letter"));
 //
 // A name is any string of 1 to 8192 bytes without a NUL; "/" parts folders only in ListBelow(). The

@@ -3,12 +3,12 @@
 // Everything a store needs, in one directory: the usual way for a program to own a deduplicating
 // store.
 //
-//   STRATA_ASSIGN_OR_RETURN(std::unique_ptr<Directory> directory, Directory::Open({.path =
-//   "/var/lib/backup"})); std::unique_ptr<Writer> writer = directory->store().NewWriter();
+//   STRATA_ASSIGN_OR_RETURN(std::unique_ptr<Directory> directory, Directory::Open({.path = path}));
+//   std::unique_ptr<Writer> writer = directory->store().NewWriter();
 //
 //   PATH/meta/        the kv store (RocksDB)
-//   PATH/containers   the containers, a sparse file that grows; absent when device_uri names
-//   another PATH/lock         held while open for writing; names the holder's process id
+//   PATH/containers   the containers, a sparse file that grows; absent when device_uri names another
+//   PATH/lock         held while open for writing; names the holder's process id
 //   PATH/reserve      half a MiB that is given up when the disk is full, so that the store still
 //                     opens, streams can be deleted, and garbage be collected
 //
@@ -44,8 +44,8 @@ struct DirectoryOptions {
   bool assume_unlocked = false;  // Does not look for a writer; the risk is the same.
   std::string device_uri;        // Empty: PATH/containers.
   uint64_t max_size_bytes = 0;   // Of PATH/containers; 0: the size of its filesystem.
-  const block::Registry* devices =
-      nullptr;                        // Resolves device_uri; nullptr: Registry::WithDefaults().
+  // Resolves device_uri; nullptr: Registry::WithDefaults().
+  const block::Registry* devices = nullptr;
   size_t kv_cache_bytes = 32u << 20;  // RocksDB's block cache.
   // device, kv, read_only and log are filled in, journal where it is set here.
   StoreOptions store;

@@ -3,10 +3,10 @@
 // A deduplicating store of byte streams on a block::Device (the chunks, in containers) and a
 // kv::Store (who refers to them).
 //
-//   STRATA_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, Store::Open({.device = device, .kv =
-//   kv})); std::unique_ptr<Writer> writer = store->NewWriter();
+//   STRATA_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, Store::Open({.device = device, .kv = kv}));
+//   std::unique_ptr<Writer> writer = store->NewWriter();
 //   STRATA_RETURN_IF_ERROR(writer->Write(bytes));
-//   STRATA_ASSIGN_OR_RETURN(StreamInfo info, writer->Finish());           // durable from here on
+//   STRATA_ASSIGN_OR_RETURN(StreamInfo info, writer->Finish());  // Durable from here on.
 //   STRATA_ASSIGN_OR_RETURN(std::unique_ptr<Reader> reader, store->OpenReader(info.id));
 //
 // An owner that keeps its own records of streams (an object store, a backup catalogue) commits them
@@ -145,8 +145,8 @@ struct Progress {
 using ProgressCallback = std::function<bool(const Progress&)>;
 
 struct GarbageOptions {
-  double rewrite_below_live_ratio =
-      0.7;  // Containers with a smaller live share are copied out and freed. 0..1.
+  // Containers with a smaller live share are copied out and freed. 0..1.
+  double rewrite_below_live_ratio = 0.7;
   uint64_t max_bytes_per_second = 0;  // Reading and writing together; 0: no limit.
   ProgressCallback progress;
 };
@@ -207,8 +207,8 @@ struct Stats {
   uint64_t recipe_count = 0;      // Recipe nodes, which say what streams consist of, and their
   uint64_t recipe_bytes = 0;      // sizes: beside the chunks above, not among them.
   uint64_t container_count = 0;
-  uint64_t container_bytes =
-      0;  // Device space the containers take, headers, tables and padding included.
+  // Device space the containers take, headers, tables and padding included.
+  uint64_t container_bytes = 0;
   uint64_t device_bytes = 0;           // Device size.
   uint64_t metadata_memory_bytes = 0;  // Filter and caches.
 

@@ -6,9 +6,14 @@
 // an accelerator.
 //
 //   std::unique_ptr<Engine> engine = CreatePoolEngine({.threads = 2});
-//   Job job{.kind = JobKind::kEncode, .code = code, .data = data, .parity = parity, .done =
-//   OnDone}; STRATA_RETURN_IF_ERROR(engine->Submit(&job)); while (engine->in_flight() > 0)
-//   engine->Poll(32);
+//   Job job{.kind = JobKind::kEncode,
+//           .code = code,
+//           .data = data,
+//           .parity = parity,
+//           .done = &OnDone,
+//           .context = done};
+//   STRATA_RETURN_IF_ERROR(engine->Submit(&job));
+//   while (engine->in_flight() > 0) engine->Poll(32);
 //
 // A forked child has no use of its parent's engines: Submit() fails there with FailedPrecondition,
 // what was in flight never ends, and destroying them waits for nothing.

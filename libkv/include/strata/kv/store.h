@@ -7,8 +7,8 @@
 //   std::unique_ptr<Transaction> txn = store->Begin();
 //   STRATA_ASSIGN_OR_RETURN(std::optional<std::string> name, txn->Get(users, "ada"));
 //   STRATA_RETURN_IF_ERROR(txn->Put(users, "ada", "countess"));
-//   STRATA_RETURN_IF_ERROR(txn->Commit(Durability::kSync));      // Aborted: somebody else was
-//   quicker; run it again.
+//   // Aborted: somebody else was quicker; run it again.
+//   STRATA_RETURN_IF_ERROR(txn->Commit(Durability::kSync));
 //
 // Isolation is strict serializability by optimistic concurrency: a transaction reads the state at
 // its beginning, and commits only if nothing it read (keys that were absent and ranges included)

@@ -3,11 +3,17 @@
 // The narrow interface between everything that stores and everything that holds: a block::Device is
 // an array of equally sized blocks, a block::Channel is one path of requests to it.
 //
-//   STRATA_ASSIGN_OR_RETURN(std::unique_ptr<Device> device, CreateMemoryDevice({.block_count =
-//   1024})); STRATA_ASSIGN_OR_RETURN(std::unique_ptr<Channel> channel, device->OpenChannel({}));
-//   Request read{.op = Op::kRead, .lba = Lba{8}, .block_count = 1, .segments = {&segment, 1}, .done
-//   = &OnRead}; STRATA_RETURN_IF_ERROR(channel->Submit(&read)); while (channel->in_flight() > 0)
-//   channel->Poll(32);
+//   STRATA_ASSIGN_OR_RETURN(std::unique_ptr<Device> device,
+//                           CreateMemoryDevice({.block_count = 1024}));
+//   STRATA_ASSIGN_OR_RETURN(std::unique_ptr<Channel> channel, device->OpenChannel({}));
+//   Request read{.op = Op::kRead,
+//                .lba = Lba{8},
+//                .block_count = 1,
+//                .segments = {&segment, 1},
+//                .done = &OnRead,
+//                .context = was_read};
+//   STRATA_RETURN_IF_ERROR(channel->Submit(&read));
+//   while (channel->in_flight() > 0) channel->Poll(32);
 //
 // A forked child has no use of the devices and channels of its parent: their calls fail there with
 // FailedPrecondition, what was in flight never completes, and destroying them changes nothing.

@@ -27,7 +27,7 @@ struct MemoryDeviceOptions {
 STRATA_EXPORT absl::StatusOr<std::unique_ptr<Device>> CreateMemoryDevice(
     const MemoryDeviceOptions& options);
 
-struct UringDeviceOptions {
+struct FileDeviceOptions {
   std::string path{};  // A regular file, or a kernel block device.
 
   // File: most bytes it may grow to; 0: its present size. Block device: must be 0.
@@ -55,8 +55,8 @@ struct UringDeviceOptions {
 // failed flush is final: every later one is DataLoss. Errors of requests name the path, the
 // operation and the offset. InvalidArgument: an option, or the kind of file; NotFound,
 // PermissionDenied: as the kernel says.
-STRATA_EXPORT absl::StatusOr<std::unique_ptr<Device>> OpenUringDevice(
-    const UringDeviceOptions& options);
+STRATA_EXPORT absl::StatusOr<std::unique_ptr<Device>> OpenFileDevice(
+    const FileDeviceOptions& options);
 
 struct DelayDeviceOptions {
   uint64_t read_ns = 0;   // Added to each read.

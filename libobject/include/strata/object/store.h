@@ -5,10 +5,10 @@
 //
 //   STRATA_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, Store::Open({.dedup = dedup, .kv = kv}));
 //   STRATA_RETURN_IF_ERROR(store->CreateBucket("backups", "ada"));
-//   STRATA_ASSIGN_OR_RETURN(std::unique_ptr<ObjectWriter> writer, store->NewWriter("backups",
-//   "monday.tar", {})); STRATA_RETURN_IF_ERROR(writer->Write(bytes));
-//   STRATA_ASSIGN_OR_RETURN(ObjectInfo info, writer->Finish({}));     // durable and visible from
-//   here on
+//   STRATA_ASSIGN_OR_RETURN(std::unique_ptr<ObjectWriter> writer,
+//                           store->NewWriter("backups", "monday.tar", {}));
+//   STRATA_RETURN_IF_ERROR(writer->Write(bytes));
+//   STRATA_ASSIGN_OR_RETURN(ObjectInfo info, writer->Finish({}));  // Durable and visible.
 //
 // Who may do what is the front end's question: this class records owners and answers every caller.
 // Errors carry a Reason (error.h). Every mutation is durable when its call returns OK.

@@ -23,6 +23,10 @@
 //   lookup_hit       nanoseconds to find a chunk that was seen recently
 //   small            streams of 4 KiB from --threads threads, each durable; flushes per stream
 //   gc               collection after every second of many streams was deleted
+//   gc_half          the same with streams of 64 MB of random bytes, after reopening the store:
+//                    processor time, of the whole process, per gigabyte that was freed
+//   gc_tiny          the most memory that is resident during a collection of a store with 200,000
+//                    streams of 11 bytes, each committed by itself, after every second was deleted
 //   index_memory     what the index of a TiB of unique data keeps in memory, in chunks of 8 KiB: the
 //                    filter, filled with as many keys, and the caches by default; how often the
 //                    filter asks for a lookup in vain
@@ -32,6 +36,7 @@
 //
 // --file: ingest this file's bytes instead of made ones. --dir: the store lies there, in a file and
 // RocksDB [in memory]. --mb: bytes per operation [256].
+#include <malloc.h>
 #include <openssl/evp.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -179,6 +184,8 @@ class Bench {
         {"lookup_hit", &Bench::LookupHit},
         {"small", &Bench::Small},
         {"gc", &Bench::Collect},
+        {"gc_half", &Bench::CollectHalf},
+        {"gc_tiny", &Bench::CollectTiny},
         {"index_memory", &Bench::IndexMemory}};
     for (size_t at = 0; at < flags_.ops.size();) {
       const size_t end = std::min(flags_.ops.find(',', at), flags_.ops.size());
@@ -575,6 +582,60 @@ class Bench {
     const GarbageReport report = Must(store_->CollectGarbage({.progress = nullptr}));
     Print("gc", before / timer.seconds() / 1e6, "MB/s examined");
     Print("gc.freed", static_cast<double>(report.freed_bytes) / before, "of the device");
+  }
+
+  void CollectHalf() {
+    constexpr size_t kStreamBytes = 64u << 20;
+    Open(/*fresh=*/true);
+    std::vector<StreamId> streams;
+    for (uint64_t i = 0; i * kStreamBytes < flags_.bytes; ++i) {
+      const auto writer = store_->NewWriter();
+      STRATA_CHECK(writer->Write(Random(i, kStreamBytes)).ok(), "written");
+      streams.push_back(Must(writer->Finish()).id);
+    }
+    for (size_t i = 0; i < streams.size(); i += 2) {
+      STRATA_CHECK(store_->Delete(streams[i]).ok(), "deleted");
+    }
+    Open(/*fresh=*/false);
+    const double begin = ProcessSeconds();
+    const GarbageReport report = Must(store_->CollectGarbage({.progress = nullptr}));
+    Close();
+    const double gigabytes = static_cast<double>(report.freed_bytes) / 1e9;
+    Print("gc_half", (ProcessSeconds() - begin) / gigabytes, "core-seconds/GB freed");
+    Print("gc_half.freed", gigabytes, "GB");
+    Print("gc_half.copied", static_cast<double>(report.live_bytes_copied) / 1e9, "GB");
+  }
+
+  void CollectTiny() {
+    constexpr size_t kStreams = 200000;
+    Open(/*fresh=*/true);
+    std::vector<StreamId> streams;
+    for (size_t i = 0; i < kStreams; ++i) {
+      const auto writer = store_->NewWriter();
+      STRATA_CHECK(writer->Write(Random(i, 11)).ok(), "written");
+      streams.push_back(Must(writer->Finish()).id);
+    }
+    for (size_t i = 0; i < kStreams; i += 2) {
+      STRATA_CHECK(store_->Delete(streams[i]).ok(), "deleted");
+    }
+    Open(/*fresh=*/false);
+    malloc_trim(0);
+    std::ofstream("/proc/self/clear_refs") << "5";  // The peak is that of now.
+    const double begin = ProcessSeconds();
+    const GarbageReport report = Must(store_->CollectGarbage({.progress = nullptr}));
+    Print("gc_tiny", PeakResidentMegabytes(), "MB");
+    Print("gc_tiny.core", ProcessSeconds() - begin, "core-seconds");
+    Print("gc_tiny.freed", static_cast<double>(report.freed_bytes) / 1e6, "MB");
+  }
+
+  // VmHWM, which clear_refs sets back, as it does not ru_maxrss.
+  static double PeakResidentMegabytes() {
+    std::ifstream file("/proc/self/status");
+    for (std::string word; file >> word;) {
+      double kilobytes = 0;
+      if (word == "VmHWM:" && file >> kilobytes) return kilobytes / 1000;
+    }
+    return 0;
   }
 
   void IndexMemory() {

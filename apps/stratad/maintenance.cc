@@ -23,9 +23,8 @@ constexpr uint64_t kLeastPause = 60 * kSecond;
 
 StorageFigures FiguresOf(Appliance& appliance) {
   const dedup::Stats stats = appliance.dedup().Stats();
-  const bool compresses = appliance.config().storage.store.compression != dedup::Compression::kNone;
   return {static_cast<uint64_t>(SystemClock().MonotonicNanos()), stats.logical_bytes,
-          stats.ingested_bytes, compresses ? stats.deferred_bytes : 0};
+          stats.ingested_bytes, stats.deferred_bytes};
 }
 
 class MaintenanceThread final : public Maintenance {

@@ -21,7 +21,7 @@ struct StorageFigures {
   uint64_t now_ns = 0;
   uint64_t logical_bytes = 0;
   uint64_t ingested_bytes = 0;  // Since the store was opened.
-  uint64_t deferred_bytes = 0;  // They await a compression that the store now does.
+  uint64_t deferred_bytes = 0;  // They await their compression.
 };
 
 struct CollectionPlan {

@@ -2,7 +2,7 @@
 """Deduplication: chunking and fingerprints against FastCDC and OpenSSL (processor time of one core), lookups that must not
 reach the kv store, whole backups of three versions of one thing against restic and borg (time on the clock, all on the same
 disk, programs starting and stores opening included), and the restore of the newest of twenty versions against that of a store which has
-only the first, and 20,000 files of 11 bytes.
+only the first, 20,000 files of 11 bytes, and the processor time of freeing half of a store.
 
 Each comparison runs in rounds, peers and ours next to each other; the median of the rounds' ratios counts.
 STRATA_BARS_VERSIONS: the versions, files separated by commas [tars of three releases of Debian's linux-source-6.1, fetched by
@@ -187,11 +187,20 @@ def small_files(kit):
     shutil.rmtree(tree)
 
 
+def collections(kit, bench):
+    folder = kit.folder / "collections"
+    folder.mkdir()
+    half = [measure(bench, "--ops", "gc_half", "--mb", "4096", "--dir", folder) for _ in range(kit.rounds(1))]
+    kit.at_most("dedup.gc.half_freed", statistics.median(h["gc_half"] for h in half), 1.0, " core-s/GB")
+    shutil.rmtree(folder)
+
+
 def run(kit):
     folder = kit.build("chunker_bench", "dedup_bench") / "bench"
     bench = folder / "dedup_bench"
     chunkers(kit, folder / "chunker_bench")
     kernels(kit, bench)
+    collections(kit, bench)
     small_files(kit)
     aging(kit)
     backups(kit)

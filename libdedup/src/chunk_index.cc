@@ -527,22 +527,79 @@ absl::StatusOr<std::vector<bool>> ChunkIndex::LeadsHere(uint64_t container_id,
   return here;
 }
 
-absl::Status ChunkIndex::RemoveContainer(uint64_t container_id, const ContainerContents& contents) {
+absl::Status ChunkIndex::DeleteFoundEntries(std::span<const RemovedContainer> containers,
+                                            const ContainerIds& gone) {
+  std::vector<Fingerprint> chunks;
+  for (const RemovedContainer& container : containers) {
+    chunks.insert(chunks.end(), container.chunks.begin(), container.chunks.end());
+  }
+  // In the order of the keys, which the store's tree reads and takes faster.
+  std::ranges::sort(chunks, {}, &Fingerprint::bytes);
+  for (size_t first = 0; first < chunks.size(); first += kEntriesPerBatch) {
+    const auto some =
+        std::span(chunks).subspan(first, std::min(kEntriesPerBatch, chunks.size() - first));
+    MutexLock writes(&kv_writes_);
+    STRATA_ASSIGN_OR_RETURN(const std::vector<ChunkPlace> entries, EntriesOf(some));
+    kv::WriteBatch batch;
+    for (size_t i = 0; i < some.size(); ++i) {
+      if (gone.contains(entries[i].container_id)) batch.Delete(options_.chunks, ChunkKey(some[i]));
+    }
+    STRATA_RETURN_IF_ERROR(options_.kv->Write(batch, kv::Durability::kAsync));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ChunkIndex::DeleteScannedEntries(const ContainerIds& gone, const GoOn& go_on) {
+  kv::Range range;
+  for (bool more = true; more;) {
+    // No entry comes to lead to a container that is condemned, on either side of this page.
+    MutexLock writes(&kv_writes_);
+    STRATA_ASSIGN_OR_RETURN(kv::Page page,
+                            options_.kv->NewSnapshot()->List(
+                                options_.chunks, range,
+                                {.max_items = kLoadPageItems,
+                                 .max_bytes = kLoadPageBytes,
+                                 .skip_damaged = true}));  // What cannot be read counts as none.
+    kv::WriteBatch batch;
+    for (const kv::KeyValue& item : page.items) {
+      const absl::StatusOr<ChunkPlace> place = DecodeChunkPlace(item.value);
+      if (!place.ok() || !gone.contains(place->container_id)) continue;
+      batch.Delete(options_.chunks, item.key);
+      if (batch.operations().size() < kEntriesPerBatch) continue;
+      STRATA_RETURN_IF_ERROR(options_.kv->Write(batch, kv::Durability::kAsync));
+      batch.Clear();
+    }
+    STRATA_RETURN_IF_ERROR(options_.kv->Write(batch, kv::Durability::kAsync));
+    more = page.more;
+    if (!more) break;
+    range.begin = page.items.back().key + '\0';
+    STRATA_RETURN_IF_ERROR(go_on());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ChunkIndex::RemoveContainers(std::span<const RemovedContainer> containers,
+                                          Search search, const GoOn& go_on) {
+  ContainerIds gone;
+  for (const RemovedContainer& container : containers) {
+    gone.insert(container.id);
+    MutexLock writes(&kv_writes_);
+    STRATA_RETURN_IF_ERROR(MarkLeftLocked(container.id, container.regions));
+  }
+  STRATA_RETURN_IF_ERROR(search == Search::kScan ? DeleteScannedEntries(gone, go_on)
+                                                 : DeleteFoundEntries(containers, gone));
   MutexLock writes(&kv_writes_);
-  STRATA_ASSIGN_OR_RETURN(const std::vector<ChunkPlace> entries, EntriesOf(contents.chunks));
   kv::WriteBatch batch;
-  for (size_t i = 0; i < contents.chunks.size(); ++i) {
-    if (entries[i].container_id != container_id) continue;
-    batch.Delete(options_.chunks, ChunkKey(contents.chunks[i]));
+  for (const RemovedContainer& container : containers) {
+    batch.Delete(options_.containers, ContainerKey(container.id));
+    batch.Delete(options_.containers, DamageKey(container.id));
     STRATA_RETURN_IF_ERROR(WriteIfFull(&batch, kv::Durability::kAsync));
   }
-  batch.Delete(options_.containers, ContainerKey(container_id));
-  batch.Delete(options_.containers, DamageKey(container_id));
   STRATA_RETURN_IF_ERROR(options_.kv->Write(batch, kv::Durability::kSync));
-  options_.table->Remove(container_id);
+  for (const RemovedContainer& container : containers) options_.table->Remove(container.id);
   {
     MutexLock lock(&mutex_);
-    cache_.Remove(container_id);
+    for (const RemovedContainer& container : containers) cache_.Remove(container.id);
   }
   removals_.fetch_add(1);
   return absl::OkStatus();

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "container_format.h"
@@ -34,6 +35,12 @@ struct SealedContainer {
   uint64_t id = 0;
   ContainerRecord record;
   ContainerContents contents;
+};
+
+struct RemovedContainer {
+  uint64_t id = 0;
+  std::vector<uint32_t> regions;    // Offsets in units, growing.
+  std::vector<Fingerprint> chunks;  // Not asked for by a scan.
 };
 
 class ChunkIndex final {
@@ -99,8 +106,14 @@ class ChunkIndex final {
   // makes it lead here.
   absl::Status LeadAwayFromDamage(uint64_t container_id, const ContainerContents& contents);
 
-  // Takes a container out whose live chunks were copied elsewhere: one durable batch.
-  absl::Status RemoveContainer(uint64_t container_id, const ContainerContents& contents);
+  // Takes containers out whose live chunks were copied elsewhere, durably; others commit in
+  // between. First all of their regions count as left, so that after a crash, or after `go_on` has
+  // ended it, no lookup relies on a chunk whose entry is gone. kScan goes through the whole index:
+  // cheaper than a lookup for each chunk where much of it goes.
+  enum class Search : uint8_t { kLookups, kScan };
+  using GoOn = std::function<absl::Status()>;
+  absl::Status RemoveContainers(std::span<const RemovedContainer> containers, Search search,
+                                const GoOn& go_on);
 
   // For each chunk of a sealed container, whether the index does not lead to another copy, in this
   // container or elsewhere.
@@ -154,6 +167,12 @@ class ChunkIndex final {
   // Brings the container's table into the cache. A footer that cannot be read makes the container
   // damaged.
   void LoadTable(uint64_t container_id);
+
+  // Deletes the entries that lead to the containers `gone`.
+  using ContainerIds = absl::flat_hash_set<uint64_t>;
+  absl::Status DeleteFoundEntries(std::span<const RemovedContainer> containers,
+                                  const ContainerIds& gone);
+  absl::Status DeleteScannedEntries(const ContainerIds& gone, const GoOn& go_on);
 
   // Commits `batch` and begins anew once it is as large as a transaction may be.
   absl::Status WriteIfFull(kv::WriteBatch* batch, kv::Durability durability);

@@ -58,7 +58,9 @@ absl::StatusOr<std::shared_ptr<const LoadedRegion>> ChunkReader::Salvage(
   }
   auto loaded = std::make_shared<LoadedRegion>();
   loaded->raw_bytes = salvaged->header.raw_bytes;
+  loaded->codec = salvaged->header.codec;
   loaded->deferred = salvaged->header.deferred;
+  loaded->settings = salvaged->header.settings;
   loaded->raw = std::move(salvaged->raw);
   loaded->table = std::move(salvaged->actual);
   loaded->SetOffsets();
@@ -128,7 +130,9 @@ absl::StatusOr<std::shared_ptr<const LoadedRegion>> ChunkReader::Load(
   }
   auto loaded = std::make_shared<LoadedRegion>();
   loaded->raw_bytes = region.header.raw_bytes;
+  loaded->codec = region.header.codec;
   loaded->deferred = region.header.deferred;
+  loaded->settings = region.header.settings;
   loaded->raw = std::make_unique_for_overwrite<std::byte[]>(loaded->raw_bytes);
   STRATA_RETURN_IF_ERROR(options_.codec->Decompress(region.header.codec, region.payload,
                                                     {loaded->raw.get(), loaded->raw_bytes}));

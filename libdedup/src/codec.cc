@@ -209,4 +209,32 @@ bool LooksIncompressible(std::span<const std::byte> raw) {
 
 std::unique_ptr<Codec> CreateCodec() { return std::make_unique<CodecWithIdleStates>(); }
 
+absl::Status CheckCompression(const CompressionSettings& settings) {
+  if (settings.region_bytes < 16u << 10 || settings.region_bytes > 4u << 20) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "dedup: region_bytes is %d, must be from 16 KiB to 4 MiB", settings.region_bytes));
+  }
+  if (settings.method > Compression::kGzip) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("dedup: compression %d is not known", static_cast<int>(settings.method)));
+  }
+  const int level = settings.level;
+  if (settings.method == Compression::kZstd && (level < -7 || level > 19)) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("dedup: compression_level is %d, must be -7..19 for zstd", level));
+  }
+  if (settings.method == Compression::kGzip && (level < 0 || level > 3)) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("dedup: compression_level is %d, must be 0..3 for gzip", level));
+  }
+  return absl::OkStatus();
+}
+
+CompressionSettings Canonical(CompressionSettings settings) {
+  if (settings.method == Compression::kNone || settings.method == Compression::kLz4) {
+    settings.level = 0;
+  }
+  return settings;
+}
+
 }  // namespace strata::dedup

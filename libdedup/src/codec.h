@@ -37,4 +37,9 @@ bool LooksIncompressible(std::span<const std::byte> raw);
 
 std::unique_ptr<Codec> CreateCodec();
 
+// InvalidArgument: names what is out of range.
+absl::Status CheckCompression(const CompressionSettings& settings);
+// Equal where the same comes out: a level that the method ignores is 0.
+CompressionSettings Canonical(CompressionSettings settings);
+
 }  // namespace strata::dedup

@@ -346,6 +346,7 @@ absl::StatusOr<ContainerLog::OpenContainer*> ContainerLog::OpenWithRoom(
     last_opened_id_ = prepared.id;
     unopened_ids_.erase(prepared.id);
     open = std::move(next);
+    if (collection) collection_containers_.fetch_add(1, std::memory_order_relaxed);
     STRATA_RETURN_IF_ERROR(Stage(SlotOffset(prepared.slot, container_bytes_), bytes));
   }
 }

@@ -77,6 +77,9 @@ class ContainerLog final {
   // The same for a region of the journal. `direct`: the caller leads a group of commits; null: it
   // does not. It may use what writers leave free, for a deletion must not need room.
   absl::StatusOr<uint64_t> AppendJournal(EncodedRegion* region, kv::CommitLog::DirectWrite* direct);
+  // Whether a writer might have opened the container that was opened last.
+  absl::Status AdmitWriter() const;
+
   // Regions that were appended and may not be durable yet.
   std::vector<RegionRange> NotDurable();
 
@@ -105,6 +108,11 @@ class ContainerLog final {
 
   // Keeps what Resume() opened as full, in memory alone. For stores that are only read.
   void SetAside();
+
+  // Opened so far for who may use the reserve.
+  uint64_t collection_containers() const {
+    return collection_containers_.load(std::memory_order_relaxed);
+  }
 
   uint64_t flush_count() const { return flushes_.load(std::memory_order_relaxed); }
 
@@ -176,8 +184,6 @@ class ContainerLog final {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Takes the space of a slot, so that no write to it finds the device full.
   absl::Status TakeSpace(uint32_t slot) ABSL_LOCKS_EXCLUDED(space_mutex_);
-  // Whether a writer might have opened the container that was opened last.
-  absl::Status AdmitWriter() const;
   // Gives the mutex up while it commits the container's record.
   absl::Status Prepare(Caller caller, kv::CommitLog::DirectWrite* direct)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -262,6 +268,7 @@ class ContainerLog final {
   Mutex flush_mutex_;
   std::unique_ptr<block::Channel> flush_channel_ ABSL_GUARDED_BY(flush_mutex_);
   std::atomic<uint64_t> flushes_{0};
+  std::atomic<uint64_t> collection_containers_{0};
 };
 
 }  // namespace strata::dedup

@@ -6,20 +6,22 @@
 // only when that is durable are they taken out of the index and their slots freed. A crash at any
 // point leaves copies that the next run finds superfluous, and nothing else.
 #include <algorithm>
-#include <chrono>
+#include <cmath>
 #include <iterator>
 #include <optional>
-#include <thread>
+#include <span>
 #include <utility>
 #include <vector>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_format.h"
-#include "read_ahead.h"
-#include "region_builder.h"
+#include "codec.h"
+#include "container_format.h"
+#include "evacuation.h"
+#include "live_set.h"
+#include "pacer.h"
 #include "store_core.h"
-#include "strata/base/clock.h"
 #include "strata/base/status_macros.h"
 #include "stream_walk.h"
 
@@ -28,50 +30,15 @@ namespace {
 
 constexpr size_t kContainersPerBatch = 8;
 
-// Eight bytes of each fingerprint that is needed. That two share them keeps a chunk too long, never
-// too short.
-class LiveSet final {
- public:
-  void Add(const Fingerprint& fingerprint) {
-    hashes_.push_back(FingerprintHash()(fingerprint));
-    if (hashes_.size() >= next_compaction_) Compact();
-  }
-  void Compact() {
-    std::sort(hashes_.begin(), hashes_.end());
-    hashes_.erase(std::unique(hashes_.begin(), hashes_.end()), hashes_.end());
-    next_compaction_ = std::max(hashes_.size() * 2, kLeastCompaction);
-  }
-  // REQUIRES: compact.
-  bool Contains(const Fingerprint& fingerprint) const {
-    return std::binary_search(hashes_.begin(), hashes_.end(), FingerprintHash()(fingerprint));
-  }
-
- private:
-  static constexpr size_t kLeastCompaction = 1u << 16;
-  std::vector<uint64_t> hashes_;
-  size_t next_compaction_ = kLeastCompaction;
-};
-
-// Sleeps as much as keeps the bytes per second under the limit.
-class Pacer final {
- public:
-  explicit Pacer(uint64_t bytes_per_second) : bytes_per_second_(bytes_per_second) {}
-  void Spend(uint64_t bytes) {
-    if (bytes_per_second_ == 0) return;
-    spent_bytes_ += bytes;
-    const double due_ns =
-        static_cast<double>(spent_bytes_) * 1e9 / static_cast<double>(bytes_per_second_);
-    const double ahead_ns =
-        due_ns - static_cast<double>(SystemClock().MonotonicNanos() - begin_ns_);
-    if (ahead_ns > 0)
-      std::this_thread::sleep_for(std::chrono::nanoseconds(static_cast<int64_t>(ahead_ns)));
-  }
-
- private:
-  const uint64_t bytes_per_second_;
-  const int64_t begin_ns_ = SystemClock().MonotonicNanos();
-  uint64_t spent_bytes_ = 0;
-};
+// Of containers that are freed together. Their entries are looked up in the order of their keys: of
+// more, more lie together in the kv store's blocks. The fingerprints are in memory until then.
+constexpr uint64_t kMostChunksPerGroup = 256u << 10;
+// Deleting an entry takes room in the kv store's log before the container gives any back. So on a
+// full disk the first group is small, and a later one grows with what was freed before it.
+constexpr uint64_t kFirstGroupChunks = 8u << 10;
+constexpr uint64_t kFreedBytesPerEntry = 128;
+// Where so large a share of the chunk index goes, going through all of it costs less than lookups.
+constexpr uint64_t kLeastScannedShare = 8;
 
 class Collection final {
  public:
@@ -81,10 +48,9 @@ class Collection final {
       : core_(core),
         options_(options),
         folds_(folds),
-        compresses_(core->options.compression != Compression::kNone),
+        container_bytes_(core->superblock.container_bytes),
         pacer_(options.max_bytes_per_second),
-        data_(core, RegionKind::kData, &own_pins_, RegionBuilder::Owner::kCollection),
-        nodes_(core, RegionKind::kRecipes, &own_pins_, RegionBuilder::Owner::kCollection) {}
+        evacuation_(core, &live_, &pacer_, options.compress_as) {}
 
   absl::StatusOr<GarbageReport> Run() {
     core_->table->BeginCollection();
@@ -93,13 +59,16 @@ class Collection final {
       core_->log->SetCollecting(false);
       core_->table->EndCollection();
     };
+    const uint64_t opened_before = core_->log->collection_containers();
     // What was deleted lies in the open container as often as elsewhere.
     STRATA_RETURN_IF_ERROR(core_->log->Seal());
     if (core_->journal != nullptr && core_->journal->needs_repair()) {
       STRATA_RETURN_IF_ERROR(WriteCheckpoint(/*for_repair=*/true));
     }
     for (const auto& [id, info] : core_->table->List()) {
-      if (info.record.sealed && info.usable()) sealed_.emplace_back(id, info.record);
+      if (!info.record.sealed || !info.usable()) continue;
+      sealed_.emplace_back(id, info.record);
+      sealed_chunks_ += info.record.chunk_count;
     }
     STRATA_RETURN_IF_ERROR(Mark());
     STRATA_RETURN_IF_ERROR(Examine());
@@ -108,9 +77,10 @@ class Collection final {
     if (core_->journal != nullptr && core_->journal->needs_repair()) {
       STRATA_RETURN_IF_ERROR(WriteCheckpoint(/*for_repair=*/true));
     }
-    report_.live_bytes_copied = copied_bytes();
-    const uint64_t freed = report_.containers_freed * uint64_t{core_->superblock.container_bytes};
-    report_.freed_bytes = freed - std::min(freed, report_.live_bytes_copied);
+    report_.live_bytes_copied = evacuation_.copied_bytes();
+    const uint64_t opened = core_->log->collection_containers() - opened_before;
+    const uint64_t freed = report_.containers_freed;
+    report_.freed_bytes = (freed - std::min(freed, opened)) * container_bytes_;
     return report_;
   }
 
@@ -121,10 +91,17 @@ class Collection final {
     uint64_t id = 0;
     ContainerRecord record;
     size_t live_chunks = 0;
-    size_t chunk_count = 0;
+    uint64_t live_bytes = 0;    // Of regions on the device, in proportion to their living chunks.
+    uint64_t region_bytes = 0;  // Of all that are not the journal's.
+    uint64_t live_footer_bytes = 0;
     uint64_t journal_bytes = 0;
+    uint32_t journal_regions = 0;
     Damage damage = Damage::kNone;
-    ContainerContents contents;  // While it is being emptied.
+  };
+  // What lived in it has been copied.
+  struct Emptied {
+    const Candidate* candidate;
+    RemovedContainer removed;
   };
 
   absl::Status Report(std::string_view phase, uint64_t done, uint64_t total) {
@@ -153,7 +130,7 @@ class Collection final {
           }
           return Report("mark", ++report_.streams_marked, core_->totals.Get(*core_).stream_count);
         }));
-    live_.Compact();
+    live_.Finish();
     return absl::OkStatus();
   }
 
@@ -176,26 +153,20 @@ class Collection final {
     std::vector<Candidate> all;
     STRATA_RETURN_IF_ERROR(CountAll(&all));
     STRATA_RETURN_IF_ERROR(ReplaceJournal(all));
-    std::vector<Candidate> underfilled;  // All alive, but sealed before they were full.
-    std::vector<Candidate> deferred;     // All alive, but not compressed yet.
+    std::vector<Candidate> underfilled;  // Nearly all alive, but sealed before they were full.
+    std::vector<Candidate> deferred;     // Nearly all alive, but not compressed yet.
     for (Candidate& candidate : all) {
       if (candidate.damage == Candidate::Damage::kNeeded) continue;
-      const ContainerRecord& record = candidate.record;
-      const uint64_t live_journal = LiveJournalBytes(candidate);
-      const double share = LiveShare(candidate);
-      const double fill = static_cast<double>(record.stored_bytes + candidate.journal_bytes) /
-                          static_cast<double>(core_->superblock.container_bytes);
       if (candidate.damage == Candidate::Damage::kLeft ||  // What is whole leaves it.
-          (candidate.live_chunks == 0 && live_journal == 0) ||
-          share < options_.rewrite_below_live_ratio) {
+          !TakesRoom(candidate) || Sparse(candidate)) {
         candidates_.push_back(std::move(candidate));
-      } else if (record.deferred && compresses_) {
+      } else if (candidate.record.deferred) {
         deferred.push_back(std::move(candidate));
-      } else if (share * fill < options_.rewrite_below_live_ratio) {
+      } else if (Need(candidate) < options_.rewrite_below_live_ratio) {
         underfilled.push_back(std::move(candidate));
       }
     }
-    if (underfilled.size() > 1) {  // One alone would only be moved.
+    if (AreWorthJoining(underfilled, deferred)) {
       std::move(underfilled.begin(), underfilled.end(), std::back_inserter(candidates_));
     }
     std::stable_sort(candidates_.begin(), candidates_.end(),
@@ -206,6 +177,18 @@ class Collection final {
     // In the order they were written, which is that of the streams.
     std::move(deferred.begin(), deferred.end(), std::back_inserter(candidates_));
     return absl::OkStatus();
+  }
+
+  // Joining them is worth its copying where it frees a container. Where others are copied anyway,
+  // all join: so a collection leaves one container that is not full, and a second one has nothing
+  // to do.
+  bool AreWorthJoining(const std::vector<Candidate>& underfilled,
+                       const std::vector<Candidate>& deferred) const {
+    const auto takes_room = [this](const Candidate& candidate) { return TakesRoom(candidate); };
+    if (!deferred.empty() || std::ranges::any_of(candidates_, takes_room)) return true;
+    double need = 0;
+    for (const Candidate& candidate : underfilled) need += Need(candidate);
+    return std::ceil(need) < static_cast<double>(underfilled.size());
   }
 
   absl::StatusOr<Candidate::Damage> DamageOf(uint64_t id, const ContainerContents& contents) {
@@ -260,10 +243,13 @@ class Collection final {
       }
       STRATA_RETURN_IF_ERROR(contents.status());
       pacer_.Spend(record.footer_bytes);
-      STRATA_ASSIGN_OR_RETURN(const size_t live, CountLive(id, *contents));
-      STRATA_ASSIGN_OR_RETURN(const Candidate::Damage damage, DamageOf(id, *contents));
-      all->push_back(
-          {id, record, live, contents->chunks.size(), contents->journal_bytes, damage, {}});
+      Candidate candidate{.id = id,
+                          .record = record,
+                          .journal_bytes = contents->journal_bytes,
+                          .journal_regions = contents->journal_regions};
+      STRATA_RETURN_IF_ERROR(CountLive(*contents, &candidate));
+      STRATA_ASSIGN_OR_RETURN(candidate.damage, DamageOf(id, *contents));
+      all->push_back(std::move(candidate));
       STRATA_RETURN_IF_ERROR(Report("examine", ++report_.containers_examined, sealed_.size()));
     }
     return absl::OkStatus();
@@ -309,39 +295,96 @@ class Collection final {
   }
 
   double LiveShare(const Candidate& candidate) const {
-    const double live_chunks = static_cast<double>(candidate.live_chunks) /
-                               static_cast<double>(std::max<size_t>(candidate.chunk_count, 1));
-    if (candidate.journal_bytes == 0) return live_chunks;
-    const auto stored_bytes = static_cast<double>(candidate.record.stored_bytes);
-    return (live_chunks * stored_bytes + static_cast<double>(LiveJournalBytes(candidate))) /
-           (stored_bytes + static_cast<double>(candidate.journal_bytes));
+    return Share(candidate.live_bytes + LiveJournalBytes(candidate),
+                 std::max<uint64_t>(candidate.region_bytes + candidate.journal_bytes, 1));
   }
 
-  absl::StatusOr<size_t> CountLive(uint64_t id, const ContainerContents& contents) {
-    std::vector<bool> here;
-    if (folds_) {
-      STRATA_ASSIGN_OR_RETURN(here, core_->index->LeadsHere(id, contents));
+  // A container that is full because it has as many chunks as it may, copied, is as full.
+  bool Sparse(const Candidate& candidate) const {
+    return std::max(LiveShare(candidate), CountedNeed(candidate)) <
+           options_.rewrite_below_live_ratio;
+  }
+
+  static double Share(uint64_t part, uint64_t of) {
+    return static_cast<double>(part) / static_cast<double>(of);
+  }
+  double CountedNeed(const Candidate& candidate) const {
+    const bool journal = LiveJournalBytes(candidate) > 0;
+    return std::max(
+        Share(candidate.live_chunks, kMostChunksPerContainer),
+        Share(journal ? candidate.journal_regions : 0, kMostJournalRegionsPerContainer));
+  }
+
+  // The share of a container that is taken by what lives in the candidate once it is copied. A
+  // container ends where the next region does not fit.
+  double Need(const Candidate& candidate) const {
+    const uint64_t bytes =
+        candidate.live_bytes + candidate.live_footer_bytes + LiveJournalBytes(candidate);
+    return std::max(Share(bytes, container_bytes_ - CompressionOf(core_->options).region_bytes),
+                    CountedNeed(candidate));
+  }
+
+  // For each chunk, whether this copy of it counts. Of chunks that streams have left, and of all in
+  // a fold, it does where the index does not lead to another one.
+  absl::StatusOr<std::vector<bool>> Counts(const Candidate& candidate,
+                                           const ContainerContents& contents) {
+    if (folds_) return core_->index->LeadsHere(candidate.id, contents);
+    std::vector<bool> counts(contents.chunks.size(), true);
+    ContainerContents left;
+    std::vector<size_t> left_chunks;
+    size_t first_chunk = 0;
+    for (const RegionExtent& region : contents.regions) {
+      const size_t end_chunk = first_chunk + region.chunk_count;
+      if (std::ranges::binary_search(candidate.record.left_regions, region.offset_units)) {
+        left.regions.push_back(region);
+        for (size_t i = first_chunk; i < end_chunk; ++i) {
+          left.chunks.push_back(contents.chunks[i]);
+          left_chunks.push_back(i);
+        }
+      }
+      first_chunk = end_chunk;
     }
-    size_t live = 0;
-    for (size_t i = 0; i < contents.chunks.size(); ++i) {
-      if (!live_.Contains(contents.chunks[i])) continue;
-      const bool stored_again = folds_ && !here[i];
-      ++(stored_again ? report_.duplicate_chunks : live);
+    if (left.regions.empty()) return counts;
+    STRATA_ASSIGN_OR_RETURN(const std::vector<bool> here,
+                            core_->index->LeadsHere(candidate.id, left));
+    for (size_t i = 0; i < here.size(); ++i) counts[left_chunks[i]] = here[i];
+    return counts;
+  }
+
+  absl::Status CountLive(const ContainerContents& contents, Candidate* candidate) {
+    STRATA_ASSIGN_OR_RETURN(const std::vector<bool> counts, Counts(*candidate, contents));
+    size_t chunk = 0;
+    for (const RegionExtent& region : contents.regions) {
+      if (region.kind == RegionKind::kJournal) continue;
+      const uint64_t bytes = uint64_t{region.size_units} * kUnitBytes;
+      uint64_t live = 0;
+      for (const size_t end = chunk + region.chunk_count; chunk < end; ++chunk) {
+        if (!live_.Contains(contents.chunks[chunk])) continue;
+        live += counts[chunk] ? 1 : 0;
+        report_.duplicate_chunks += folds_ && !counts[chunk] ? 1 : 0;
+      }
+      candidate->region_bytes += bytes;
+      if (live == 0) continue;
+      candidate->live_chunks += live;
+      candidate->live_bytes += bytes * live / region.chunk_count;
+      candidate->live_footer_bytes += kFooterRegionBytes + live * kFooterChunkBytes;
     }
-    return live;
+    return absl::OkStatus();
   }
 
   absl::Status Sweep() {
-    std::vector<Candidate> batch;
+    const auto first_taking_room =
+        std::partition_point(candidates_.begin(), candidates_.end(),
+                             [this](const Candidate& candidate) { return !TakesRoom(candidate); });
+    const auto dead = static_cast<size_t>(first_taking_room - candidates_.begin());
+    // What is empty makes the room for the first copies.
+    STRATA_RETURN_IF_ERROR(FreeDead(dead));
+    std::vector<Emptied> batch;
     uint64_t freed_at_bytes = 0;
-    for (size_t i = 0; i < candidates_.size(); ++i) {
-      Candidate& candidate = candidates_[i];
-      // What is empty makes the room for the first copies.
-      if (TakesRoom(candidate) && !batch.empty() && !TakesRoom(batch.back())) {
-        STRATA_RETURN_IF_ERROR(Free(&batch));
-      }
-      if (core_->table->Condemn({candidate.id}).empty()) continue;
-      absl::Status status = Empty(&candidate);
+    for (size_t i = dead; i < candidates_.size(); ++i) {
+      if (core_->table->Condemn({candidates_[i].id}).empty()) continue;
+      Emptied emptied{&candidates_[i], {}};
+      absl::Status status = Empty(&emptied);
       if (absl::IsDataLoss(status)) {
         // A chunk that is needed is damaged. The reader has noted it; the container stays.
         Log(core_->options.log, LogLevel::kWarning, std::string(status.message()));
@@ -353,125 +396,106 @@ class Collection final {
         return absl::OkStatus();
       }
       STRATA_RETURN_IF_ERROR(status);
-      batch.push_back(std::move(candidate));
+      batch.push_back(std::move(emptied));
       // A container's worth of copies at a time: on a full disk there is room for little more.
       if (batch.size() >= kContainersPerBatch || core_->table->free_slots() <= kReservedSlots ||
-          copied_bytes() - freed_at_bytes >= core_->superblock.container_bytes) {
-        freed_at_bytes = copied_bytes();
-        STRATA_RETURN_IF_ERROR(Free(&batch));
+          evacuation_.copied_bytes() - freed_at_bytes >= container_bytes_) {
+        freed_at_bytes = evacuation_.copied_bytes();
+        STRATA_RETURN_IF_ERROR(Free(&batch, ChunkIndex::Search::kLookups));
       }
       STRATA_RETURN_IF_ERROR(Report("sweep", i + 1, candidates_.size()));
     }
-    return Free(&batch);
+    return Free(&batch, ChunkIndex::Search::kLookups);
+  }
+
+  // The first `count` candidates, of which nothing is copied.
+  absl::Status FreeDead(size_t count) {
+    for (size_t next = 0; next < count;) {
+      const uint64_t affordable = std::max(
+          kFirstGroupChunks, report_.containers_freed * container_bytes_ / kFreedBytesPerEntry);
+      const auto chunks_of = [&](size_t first, size_t end) {
+        uint64_t chunks = 0;
+        for (size_t i = first; i < end; ++i) chunks += candidates_[i].record.chunk_count;
+        return chunks;
+      };
+      const auto end_of_group = [&](uint64_t most_chunks) {
+        size_t end = next + 1;
+        for (uint64_t chunks = chunks_of(next, end); end < count; ++end) {
+          chunks += candidates_[end].record.chunk_count;
+          if (chunks > most_chunks) break;
+        }
+        return end;
+      };
+      size_t end = end_of_group(affordable);
+      const bool scans = chunks_of(next, end) * kLeastScannedShare >= sealed_chunks_;
+      if (!scans) end = end_of_group(std::min(affordable, kMostChunksPerGroup));
+      STRATA_RETURN_IF_ERROR(FreeGroup(next, end, scans));
+      for (; next < end; ++next) {
+        STRATA_RETURN_IF_ERROR(Report("sweep", next + 1, candidates_.size()));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status FreeGroup(size_t first, size_t end, bool scans) {
+    std::vector<Emptied> group;
+    for (size_t i = first; i < end; ++i) {
+      if (core_->table->Condemn({candidates_[i].id}).empty()) continue;
+      Emptied emptied{&candidates_[i], {}};
+      const absl::Status status = Empty(&emptied);
+      if (absl::IsDataLoss(status)) {
+        Log(core_->options.log, LogLevel::kWarning, std::string(status.message()));
+        continue;
+      }
+      STRATA_RETURN_IF_ERROR(status);
+      if (scans) emptied.removed.chunks = {};
+      group.push_back(std::move(emptied));
+    }
+    return Free(&group, scans ? ChunkIndex::Search::kScan : ChunkIndex::Search::kLookups);
   }
 
   // Appends what lives in the container to the log.
-  absl::Status Empty(Candidate* candidate) {
-    STRATA_ASSIGN_OR_RETURN(candidate->contents,
-                            core_->reader->ReadContents(candidate->id, candidate->record));
-    const ContainerContents& contents = candidate->contents;
-    STRATA_RETURN_IF_ERROR(CopyJournal(*candidate));
-    if (candidate->live_chunks == 0) return absl::OkStatus();
-    STRATA_ASSIGN_OR_RETURN(const std::vector<bool> here,
-                            core_->index->LeadsHere(candidate->id, contents));
-    struct Copying {
-      RegionKind kind;
-      std::vector<uint32_t> ordinals;
-      size_t first_chunk = 0;
-    };
-    std::vector<ChunkPlace> places;
-    std::vector<Copying> copies;  // One for each place.
-    size_t first_chunk = 0;
-    for (const RegionExtent& extent : contents.regions) {
-      Copying copying{extent.kind, {}, first_chunk};
-      for (uint32_t i = 0; i < extent.chunk_count; ++i) {
-        if (!here[first_chunk + i] || !live_.Contains(contents.chunks[first_chunk + i])) continue;
-        copying.ordinals.push_back(i);
-      }
-      first_chunk += extent.chunk_count;
-      if (copying.ordinals.empty()) continue;
-      places.push_back({candidate->id, extent.offset_units, extent.size_units, 0});
-      copies.push_back(std::move(copying));
+  absl::Status Empty(Emptied* emptied) {
+    const Candidate& candidate = *emptied->candidate;
+    STRATA_ASSIGN_OR_RETURN(ContainerContents contents,
+                            core_->reader->ReadContents(candidate.id, candidate.record));
+    if (LiveJournalBytes(candidate) > 0) {
+      STRATA_RETURN_IF_ERROR(evacuation_.CopyJournal(candidate.id, contents));
     }
-    ReadAhead ahead(core_->reader.get(), core_->workers.get());
-    for (size_t current = 0; current < places.size(); ++current) {
-      const Copying& copying = copies[current];
-      ahead.Follow(places, current);
-      STRATA_ASSIGN_OR_RETURN(const std::shared_ptr<const LoadedRegion> region,
-                              core_->reader->ReadRegion(places[current], &ahead));
-      pacer_.Spend(uint64_t{places[current].size_units} * kUnitBytes);
-      for (const uint32_t i : copying.ordinals) {
-        STRATA_RETURN_IF_ERROR(
-            Copy(copying.kind, contents.chunks[copying.first_chunk + i], *region, i));
-      }
+    if (candidate.live_chunks > 0) {
+      STRATA_RETURN_IF_ERROR(evacuation_.CopyChunks(candidate.id, candidate.record, contents));
     }
-    return absl::OkStatus();
-  }
-
-  // Regions of the journal go whole. A copy of a record is the record: rebuilding counts it once.
-  absl::Status CopyJournal(const Candidate& candidate) {
-    if (LiveJournalBytes(candidate) == 0) return absl::OkStatus();
-    for (const RegionExtent& extent : candidate.contents.regions) {
-      if (extent.kind != RegionKind::kJournal) continue;
-      const absl::StatusOr<std::shared_ptr<const LoadedRegion>> region = core_->reader->ReadRegion(
-          {candidate.id, extent.offset_units, extent.size_units, 0}, /*ahead=*/nullptr);
-      if (absl::IsDataLoss(region.status())) {
-        STRATA_RETURN_IF_ERROR(core_->journal->NoteNeedsRepair());
-      }
-      STRATA_RETURN_IF_ERROR(region.status());
-      const std::span<const std::byte> raw((*region)->raw.get(), (*region)->raw_bytes);
-      STRATA_ASSIGN_OR_RETURN(const JournalPart part, DecodeJournalPart(raw));
-      if (!core_->journal->Needs(part)) continue;
-      EncodeRegion(RegionKind::kJournal, {}, raw, core_->options.compression,
-                   core_->options.compression_level, *core_->codec, core_->cipher.get(),
-                   &journal_region_);
-      STRATA_RETURN_IF_ERROR(
-          core_->log->Append(&journal_region_, &own_pins_, /*may_use_reserve=*/true).status());
-      journal_bytes_copied_ += journal_region_.size_bytes();
-      pacer_.Spend(journal_region_.size_bytes());
+    emptied->removed.id = candidate.id;
+    for (const RegionExtent& region : contents.regions) {
+      if (region.chunk_count > 0) emptied->removed.regions.push_back(region.offset_units);
     }
-    return absl::OkStatus();
-  }
-
-  uint64_t copied_bytes() const {
-    return data_.stored_bytes() + nodes_.stored_bytes() + journal_bytes_copied_;
-  }
-
-  absl::Status Copy(RegionKind kind, const Fingerprint& fingerprint, const LoadedRegion& region,
-                    size_t ordinal) {
-    if (ordinal >= region.table.size() || region.table[ordinal].fingerprint != fingerprint) {
-      return absl::DataLossError(region.damage.empty()
-                                     ? "dedup: footer and region of a container do not agree"
-                                     : region.damage);
-    }
-    RegionBuilder& builder = kind == RegionKind::kRecipes ? nodes_ : data_;
-    if (builder.Holds(fingerprint)) return absl::OkStatus();
-    const uint64_t before = builder.stored_bytes();
-    STRATA_RETURN_IF_ERROR(builder.Add(fingerprint, region.chunk(ordinal), region.deferred));
-    pacer_.Spend(builder.stored_bytes() - before);
+    emptied->removed.chunks = std::move(contents.chunks);
     return absl::OkStatus();
   }
 
   // Gives the emptied containers' slots back.
-  absl::Status Free(std::vector<Candidate>* batch) {
+  absl::Status Free(std::vector<Emptied>* batch, ChunkIndex::Search search) {
     if (batch->empty()) return absl::OkStatus();
-    STRATA_RETURN_IF_ERROR(data_.Flush());
-    STRATA_RETURN_IF_ERROR(nodes_.Flush());
+    STRATA_RETURN_IF_ERROR(evacuation_.Flush());
     // Also what others wrote anew, which is why it was not copied.
     STRATA_RETURN_IF_ERROR(core_->log->WaitDurable(core_->log->position()));
-    for (const Candidate& candidate : *batch) {
-      STRATA_RETURN_IF_ERROR(core_->index->RemoveContainer(candidate.id, candidate.contents));
+    std::vector<RemovedContainer> removed;
+    for (Emptied& emptied : *batch) removed.push_back(std::move(emptied.removed));
+    STRATA_RETURN_IF_ERROR(core_->index->RemoveContainers(removed, search, [this] {
+      return Report("sweep", report_.containers_freed, candidates_.size());
+    }));
+    for (const Emptied& emptied : *batch) {
+      const Candidate& candidate = *emptied.candidate;
       core_->table->WaitForReaders(candidate.id);
-      const uint32_t container_bytes = core_->superblock.container_bytes;
       const absl::Status erased =
-          core_->io->Erase(SlotOffset(candidate.record.slot, container_bytes), container_bytes);
+          core_->io->Erase(SlotOffset(candidate.record.slot, container_bytes_), container_bytes_);
       if (!erased.ok()) {
         Log(core_->options.log, LogLevel::kWarning,
             absl::StrFormat("dedup: slot %d was freed but not erased: %s", candidate.record.slot,
                             std::string(erased.message())));
       }
       core_->table->ReleaseSlot(candidate.record.slot);
-      if (compresses_ && candidate.record.deferred && candidate.live_chunks > 0) {
+      if (candidate.record.deferred && candidate.live_chunks > 0) {
         report_.deferred_bytes += candidate.record.data_stored_bytes();
       }
       ++report_.containers_freed;
@@ -483,24 +507,24 @@ class Collection final {
   StoreCore* const core_;
   const GarbageOptions& options_;
   const bool folds_;
-  const bool compresses_;
+  const uint32_t container_bytes_;
   Pacer pacer_;
   GarbageReport report_;
   std::vector<std::pair<uint64_t, ContainerRecord>> sealed_;
+  uint64_t sealed_chunks_ = 0;
   LiveSet live_;
   absl::flat_hash_set<Fingerprint, FingerprintHash> marked_nodes_;
   std::vector<Candidate> candidates_;
-  PinSet own_pins_;  // Of containers younger than the collection, which it leaves alone.
-  RegionBuilder data_;
-  RegionBuilder nodes_;
-  EncodedRegion journal_region_;
-  uint64_t journal_bytes_copied_ = 0;
+  Evacuation evacuation_;
 };
 
 absl::StatusOr<GarbageReport> Run(StoreCore* core, const GarbageOptions& options, bool folds) {
   if (options.rewrite_below_live_ratio < 0 || options.rewrite_below_live_ratio > 1) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "dedup: rewrite_below_live_ratio is %g, must be 0..1", options.rewrite_below_live_ratio));
+  }
+  if (options.compress_as.has_value()) {
+    STRATA_RETURN_IF_ERROR(CheckCompression(*options.compress_as));
   }
   if (core->reorganizing.exchange(true)) {
     return absl::FailedPreconditionError(
@@ -520,7 +544,8 @@ absl::StatusOr<GarbageReport> DeduplicateStore(StoreCore* core, const Deduplicat
   return Run(core,
              {.rewrite_below_live_ratio = options.rewrite_below_live_ratio,
               .max_bytes_per_second = options.max_bytes_per_second,
-              .progress = options.progress},
+              .progress = options.progress,
+              .compress_as = options.compress_as},
              /*folds=*/true);
 }
 

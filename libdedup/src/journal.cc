@@ -222,8 +222,11 @@ absl::Status Journal::DumpSpaces(kv::Snapshot& snapshot, bool for_repair,
   JournalOperations operations;
   EncodedRegion region;
   const AppendRegion append = [this, for_repair](EncodedRegion* region) {
-    return for_repair ? options_.log->AppendJournal(region, /*direct=*/nullptr)
-                      : options_.log->Append(region, /*pins=*/nullptr, /*may_use_reserve=*/false);
+    if (for_repair) return options_.log->AppendJournal(region, /*direct=*/nullptr);
+    // Beside what garbage collection copies, so that it leaves one container that is not full, not
+    // two. It takes no more room than a writer might.
+    return options_.log->Append(region, /*pins=*/nullptr,
+                                /*may_use_reserve=*/options_.log->AdmitWriter().ok());
   };
   uint64_t container_id = 0;
   const auto write_piece = [&]() -> absl::Status {

@@ -41,12 +41,13 @@ void ReadAhead::Expect(const Fingerprint& fingerprint, uint64_t position) {
   if (found.ok()) Expect(found->place, position);
 }
 
-void ReadAhead::Expect(const ChunkPlace& place, uint64_t position) {
+void ReadAhead::Expect(const ChunkPlace& place, uint64_t position, bool as_stored) {
   if (by_key_.contains(KeyOf(place))) return;
   auto region = std::make_unique<Region>();
   region->place = place;
   region->position = position;
-  region->loaded = reader_->Cached(place);
+  region->as_stored = as_stored;
+  if (!as_stored) region->loaded = reader_->Cached(place);
   if (region->loaded == nullptr) {
     const std::optional<uint64_t> offset = reader_->DeviceOffset(place);
     if (!offset.has_value()) return;
@@ -112,7 +113,7 @@ void ReadAhead::HandOver() {
   if (!workers_->has_threads()) return;
   for (; handed_over_ + planned_ < regions_.size(); ++handed_over_) {
     Region& region = *regions_[handed_over_];
-    if (region.read == nullptr) continue;
+    if (region.read == nullptr || region.as_stored) continue;
     if (!region.read->done()) return;
     region.job = std::make_shared<Job>([this, work = &region] { Load(work); });
     workers_->Submit(region.job);
@@ -125,12 +126,13 @@ void ReadAhead::MoveTo(uint64_t position) {
   HandOver();
 }
 
-void ReadAhead::Follow(std::span<const ChunkPlace> places, size_t current) {
+void ReadAhead::Follow(std::span<const ChunkPlace> places, size_t current,
+                       const std::vector<bool>& as_stored) {
   MoveTo(current);
   if (expected_bytes_ >= kFollowBytes / 2) return;
   size_t next = regions_.empty() ? current : regions_.back()->position + 1;
   for (; next < places.size() && expected_bytes_ < kFollowBytes; ++next) {
-    Expect(places[next], next);
+    Expect(places[next], next, !as_stored.empty() && as_stored[next]);
   }
   Start();
 }
@@ -157,6 +159,16 @@ std::shared_ptr<const LoadedRegion> ReadAhead::Take(const ChunkPlace& place) {
     Load(&region);
   }
   return region.loaded;
+}
+
+std::span<const std::byte> ReadAhead::TakeStored(const ChunkPlace& place) {
+  const auto found = by_key_.find(KeyOf(place));
+  if (found == by_key_.end()) return {};
+  const Region& region = *found->second;
+  if (!region.as_stored || region.position != position_ || region.read == nullptr) return {};
+  reads_.WaitFor(*region.read);
+  if (!region.read->status().ok()) return {};
+  return region.read->span().subspan(region.offset_in_read, region.size_bytes);
 }
 
 }  // namespace strata::dedup

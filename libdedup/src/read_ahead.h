@@ -16,6 +16,7 @@
 #include <deque>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
@@ -39,8 +40,9 @@ class ReadAhead final {
 
   // Plans to read the region at `place`, or around the chunk, which the reader needs when it comes
   // to `position`; call in order of position. What is in memory already is kept there.
+  // `as_stored`: for TakeStored(), so that nobody decompresses it.
   void Expect(const Fingerprint& fingerprint, uint64_t position);
-  void Expect(const ChunkPlace& place, uint64_t position);
+  void Expect(const ChunkPlace& place, uint64_t position, bool as_stored = false);
 
   // Begins to read what was planned.
   void Start();
@@ -49,12 +51,18 @@ class ReadAhead final {
   void MoveTo(uint64_t position);
 
   // The three above for who goes through `places`, which are positions 0, 1, ...: the reader is at
-  // `current`, and about a megabyte of those behind it is kept on its way.
-  void Follow(std::span<const ChunkPlace> places, size_t current);
+  // `current`, and about a megabyte of those behind it is kept on its way. `as_stored`: which of
+  // them are expected so; empty: none.
+  void Follow(std::span<const ChunkPlace> places, size_t current,
+              const std::vector<bool>& as_stored = {});
 
   // The region, if it is expected here, or was loaded for a later position, and is whole. Null: it
   // is not.
   std::shared_ptr<const LoadedRegion> Take(const ChunkPlace& place);
+
+  // The bytes of the region as the device has them, if it is expected so at the current position.
+  // Valid until MoveTo(). Empty: it is not, or could not be read. Take() works as well.
+  std::span<const std::byte> TakeStored(const ChunkPlace& place);
 
   void Forget();  // Nothing is expected any more.
 
@@ -65,7 +73,8 @@ class ReadAhead final {
     ChunkPlace place;
     uint64_t position = 0;
     uint64_t device_offset = 0;
-    size_t size_bytes = 0;                   // On the device; 0: it was in memory before.
+    size_t size_bytes = 0;  // On the device; 0: it was in memory before.
+    bool as_stored = false;
     std::shared_ptr<const DeviceRead> read;  // Null: only planned, or loaded.
     size_t offset_in_read = 0;
     std::shared_ptr<Job> job;                    // Loads it. Null: not read yet, or no workers.

@@ -31,10 +31,6 @@ absl::Status CheckOptions(const StoreOptions& options) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "dedup: container_bytes is %d, must be a power of two from 1 to 64 MiB", container_bytes));
   }
-  if (options.region_bytes < 16u << 10 || options.region_bytes > 4u << 20) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "dedup: region_bytes is %d, must be from 16 KiB to 4 MiB", options.region_bytes));
-  }
   if (options.mode > Mode::kPostProcess) {
     return absl::InvalidArgumentError(
         absl::StrFormat("dedup: mode %d is not known", static_cast<int>(options.mode)));
@@ -43,21 +39,7 @@ absl::Status CheckOptions(const StoreOptions& options) {
     return absl::InvalidArgumentError(absl::StrFormat("dedup: worker_threads is %d, must be 0..%d",
                                                       options.worker_threads, kMostWorkerThreads));
   }
-  if (options.compression > Compression::kGzip) {
-    return absl::InvalidArgumentError(absl::StrFormat("dedup: compression %d is not known",
-                                                      static_cast<int>(options.compression)));
-  }
-  if (options.compression == Compression::kZstd &&
-      (options.compression_level < -7 || options.compression_level > 19)) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "dedup: compression_level is %d, must be -7..19 for zstd", options.compression_level));
-  }
-  if (options.compression == Compression::kGzip &&
-      (options.compression_level < 0 || options.compression_level > 3)) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "dedup: compression_level is %d, must be 0..3 for gzip", options.compression_level));
-  }
-  return absl::OkStatus();
+  return CheckCompression(CompressionOf(options));
 }
 
 // A region must fit a container beside its footer, whatever its chunks are like.

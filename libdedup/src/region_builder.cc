@@ -28,26 +28,33 @@ RegionBuilder::Region& RegionBuilder::gathering() {
       gathering_ = std::move(idle_.back());
       idle_.pop_back();
     }
+    gathering_->settings = settings_;
   }
   return *gathering_;
 }
 
 bool RegionBuilder::Full(const Region& region) const {
-  return region.raw.size() >= core_->options.region_bytes ||
+  return region.raw.size() >= region.settings.region_bytes ||
          region.table.size() >= kMostChunksPerRegion;
 }
 
-absl::Status RegionBuilder::Add(const Fingerprint& fingerprint, std::span<const std::byte> chunk,
-                                bool deferred) {
+absl::Status RegionBuilder::SetCompression(const CompressionSettings& settings) {
+  if (settings == settings_) return absl::OkStatus();
+  if (gathering_ != nullptr && !gathering_->raw.empty()) STRATA_RETURN_IF_ERROR(Close());
+  settings_ = settings;
+  if (gathering_ != nullptr) gathering_->settings = settings;
+  return absl::OkStatus();
+}
+
+absl::Status RegionBuilder::Add(const Fingerprint& fingerprint, std::span<const std::byte> chunk) {
   // Also a full one, which an error left here.
   if (gathering_ != nullptr && !gathering_->raw.empty() &&
-      gathering_->raw.size() + chunk.size() > core_->options.region_bytes) {
+      gathering_->raw.size() + chunk.size() > gathering_->settings.region_bytes) {
     STRATA_RETURN_IF_ERROR(Close());
   }
   Region& region = gathering();
   region.table.push_back({fingerprint, static_cast<uint32_t>(chunk.size())});
   region.raw.insert(region.raw.end(), chunk.begin(), chunk.end());
-  region.deferred |= deferred && core_->options.compression == Compression::kNone;
   fingerprints_.insert(fingerprint);
   return Full(region) ? Close() : absl::OkStatus();
 }
@@ -69,12 +76,13 @@ bool RegionBuilder::Defers(const Region& region) const {
 
 void RegionBuilder::Encode(Region* region) {
   // Recipes are fingerprints: they do not compress.
-  const Compression method = kind_ == RegionKind::kRecipes || region->deferred
-                                 ? Compression::kNone
-                                 : core_->options.compression;
-  EncodeRegion(kind_, region->table, region->raw, method, core_->options.compression_level,
+  const bool recipes = kind_ == RegionKind::kRecipes;
+  const CompressionSettings& settings = region->settings;
+  EncodeRegion(kind_, region->table, region->raw,
+               recipes || region->deferred ? Compression::kNone : settings.method, settings.level,
                *core_->codec, core_->cipher.get(), &region->encoded);
   region->encoded.header.deferred = region->deferred;
+  if (!recipes) region->encoded.header.settings = settings;
 }
 
 // Sends what was gathered on its way.

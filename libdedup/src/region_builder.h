@@ -29,13 +29,18 @@ class RegionBuilder final {
 
   // `pins` takes the containers that the regions end up in.
   RegionBuilder(StoreCore* core, RegionKind kind, PinSet* pins, Owner owner)
-      : core_(core), kind_(kind), pins_(pins), owner_(owner) {}
+      : core_(core),
+        kind_(kind),
+        pins_(pins),
+        owner_(owner),
+        settings_(CompressionOf(core->options)) {}
   ~RegionBuilder();
 
-  // Takes the bytes in, and writes regions out that are full. `deferred`: nobody has tried to
-  // compress them; where the store does not compress now, that is left to later.
-  absl::Status Add(const Fingerprint& fingerprint, std::span<const std::byte> chunk,
-                   bool deferred = false);
+  // Takes the bytes in, and writes regions out that are full.
+  absl::Status Add(const Fingerprint& fingerprint, std::span<const std::byte> chunk);
+
+  // How what is added from now on is compressed; at first as the store's options say. Canonical.
+  absl::Status SetCompression(const CompressionSettings& settings);
 
   // Not written out yet.
   bool Holds(const Fingerprint& fingerprint) const { return fingerprints_.contains(fingerprint); }
@@ -51,6 +56,7 @@ class RegionBuilder final {
   struct Region {
     std::vector<ChunkEntry> table;
     std::vector<std::byte> raw;
+    CompressionSettings settings;
     bool deferred = false;  // It goes as it is.
     EncodedRegion encoded;
     std::shared_ptr<Job> job;  // Compresses it. Null: it is encoded already.
@@ -70,6 +76,7 @@ class RegionBuilder final {
   const RegionKind kind_;
   PinSet* const pins_;
   const Owner owner_;
+  CompressionSettings settings_;
   std::deque<std::unique_ptr<Region>> closed_;  // The oldest first.
   std::unique_ptr<Region> gathering_;
   std::vector<std::unique_ptr<Region>> idle_;  // Their memory is used again.

@@ -12,14 +12,14 @@ std::shared_ptr<const LoadedRegion> RegionCache::Find(const Key& key) {
 }
 
 void RegionCache::Insert(const Key& key, std::shared_ptr<const LoadedRegion> region) {
-  if (region->memory_bytes() > capacity_bytes_) return;
+  if (MemoryOf(*region) > capacity_bytes_) return;
   MutexLock lock(&mutex_);
   if (entries_.contains(key)) return;
-  memory_bytes_ += region->memory_bytes();
+  memory_bytes_ += MemoryOf(*region);
   by_use_.push_front({key, std::move(region)});
   entries_[key] = by_use_.begin();
   while (memory_bytes_ > capacity_bytes_) {
-    memory_bytes_ -= by_use_.back().region->memory_bytes();
+    memory_bytes_ -= MemoryOf(*by_use_.back().region);
     entries_.erase(by_use_.back().key);
     by_use_.pop_back();
   }

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -27,7 +28,9 @@ struct LoadedRegion {
   std::vector<uint32_t> offsets;  // Where each chunk begins in `raw`.
   std::unique_ptr<std::byte[]> raw;
   size_t raw_bytes = 0;
-  bool deferred = false;  // Its compression.
+  Compression codec = Compression::kNone;
+  bool deferred = false;                        // Its compression.
+  std::optional<CompressionSettings> settings;  // As in its header.
   // What is wrong with the region, where something is. Its table then has the fingerprints of the
   // bytes that are there: a chunk with the fingerprint that the index knows is whole.
   std::string damage;
@@ -44,7 +47,13 @@ struct LoadedRegion {
       offset += entry.size_bytes;
     }
   }
-  size_t memory_bytes() const { return raw_bytes + table.size() * (sizeof(ChunkEntry) + 4); }
+  // All that it takes, what allocations take beside their bytes included: regions of a few bytes
+  // are many.
+  size_t memory_bytes() const {
+    constexpr size_t kAllocations = 3 * 16;
+    return sizeof(LoadedRegion) + kAllocations + raw_bytes + damage.capacity() +
+           table.capacity() * sizeof(ChunkEntry) + offsets.capacity() * sizeof(uint32_t);
+  }
 };
 
 class RegionCache final {
@@ -62,6 +71,11 @@ class RegionCache final {
     Key key;
     std::shared_ptr<const LoadedRegion> region;
   };
+  // Of the region, and of finding it: the list's node and the table's slot, half of which are free.
+  static size_t MemoryOf(const LoadedRegion& region) {
+    return region.memory_bytes() + sizeof(Entry) + 2 * sizeof(void*) + 16 +
+           2 * (sizeof(Key) + sizeof(void*) + 1);
+  }
 
   const size_t capacity_bytes_;
   mutable Mutex mutex_;

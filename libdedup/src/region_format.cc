@@ -30,7 +30,10 @@ constexpr size_t kPreviousCrcAt = 36;
 constexpr size_t kBodyCrcAt = 40;
 constexpr size_t kSealedAt = 44;
 constexpr size_t kDeferredAt = 45;
+constexpr size_t kToldMethodAt = 46;  // The method plus one; 0: the writer did not say.
+constexpr size_t kToldLevelAt = 47;
 constexpr size_t kContainerNonceAt = 48;
+constexpr size_t kToldRegionBytesAt = 56;
 constexpr size_t kHeaderCrcAt = 60;
 static_assert(kHeaderCrcAt + 4 == kRegionHeaderBytes);
 static_assert(kRegionHeaderBytes % kUnitBytes == 0);
@@ -46,12 +49,52 @@ std::array<std::byte, 16> AboutRegion(const RegionHeader& header) {
   return about;
 }
 
+// A hint: what makes no sense counts as not told.
+std::optional<CompressionSettings> LoadSettings(const std::byte* at) {
+  if (at[kToldMethodAt] == std::byte{0}) return std::nullopt;
+  const CompressionSettings settings =
+      Canonical({.method = static_cast<Compression>(static_cast<uint8_t>(at[kToldMethodAt]) - 1),
+                 .level = static_cast<int8_t>(at[kToldLevelAt]),
+                 .region_bytes = LoadLe32(at + kToldRegionBytesAt)});
+  if (!CheckCompression(settings).ok()) return std::nullopt;
+  return settings;
+}
+
 void StoreTable(std::span<const ChunkEntry> table, std::byte* at) {
   for (const ChunkEntry& entry : table) {
     std::copy(entry.fingerprint.bytes.begin(), entry.fingerprint.bytes.end(), at);
     StoreLe32(at + 32, entry.size_bytes);
     at += kRegionTableEntryBytes;
   }
+}
+
+// The header, and a table of so many chunks.
+std::byte* PrepareBuffer(std::span<const ChunkEntry> table, size_t payload_bytes,
+                         EncodedRegion* region) {
+  region->table.assign(table.begin(), table.end());
+  region->header.chunk_count = static_cast<uint32_t>(table.size());
+  const size_t payload_at = kRegionHeaderBytes + region->header.table_bytes();
+  const size_t most_bytes = AlignUp(payload_at + payload_bytes + kSealBytes, kUnitBytes);
+  if (region->buffer.size() < most_bytes) region->buffer.resize(most_bytes);
+  StoreTable(table, region->buffer.data() + kRegionHeaderBytes);
+  return region->buffer.data() + payload_at;
+}
+
+// Encrypts where there is a cipher. The payload lies at `payload`, or is region->uncompressed.
+void Complete(Cipher* cipher, std::byte* payload, EncodedRegion* region) {
+  RegionHeader& header = region->header;
+  std::byte* const bytes = region->buffer.data();
+  if (cipher != nullptr) {
+    const std::span<const std::byte> outside = std::exchange(region->uncompressed, {});
+    if (!outside.empty()) std::memcpy(payload, outside.data(), outside.size());
+    header.sealed = true;
+    cipher->Seal({bytes + kRegionHeaderBytes, header.table_bytes() + header.stored_bytes},
+                 AboutRegion(header), payload + header.stored_bytes);
+  }
+  region->front = {bytes, header.total_bytes() - region->uncompressed.size()};
+  region->padding_bytes = region->size_bytes() - header.total_bytes();
+  header.body_crc =
+      ExtendCrc32c(Crc32c(region->front.subspan(kRegionHeaderBytes)), region->uncompressed);
 }
 
 }  // namespace
@@ -63,31 +106,29 @@ void EncodeRegion(RegionKind kind, std::span<const ChunkEntry> table,
   header = {};
   header.kind = kind;
   header.raw_bytes = static_cast<uint32_t>(raw.size());
-  header.chunk_count = static_cast<uint32_t>(table.size());
-  region->table.assign(table.begin(), table.end());
-  const size_t payload_at = kRegionHeaderBytes + header.table_bytes();
-  const size_t most_bytes = AlignUp(payload_at + raw.size() + kSealBytes, kUnitBytes);
-  if (region->buffer.size() < most_bytes) region->buffer.resize(most_bytes);
-  std::byte* const bytes = region->buffer.data();
-  StoreTable(table, bytes + kRegionHeaderBytes);
+  std::byte* const payload = PrepareBuffer(table, raw.size(), region);
 
   const size_t worthwhile = raw.size() - raw.size() / 16;
-  std::byte* const payload = bytes + payload_at;
   const size_t compressed = codec.Compress(method, level, raw, {payload, worthwhile});
   header.codec = compressed == 0 ? Compression::kNone : method;
   header.stored_bytes = static_cast<uint32_t>(compressed == 0 ? raw.size() : compressed);
   region->uncompressed = compressed == 0 ? raw : std::span<const std::byte>();
-  if (cipher != nullptr) {
-    if (!region->uncompressed.empty()) std::memcpy(payload, raw.data(), raw.size());
-    region->uncompressed = {};
-    header.sealed = true;
-    cipher->Seal({bytes + kRegionHeaderBytes, header.table_bytes() + header.stored_bytes},
-                 AboutRegion(header), payload + header.stored_bytes);
-  }
-  region->front = {bytes, header.total_bytes() - region->uncompressed.size()};
-  region->padding_bytes = region->size_bytes() - header.total_bytes();
-  header.body_crc =
-      ExtendCrc32c(Crc32c(region->front.subspan(kRegionHeaderBytes)), region->uncompressed);
+  Complete(cipher, payload, region);
+}
+
+void CopyRegion(const DecodedRegion& from, Cipher* cipher, EncodedRegion* region) {
+  RegionHeader& header = region->header;
+  header = {};
+  header.kind = from.header.kind;
+  header.codec = from.header.codec;
+  header.raw_bytes = from.header.raw_bytes;
+  header.stored_bytes = from.header.stored_bytes;
+  header.deferred = from.header.deferred;
+  header.settings = from.header.settings;
+  const size_t inside = cipher != nullptr ? from.payload.size() : 0;
+  std::byte* const payload = PrepareBuffer(from.table, inside, region);
+  region->uncompressed = from.payload;
+  Complete(cipher, payload, region);
 }
 
 void PlaceRegion(const RegionPlace& place, EncodedRegion* region) {
@@ -114,6 +155,11 @@ void PlaceRegion(const RegionPlace& place, EncodedRegion* region) {
   StoreLe32(at + kBodyCrcAt, header.body_crc);
   at[kSealedAt] = std::byte{header.sealed};
   at[kDeferredAt] = std::byte{header.deferred};
+  if (header.settings.has_value()) {
+    at[kToldMethodAt] = static_cast<std::byte>(static_cast<int>(header.settings->method) + 1);
+    at[kToldLevelAt] = static_cast<std::byte>(header.settings->level);
+    StoreLe32(at + kToldRegionBytesAt, header.settings->region_bytes);
+  }
   header.header_crc = Crc32c({at, kHeaderCrcAt});
   StoreLe32(at + kHeaderCrcAt, header.header_crc);
 }
@@ -145,6 +191,7 @@ absl::StatusOr<RegionHeader> DecodeRegionHeader(std::span<const std::byte> bytes
   header.body_crc = LoadLe32(at + kBodyCrcAt);
   header.sealed = at[kSealedAt] != std::byte{0};
   header.deferred = at[kDeferredAt] != std::byte{0};
+  header.settings = LoadSettings(at);
   if (header.raw_bytes > kMostRegionRawBytes || header.stored_bytes > header.raw_bytes ||
       header.chunk_count > kMostChunksPerRegion) {
     return absl::DataLossError("region header: values out of range");

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -44,6 +45,9 @@ struct RegionHeader {
   RegionKind kind = RegionKind::kData;
   bool sealed = false;    // Encrypted, and followed by a seal.
   bool deferred = false;  // Not compressed yet, for garbage collection to do.
+  // How the writer was told to compress, whatever became of it: for whoever copies the chunks.
+  // Nothing: an older writer did not say. Canonical.
+  std::optional<CompressionSettings> settings = std::nullopt;
 
   size_t table_bytes() const { return chunk_count * kRegionTableEntryBytes; }
   size_t body_bytes() const { return table_bytes() + stored_bytes + (sealed ? kSealBytes : 0); }
@@ -99,6 +103,10 @@ struct DecodedRegion {
   std::vector<std::byte> opened;       // What was encrypted.
 };
 absl::StatusOr<DecodedRegion> DecodeRegion(std::span<const std::byte> bytes, Cipher* cipher);
+
+// The chunks and the payload of `from` as they are, to be written elsewhere; encrypted once more
+// where there is a cipher. `from`, and the bytes that it lies in, outlive the use of `region`.
+void CopyRegion(const DecodedRegion& from, Cipher* cipher, EncodedRegion* region);
 
 // The table and payload of an encrypted region whose seal does not vouch for them: nothing of it
 // may be believed that its fingerprint does not show. `body` is header.body_bytes() long.

@@ -38,6 +38,10 @@ inline constexpr uint32_t kReservedSlots = 2;
 // What writers leave to the journal beside that, so that deleting needs no room.
 inline constexpr uint32_t kJournalSlots = 2;
 
+inline CompressionSettings CompressionOf(const StoreOptions& options) {
+  return Canonical({options.compression, options.compression_level, options.region_bytes});
+}
+
 struct Counters {
   std::atomic<uint64_t> ingested_bytes{0};
   std::atomic<uint64_t> ingested_chunks{0};

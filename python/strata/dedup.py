@@ -76,7 +76,7 @@ class Store:
             yield from page
             after = page[-1]["id"]
 
-    def collect_garbage(self, rewrite_below_live_ratio: float = 0.7, max_bytes_per_second: int = 0,
+    def collect_garbage(self, rewrite_below_live_ratio: float = 0.8, max_bytes_per_second: int = 0,
                         progress: Optional[Progress] = None) -> Dict[str, Any]:
         """Frees what no stream needs; returns a dict of counts. progress(phase, done, total) may return False to cancel."""
         return self._store.collect_garbage(rewrite_below_live_ratio, max_bytes_per_second, progress)

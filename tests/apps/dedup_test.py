@@ -128,6 +128,21 @@ class DedupTest(unittest.TestCase):
         self.dedup("restore", "a", "--output", self.folder / "back")
         self.assertEqual((self.folder / "back").read_bytes(), data)
 
+    def test_gc_compresses_as_ingest_said(self):
+        chooser = random.Random(SEED)
+        words = [chooser.randbytes(chooser.randrange(2, 6)).hex() for _ in range(2000)]
+        for name in ("a", "b"):
+            self.file.write_text(" ".join(chooser.choice(words) for _ in range(150_000)))
+            self.dedup("ingest", "--level", "19", self.file, "--name", name)
+        both = self.dedup("stat")["compressed_bytes"]
+        self.dedup("delete", "a")
+        self.assertGreater(self.dedup("gc")["live_bytes_copied"], 0)
+        self.assertLess(self.dedup("stat")["compressed_bytes"], 0.52 * both)
+        again = self.dedup("gc")
+        self.assertEqual((again["freed_bytes"], again["containers_freed"], again["live_bytes_copied"]), (0, 0, 0))
+        self.dedup("restore", "b", "--output", self.folder / "back")
+        self.assertEqual((self.folder / "back").read_bytes(), self.file.read_bytes())
+
     def test_an_encrypted_store_opens_with_its_key_alone(self):
         key, other = self.folder / "key", self.folder / "other"
         for path in (key, other):

@@ -71,10 +71,11 @@ constexpr char kCollectExamples[] =
     "  strata dedup gc --store s\n"
     "  strata dedup gc --store s --rewrite-below 0.9 --max-rate 50M   # thorough, and gentle\n"
     "  strata dedup gc --store s --fold      # after ingest --mode hybrid or post-process\n"
-    "  strata dedup gc --store s --level 3   # after ingest --defer-compression\n"
+    "  strata dedup gc --store s --level 9   # smaller, whatever ingest said\n"
     "\n"
-    "What it copies is compressed as --compression, --level and --region say, whatever ingest "
-    "said.";
+    "What it copies is compressed as the ingest that brought it said. With one of --compression, "
+    "--level and --region, copies are compressed as these three say; data that need not be copied "
+    "stays as it is.";
 
 constexpr char kVerifyExamples[] =
     "Examples:\n"
@@ -285,11 +286,15 @@ class DedupArguments final {
                    "Free what no stream needs; compress what ingest --defer-compression left.",
                    kCollectExamples);
     AddCompression(gc);
+    for (const char* const option : {"--compression", "--level", "--region"}) {
+      gc->get_option(option)->each(
+          [request = &request_](const std::string&) { request->compression_chosen = true; });
+    }
     gc->add_flag("--fold", request_.fold, "Also keep one copy only of what was stored twice.");
     gc->add_option_function<double>(
           "--rewrite-below",
           [request = &request_](double ratio) { request->rewrite_below_live_ratio = ratio; },
-          "Copy containers with a smaller live share out and free them, 0 to 1 [0.7; with --fold "
+          "Copy containers with a smaller live share out and free them, 0 to 1 [0.8; with --fold "
           "0.95].")
         ->check(CLI::Range(0.0, 1.0).description(""));
     Size(gc, "--max-rate", &request_.max_bytes_per_second,

@@ -119,6 +119,10 @@ absl::StatusOr<Json> Collect(const DedupRequest& request, const dedup::ProgressC
         request.rewrite_below_live_ratio.value_or(options.rewrite_below_live_ratio);
     options.max_bytes_per_second = request.max_bytes_per_second;
     options.progress = progress;
+    const dedup::StoreOptions& chosen = request.directory.store;
+    if (request.compression_chosen) {
+      options.compress_as = {chosen.compression, chosen.compression_level, chosen.region_bytes};
+    }
     return (store->store().*method)(options);
   };
   const absl::StatusOr<dedup::GarbageReport> report =

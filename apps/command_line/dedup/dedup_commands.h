@@ -52,8 +52,9 @@ struct DedupRequest {
   dedup::ChunkerOptions sizes;                     // scan: all but the algorithm.
   std::optional<double> rewrite_below_live_ratio;  // gc [what dedup::Store takes].
   uint64_t max_bytes_per_second = 0;               // gc.
-  bool fold = false;                               // gc: equal chunks that were stored apart, too.
-  bool quick = false;                              // verify: structures only.
+  bool compression_chosen = false;  // gc: copies are compressed as directory.store says.
+  bool fold = false;                // gc: equal chunks that were stored apart, too.
+  bool quick = false;               // verify: structures only.
 };
 
 // NotFound, AlreadyExists: a name or a file; Unavailable: the system's words; Cancelled: by

@@ -65,6 +65,15 @@ struct StreamInfo {
 // What looks as if it would not shrink is stored as it is, whatever the choice.
 enum class Compression : uint8_t { kNone = 0, kLz4 = 1, kZstd = 2, kGzip = 3 };
 
+struct CompressionSettings {
+  Compression method = Compression::kZstd;
+  int level = 1;  // zstd: -7..19. gzip: 0..3. lz4, none: ignored.
+  // Chunks compressed together, uncompressed size; 16 KiB..4 MiB, and a quarter of a container at
+  // most. Longer regions take less room, shorter ones cost a small random read less.
+  uint32_t region_bytes = 128u << 10;
+  friend bool operator==(const CompressionSettings&, const CompressionSettings&) = default;
+};
+
 // When equal chunks are found. Whatever was stored twice meanwhile, Deduplicate() folds.
 enum class Mode : uint8_t {
   kInline,       // As they come in: no chunk is stored twice.
@@ -95,16 +104,15 @@ struct StoreOptions {
   // and later openings need the same key. The kv store is not: it holds fingerprints of chunks.
   std::optional<EncryptionKey> encryption_key = std::nullopt;
 
-  // May differ at each opening; new data follows it.
+  // May differ at each opening; new data follows it. Garbage collection compresses what it copies
+  // as the opening that brought the data said. For these three see CompressionSettings.
   Mode mode = Mode::kInline;
   Compression compression = Compression::kZstd;
-  int compression_level = 1;  // zstd: -7..19. gzip: 0..3. lz4, none: ignored.
+  int compression_level = 1;
   // New data is stored as it comes, so that a backup ends sooner, and the next garbage collection
   // compresses it. Until then it takes its whole size; where fewer than 64 containers, or a quarter
   // of a small device, are free, data is compressed at once.
   bool defer_compression = false;
-  // Chunks compressed together, uncompressed size; 16 KiB..4 MiB, and a quarter of a container at
-  // most. Longer regions take less room, shorter ones cost a small random read less.
   uint32_t region_bytes = 128u << 10;
   // What is committed to `kv`, to all of its spaces, goes to the device as well, so that
   // RebuildMetadata() brings back every record when the kv store is lost; one flush of the device
@@ -145,10 +153,13 @@ struct Progress {
 using ProgressCallback = std::function<bool(const Progress&)>;
 
 struct GarbageOptions {
-  // Containers with a smaller live share are copied out and freed. 0..1.
-  double rewrite_below_live_ratio = 0.7;
+  // Containers with a smaller live share are copied out and freed. 0..1. With the default a store
+  // takes at most 1.3 times what lives in it when the collection ends, and a container or two.
+  double rewrite_below_live_ratio = 0.8;
   uint64_t max_bytes_per_second = 0;  // Reading and writing together; 0: no limit.
   ProgressCallback progress;
+  // How copies are compressed. Nothing: as the writer that brought the data was told to.
+  std::optional<CompressionSettings> compress_as = std::nullopt;
 };
 
 struct GarbageReport {
@@ -159,7 +170,8 @@ struct GarbageReport {
   uint64_t duplicate_chunks = 0;
   uint64_t deferred_bytes = 0;     // Of containers that were compressed now at last.
   uint64_t live_bytes_copied = 0;  // On the device.
-  uint64_t freed_bytes = 0;        // On the device, net of what was copied.
+  // On the device: of the containers freed, less those that were opened for copies.
+  uint64_t freed_bytes = 0;
 };
 
 struct DeduplicateOptions {
@@ -168,6 +180,7 @@ struct DeduplicateOptions {
   double rewrite_below_live_ratio = 0.95;
   uint64_t max_bytes_per_second = 0;  // Reading and writing together; 0: no limit.
   ProgressCallback progress;
+  std::optional<CompressionSettings> compress_as = std::nullopt;  // As in GarbageOptions.
 };
 
 struct VerifyOptions {

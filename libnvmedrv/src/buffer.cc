@@ -3,7 +3,7 @@
 
 #include <sys/mman.h>
 
-#include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 
@@ -14,11 +14,30 @@ namespace {
 
 constexpr size_t kHugePageBytes = 2u << 20;
 
+// Zero-filled, aligned to a huge page.
+std::byte* MapHuge(size_t size_bytes) {
+  const size_t reserved_bytes = size_bytes + kHugePageBytes;
+  void* const reserved = mmap(nullptr, reserved_bytes, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  STRATA_CHECK(reserved != MAP_FAILED, "out of memory for a block buffer");
+  auto* const begin = static_cast<std::byte*>(reserved);
+  const size_t before =
+      (kHugePageBytes - reinterpret_cast<uintptr_t>(begin) % kHugePageBytes) % kHugePageBytes;
+  std::byte* const data = begin + before;
+  if (before > 0) (void)munmap(begin, before);
+  if (before < kHugePageBytes) (void)munmap(data + size_bytes, kHugePageBytes - before);
+  // A hint: without it requests only have more segments.
+  (void)madvise(data, size_bytes, MADV_HUGEPAGE);
+  return data;
+}
+
 }  // namespace
 
 Buffer::Buffer(size_t size_bytes, size_t alignment_bytes)
     : Buffer(ForOverwrite(size_bytes, alignment_bytes)) {
-  if (size_bytes != 0) std::memset(data(), 0, size_bytes);
+  if (size_bytes != 0 && data_.get_deleter().mapped_bytes == 0) {
+    std::memset(data(), 0, size_bytes);
+  }
 }
 
 Buffer Buffer::ForOverwrite(size_t size_bytes, size_t alignment_bytes) {
@@ -26,19 +45,26 @@ Buffer Buffer::ForOverwrite(size_t size_bytes, size_t alignment_bytes) {
                "buffer alignment is not a power of two");
   Buffer buffer;
   if (size_bytes == 0) return buffer;
-  const bool huge = size_bytes >= kHugePageBytes;
-  if (huge) alignment_bytes = std::max(alignment_bytes, kHugePageBytes);
-  const size_t rounded_bytes =
-      (size_bytes + alignment_bytes - 1) / alignment_bytes * alignment_bytes;
+  buffer.size_bytes_ = size_bytes;
+  const bool huge = size_bytes >= kHugePageBytes && alignment_bytes <= kHugePageBytes;
+  const size_t unit_bytes = huge ? kHugePageBytes : alignment_bytes;
+  const size_t rounded_bytes = (size_bytes + unit_bytes - 1) / unit_bytes * unit_bytes;
+  if (huge) {
+    buffer.data_ = std::unique_ptr<std::byte[], Free>(MapHuge(rounded_bytes), Free{rounded_bytes});
+    return buffer;
+  }
   void* memory = std::aligned_alloc(alignment_bytes, rounded_bytes);
   STRATA_CHECK(memory != nullptr, "out of memory for a block buffer");
-  // A hint: without it requests only have more segments.
-  if (huge) (void)madvise(memory, rounded_bytes, MADV_HUGEPAGE);
   buffer.data_.reset(static_cast<std::byte*>(memory));
-  buffer.size_bytes_ = size_bytes;
   return buffer;
 }
 
-void Buffer::Free::operator()(std::byte* data) const { std::free(data); }
+void Buffer::Free::operator()(std::byte* data) const {
+  if (mapped_bytes == 0) {
+    std::free(data);
+  } else {
+    (void)munmap(data, mapped_bytes);
+  }
+}
 
 }  // namespace strata::block

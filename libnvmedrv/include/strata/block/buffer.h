@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Memory that any device accepts: aligned to a page (or more). Two megabytes and more lie in huge
-// pages where the kernel has some: what the device transfers then is in few segments.
+// pages where the kernel has some: what the device transfers then is in few segments. Such a buffer
+// is a mapping of its own, which goes back to the system as it is freed: on a heap, buffers of that
+// alignment leave holes that nothing fits into.
 #pragma once
 
 #include <cstddef>
@@ -28,7 +30,10 @@ class STRATA_EXPORT Buffer {
 
  private:
   struct Free {
+    Free() : mapped_bytes(0) {}
+    explicit Free(size_t bytes) : mapped_bytes(bytes) {}
     void operator()(std::byte* data) const;
+    size_t mapped_bytes;  // 0: from the heap.
   };
   std::unique_ptr<std::byte[], Free> data_;
   size_t size_bytes_ = 0;

@@ -3,6 +3,7 @@
 """Backups of versioned real software by restic, borg and Strata, in turns, in one table.
 
 Usage: bench/peers/dedup.py [--strata PROGRAM] [--megabytes N] [--rounds N] [--work FOLDER] [--cold] [--json]
+       bench/peers/dedup.py --kinds [KIND...] [--strata PROGRAM] [--kind_megabytes N] [--seed N] [--work FOLDER] [--json]
 
 Corpora, each a series of files of which every next one is a version of the one before:
   packages   tars of the releases of Debian packages that the configured mirrors offer (apt-get download; package=version)
@@ -13,6 +14,10 @@ restores the newest, which must come back byte for byte. MB/s are logical bytes 
 what a peer still has to do once all versions are in (Strata with --defer-compression: a gc, which compresses); size is what the
 repository takes on the disk then; memory is the most that any of its processes had resident. Each file is in the page cache when its ingest
 begins (borg drops from there what it has read), with --cold none of it is. Only the standard library is needed.
+
+With --kinds the corpora are those of kinds.py: eight kinds of data, each changed in place between backups, and many tiny files. Everybody has their
+defaults (borg also zstd,3, beside the comparison); Strata's size is that after a gc. The ratio is Strata's size to the smaller of restic's and borg's;
+seconds are of the first backup and of restoring the last version, which is compared byte for byte.
 """
 import argparse
 import filecmp
@@ -26,6 +31,8 @@ import sys
 import tarfile
 import tempfile
 import time
+
+import kinds
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PACKAGES = ["openssl", "libssl3", "linux-libc-dev", "libc6", "libpython3.11-stdlib", "perl-base", "git", "libperl5.36"]
@@ -71,10 +78,10 @@ class Restic(Peer):
     def missing():
         return None if shutil.which("restic") else "restic is not installed"
 
-    def ingest(self, path):
+    def ingest(self, path, name=None):
         return run_measured(["restic", "--quiet", "backup", "--force", path], self.environment)
 
-    def restore(self, path, target):
+    def restore(self, path, target, name=None):
         measured = run_measured(["restic", "--quiet", "restore", "latest", "--target", target], self.environment)
         return measured, target / path.relative_to("/")
 
@@ -91,16 +98,16 @@ class Borg(Peer):
     def missing():
         return None if shutil.which("borg") else "borg is not installed"
 
-    def ingest(self, path):
-        return run_measured(["borg", "create", "--compression", self.compression, f"{self.folder}::{path.name}", path],
+    def ingest(self, path, name=None):
+        return run_measured(["borg", "create", "--compression", self.compression, f"{self.folder}::{name or path.name}", path],
                             self.environment)
 
-    def restore(self, path, target):
+    def restore(self, path, target, name=None):
         target.mkdir(parents=True, exist_ok=True)
         begin = os.getcwd()
         os.chdir(target)
         try:
-            measured = run_measured(["borg", "extract", f"{self.folder}::{path.name}"], self.environment)
+            measured = run_measured(["borg", "extract", f"{self.folder}::{name or path.name}"], self.environment)
         finally:
             os.chdir(begin)
         return measured, target / path.relative_to("/")
@@ -125,14 +132,14 @@ class Strata(Peer):
     def missing():
         return None if os.access(Strata.program, os.X_OK) else f"{Strata.program} is not there; build it or give --strata"
 
-    def ingest(self, path):
+    def ingest(self, path, name=None):
         return run_measured([self.program, "dedup", "ingest", "--store", self.folder, "--workers", max(0, (os.cpu_count() or 1) - 1),
-                             *self.options, "--name", path.name, path])
+                             *self.options, "--name", name or path.name, path])
 
-    def restore(self, path, target):
+    def restore(self, path, target, name=None):
         target.mkdir(parents=True, exist_ok=True)
         back = target / path.name
-        return run_measured([self.program, "dedup", "restore", "--store", self.folder, path.name, "--output", back]), back
+        return run_measured([self.program, "dedup", "restore", "--store", self.folder, name or path.name, "--output", back]), back
 
 
 class StrataDeferred(Strata):
@@ -148,6 +155,17 @@ class StrataLz4(Strata):
 
 class StrataDense(Strata):
     name, options = "strata zstd,3 2M", ["--compression", "zstd", "--level", "3", "--region", "2M"]
+
+
+class StrataDefaults(Strata):
+    """As the command line has it when nothing is said."""
+    name = "strata"
+
+    def ingest(self, path, name=None):
+        return run_measured([self.program, "dedup", "ingest", "--store", self.folder, "--name", name or path.name, path])
+
+    def afterwards(self):
+        return run_measured([self.program, "dedup", "gc", "--store", self.folder])
 
 
 PEERS = [Restic, BorgLz4, BorgZstd, StrataLz4, Strata, StrataDeferred, StrataDense]
@@ -297,6 +315,56 @@ def measure(name, versions, peers, rounds, work, cold):
             for peer, found in samples.items()]
 
 
+def same(left, right):
+    """Whether two files, or folders of them, hold the same bytes."""
+    if left.is_file():
+        return filecmp.cmp(left, right, shallow=False)
+    names = sorted(p.relative_to(left) for p in left.rglob("*") if p.is_file())
+    return names == sorted(p.relative_to(right) for p in right.rglob("*") if p.is_file()) and all(
+        filecmp.cmp(left / name, right / name, shallow=False) for name in names)
+
+
+def measure_kind(kind, first_bytes, seed, work):
+    """{peer: size, seconds of the first backup, of what follows the last, of the restore} of one kind."""
+    place = work / "kind"
+    place.mkdir()
+    peers, first, number, logical = {}, {}, 0, 0
+    for peer_class in (StrataDefaults, Restic, BorgLz4, BorgZstd):
+        (work / peer_class.name).mkdir()
+        peers[peer_class.name] = peer_class(work / peer_class.name)
+    for number, path in enumerate(kinds.versions_of(kind, place, first_bytes, seed)):
+        logical += sum(p.stat().st_size for p in [path, *path.rglob("*")] if p.is_file())
+        for name, peer in peers.items():
+            seconds, _ = peer.ingest(path, f"version-{number}")
+            first.setdefault(name, seconds)
+    row = {"kind": kind, "versions": number + 1, "logical": logical / 1e6}
+    for name, peer in peers.items():
+        ingested = on_disk(peer.folder) / 1e6
+        afterwards, memory = peer.afterwards()
+        (seconds, _), back = peer.restore(path, work / name / "restored", f"version-{number}")
+        if not same(path, back):
+            raise RuntimeError(f"{name}: {kind} does not come back as it was")
+        row[name] = {"ingested": ingested, "size": on_disk(peer.folder) / 1e6, "first": first[name], "afterwards": afterwards,
+                     "memory_afterwards": memory * 1024 / 1e6, "restore": seconds}
+        shutil.rmtree(work / name)
+    shutil.rmtree(place)
+    smaller = min(row["restic"]["size"], row["borg lz4"]["size"])
+    row["ratio"] = row["strata"]["size"] / smaller
+    return row
+
+
+def print_kinds(rows):
+    print("| kind | versions, MB | strata before gc | strata MB | restic MB | borg MB | borg zstd,3 MB | ratio | first backup s: strata, restic, borg "
+          "| gc s | restore s: strata, restic, borg |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
+    for row in rows:
+        strata, restic, borg = row["strata"], row["restic"], row["borg lz4"]
+        print(f"| {row['kind']} | {row['versions']}, {row['logical']:.0f} | {strata['ingested']:.2f} | {strata['size']:.2f} | {restic['size']:.2f} "
+              f"| {borg['size']:.2f} | {row['borg zstd,3']['size']:.2f} | {row['ratio']:.2f} "
+              f"| {strata['first']:.2f}, {restic['first']:.2f}, {borg['first']:.2f} | {strata['afterwards']:.1f} "
+              f"| {strata['restore']:.2f}, {restic['restore']:.2f}, {borg['restore']:.2f} |")
+
+
 def print_table(rows):
     print("| corpus | peer | first version MB/s | later versions MB/s | afterwards s | restore MB/s | repository MB | peak memory MB |")
     print("|---|---|---:|---:|---:|---:|---:|---:|")
@@ -314,8 +382,19 @@ def main():
     parser.add_argument("--corpora", nargs="*", choices=CORPORA, default=list(CORPORA))
     parser.add_argument("--cold", action="store_true", help="files are not in the page cache when they are ingested")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--kinds", nargs="*", choices=kinds.KINDS, help="the table of sizes by kind of data, of all kinds or these")
+    parser.add_argument("--kind_megabytes", type=int, default=40, help="about how large the first version of a kind is [40]")
+    parser.add_argument("--seed", default="1")
     options = parser.parse_args()
     Strata.program = options.strata.resolve()
+    if options.kinds is not None:
+        rows = []
+        for kind in options.kinds or kinds.KINDS:
+            with tempfile.TemporaryDirectory(prefix="strata-peers-", dir=options.work) as work_name:
+                rows.append(measure_kind(kind, options.kind_megabytes << 20, options.seed, pathlib.Path(work_name).resolve()))
+            print(f"{kind}: {rows[-1]['ratio']:.2f} of the smaller repository", file=sys.stderr)
+        print(json.dumps(rows, indent=2)) if options.json else print_kinds(rows)
+        return
     peers = []
     for peer in PEERS:
         if why := peer.missing():

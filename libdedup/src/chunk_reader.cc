@@ -60,6 +60,7 @@ absl::StatusOr<std::shared_ptr<const LoadedRegion>> ChunkReader::Salvage(
   loaded->raw_bytes = salvaged->header.raw_bytes;
   loaded->codec = salvaged->header.codec;
   loaded->deferred = salvaged->header.deferred;
+  loaded->dense = salvaged->header.dense();
   loaded->settings = salvaged->header.settings;
   loaded->raw = std::move(salvaged->raw);
   loaded->table = std::move(salvaged->actual);
@@ -132,6 +133,7 @@ absl::StatusOr<std::shared_ptr<const LoadedRegion>> ChunkReader::Load(
   loaded->raw_bytes = region.header.raw_bytes;
   loaded->codec = region.header.codec;
   loaded->deferred = region.header.deferred;
+  loaded->dense = region.header.dense();
   loaded->settings = region.header.settings;
   loaded->raw = std::make_unique_for_overwrite<std::byte[]>(loaded->raw_bytes);
   STRATA_RETURN_IF_ERROR(options_.codec->Decompress(region.header.codec, region.payload,

@@ -32,6 +32,8 @@ constexpr size_t kMostIdle = 4;
 constexpr size_t kProbeSampleBytes = 4u << 10;
 constexpr size_t kProbeStepBytes = 32u << 10;
 
+constexpr int kLeastHardLevel = 9;
+
 template <typename State>
 class IdleStates {
  public:
@@ -205,6 +207,10 @@ bool LooksIncompressible(std::span<const std::byte> raw) {
     if (!LooksEven(sample) || HasMatches(sample)) return false;
   }
   return true;
+}
+
+bool CompressesHard(const CompressionSettings& settings) {
+  return settings.method == Compression::kZstd && settings.level >= kLeastHardLevel;
 }
 
 std::unique_ptr<Codec> CreateCodec() { return std::make_unique<CodecWithIdleStates>(); }

@@ -41,5 +41,7 @@ std::unique_ptr<Codec> CreateCodec();
 absl::Status CheckCompression(const CompressionSettings& settings);
 // Equal where the same comes out: a level that the method ignores is 0.
 CompressionSettings Canonical(CompressionSettings settings);
+// What is compressed so is not worth compressing once more.
+bool CompressesHard(const CompressionSettings& settings);
 
 }  // namespace strata::dedup

@@ -36,6 +36,7 @@ constexpr size_t kTableCrcAt = 44;
 constexpr size_t kContainerHeaderCrcAt = 48;
 constexpr size_t kSealedAt = 52;
 constexpr size_t kDeferredAt = 53;
+constexpr size_t kDenseAt = 54;
 constexpr size_t kRecipeBytesAt = 56;
 
 static_assert(kCrcAt + 4 == kContainerHeaderBytes && kCrcAt + 4 == kContainerTrailerBytes);
@@ -133,6 +134,7 @@ std::vector<std::byte> EncodeFooter(const ContainerHeader& header,
   StoreLe32(at + kContainerHeaderCrcAt, header.header_crc);
   at[kSealedAt] = std::byte{sealed};
   at[kDeferredAt] = std::byte{contents.deferred};
+  at[kDenseAt] = std::byte{contents.dense};
   StoreLe32(at + kRecipeBytesAt, static_cast<uint32_t>(contents.recipe_bytes));
   StoreLe32(at + kCrcAt, Crc32c({at, kCrcAt}));
   return bytes;
@@ -189,6 +191,7 @@ absl::StatusOr<DecodedFooter> DecodeFooter(std::span<const std::byte> bytes, Cip
     return absl::DataLossError("container footer: values out of range");
   }
   footer.contents.deferred = trailer[kDeferredAt] != std::byte{0};
+  footer.contents.dense = trailer[kDenseAt] != std::byte{0};
   footer.contents.regions.resize(region_count);
   footer.contents.chunks.resize(chunk_count);
   const std::byte* at = table.data();

@@ -53,6 +53,7 @@ struct ContainerContents {
   uint64_t stored_bytes = 0;        // And after, without headers and tables.
   uint64_t recipe_bytes = 0;        // Of both, those of recipe nodes, which are never compressed.
   bool deferred = false;            // The compression of some of it.
+  bool dense = true;                // Every data region.
   uint32_t journal_regions = 0;     // Of `regions`; they count nowhere else.
   uint64_t journal_bytes = 0;       // On the device.
 

@@ -25,6 +25,11 @@ constexpr size_t kMostIdleWrites = 4;
 constexpr size_t kMostChunksWaiting = 16u << 10;
 constexpr size_t kMostContainersWaiting = 16;  // Recovery reads them all.
 constexpr int kSleepMs = 100;
+// What a store that is closed keeps of its open container's space, behind the last region and in
+// the footer: deletions go to the journal there when the filesystem is full at the next opening.
+constexpr uint64_t kKeptTailBytes = 64u << 10;
+constexpr size_t kKeptFooterRegions = 256;
+constexpr uint64_t kSpaceUnitBytes = 4096;  // Filesystems give space in such units, or larger ones.
 
 uint64_t RandomSeed() {
   std::array<std::byte, 8> bytes{};
@@ -63,7 +68,7 @@ ContainerLog::ContainerLog(const Options& options)
 uint32_t ContainerLog::MostRequests() const {
   // One append may add a footer and a region to what is in flight; neither is longer than a
   // container.
-  return static_cast<uint32_t>(kMostInFlight + 2 * (container_bytes_ / write_bytes_ + 1));
+  return static_cast<uint32_t>(kMostInFlight + 2 * (container_bytes_ / write_bytes_ + 2));
 }
 
 ContainerLog::~ContainerLog() {
@@ -78,6 +83,10 @@ ContainerLog::~ContainerLog() {
   }
   // After a failure the writes behind the failed one are still the device's.
   while (channel_ != nullptr && channel_->in_flight() > 0) channel_->Poll(kMostInFlight);
+  if (!failure_.ok()) return;
+  for (const std::optional<OpenContainer>& open : open_) {
+    if (open.has_value()) GiveBackTail(*open);
+  }
 }
 
 absl::Status ContainerLog::Fail(const char* what, const absl::Status& cause) {
@@ -166,12 +175,14 @@ void ContainerLog::PollCompletions() {
   while (!in_flight_.empty() && in_flight_.front()->done) {
     std::unique_ptr<Write> write = std::move(in_flight_.front());
     in_flight_.pop_front();
-    if (!write->request.status.ok()) {
+    const bool gives_back = write->buffer.size() == 0;
+    if (!gives_back && !write->request.status.ok()) {
       (void)Fail("a write to the device", write->request.status);
     } else if (failure_.ok()) {
       completed_ = write->position;
     }
-    if (idle_writes_.size() < kMostIdleWrites) idle_writes_.push_back(std::move(write));
+    if (!gives_back && idle_writes_.size() < kMostIdleWrites)
+      idle_writes_.push_back(std::move(write));
     changed_.NotifyAll();
   }
 }
@@ -216,17 +227,79 @@ absl::Status ContainerLog::AdmitWriter() const {
   return options_.admit_container ? options_.admit_container(container_bytes_) : absl::OkStatus();
 }
 
-absl::Status ContainerLog::TakeSpace(uint32_t slot) {
+absl::Status ContainerLog::TakeSpace(uint32_t slot, uint64_t begin_bytes, uint64_t end_bytes) {
   const block::Geometry& geometry = options_.device->geometry();
   if (!geometry.thin) return absl::OkStatus();
   MutexLock lock(&space_mutex_);
-  const block::Lba lba{SlotOffset(slot, container_bytes_) / geometry.block_size_bytes};
-  const uint64_t block_count = container_bytes_ / geometry.block_size_bytes;
+  const block::Lba lba{(SlotOffset(slot, container_bytes_) + begin_bytes) /
+                       geometry.block_size_bytes};
+  const uint64_t block_count = (end_bytes - begin_bytes) / geometry.block_size_bytes;
   const absl::Status status = block::WriteZeroesBlocking(*space_channel_, lba, block_count);
   if (!status.ok() && geometry.supports_discard) {
     (void)block::DiscardBlocking(*space_channel_, lba, block_count);  // Gives back what it got.
   }
   return status;
+}
+
+absl::Status ContainerLog::TakeSpaceAgain(OpenContainer* open, const EncodedRegion& region) {
+  const uint32_t slot = open->header.slot;
+  const uint64_t begin = AlignUp(open->end_bytes, block_bytes_);
+  if (TakeSpace(slot, begin, container_bytes_).ok()) {
+    open->space_end_bytes = container_bytes_;
+    return absl::OkStatus();
+  }
+  const uint64_t end = AlignUp(begin + region.size_bytes(), block_bytes_);
+  const size_t footer =
+      FooterBytes(open->contents.regions.size() + 1,
+                  open->contents.chunks.size() + region.table.size(), options_.cipher != nullptr);
+  STRATA_RETURN_IF_ERROR(TakeSpace(slot, begin, end));
+  STRATA_RETURN_IF_ERROR(
+      TakeSpace(slot, container_bytes_ - AlignUp(footer, block_bytes_), container_bytes_));
+  return absl::OkStatus();
+}
+
+absl::Status ContainerLog::GiveBackGap(const OpenContainer& closing, uint64_t footer_begin_bytes) {
+  const block::Geometry& geometry = options_.device->geometry();
+  if (!geometry.thin || !geometry.supports_discard) return absl::OkStatus();
+  const uint64_t unit = std::max<uint64_t>(block_bytes_, kSpaceUnitBytes);
+  const uint64_t slot_offset = SlotOffset(closing.header.slot, container_bytes_);
+  const uint64_t begin = AlignUp(slot_offset + closing.end_bytes, unit);
+  const uint64_t end = AlignDown(slot_offset + footer_begin_bytes, unit);
+  if (begin >= end) return absl::OkStatus();
+  auto write = std::make_unique<Write>();
+  write->position = staged_;
+  write->request.op = block::Op::kDiscard;
+  write->request.lba = block::Lba{begin / geometry.block_size_bytes};
+  write->request.block_count = static_cast<uint32_t>((end - begin) / geometry.block_size_bytes);
+  write->request.context = write.get();
+  write->request.done = [](block::Request* request) {
+    static_cast<Write*>(request->context)->done = true;
+  };
+  if (absl::Status status = channel_->Submit(&write->request); !status.ok()) {
+    return Fail("a discard on the device", status);
+  }
+  in_flight_.push_back(std::move(write));
+  return absl::OkStatus();
+}
+
+void ContainerLog::GiveBackTail(const OpenContainer& open) {
+  const block::Geometry& geometry = options_.device->geometry();
+  // Of what this opening added nothing to, an earlier one gave back what there was.
+  if (!geometry.thin || !geometry.supports_discard || open.space_end_bytes < container_bytes_) {
+    return;
+  }
+  const uint64_t unit = std::max<uint64_t>(block_bytes_, kSpaceUnitBytes);
+  const size_t footer =
+      FooterBytes(open.contents.regions.size() + kKeptFooterRegions,
+                  open.contents.chunks.size() + kKeptFooterRegions, options_.cipher != nullptr);
+  const uint64_t slot_offset = SlotOffset(open.header.slot, container_bytes_);
+  const uint64_t begin = AlignUp(slot_offset + open.end_bytes + kKeptTailBytes, unit);
+  const uint64_t end = AlignDown(
+      slot_offset + container_bytes_ - std::min<uint64_t>(footer, container_bytes_), unit);
+  if (begin >= end) return;
+  MutexLock lock(&space_mutex_);
+  (void)block::DiscardBlocking(*space_channel_, block::Lba{begin / geometry.block_size_bytes},
+                               (end - begin) / geometry.block_size_bytes);
 }
 
 absl::Status ContainerLog::PrepareUnlocked(Caller caller, kv::CommitLog::DirectWrite* direct,
@@ -239,7 +312,7 @@ absl::Status ContainerLog::PrepareUnlocked(Caller caller, kv::CommitLog::DirectW
   }
   STRATA_ASSIGN_OR_RETURN(prepared->slot, options_.table->AcquireSlot(keep_free));
   if (caller != Caller::kWriter) prepared->reserved = !AdmitWriter().ok();
-  if (absl::Status status = TakeSpace(prepared->slot); !status.ok()) {
+  if (absl::Status status = TakeSpace(prepared->slot, 0, container_bytes_); !status.ok()) {
     options_.table->ReleaseSlot(prepared->slot);
     return status;
   }
@@ -317,6 +390,11 @@ absl::StatusOr<ContainerLog::OpenContainer*> ContainerLog::OpenWithRoom(
       STRATA_RETURN_IF_ERROR(AdmitWriter());
       open->reserved = false;
     }
+    if (open.has_value() && open->space_end_bytes < container_bytes_ &&
+        !TakeSpaceAgain(&*open, region).ok()) {
+      STRATA_RETURN_IF_ERROR(Close(&open));
+      continue;
+    }
     if (open.has_value()) return &*open;
     if (!collection && !collecting_ && OpenFor(true).has_value()) {
       open = std::exchange(OpenFor(true), std::nullopt);  // What the last collection left.
@@ -342,6 +420,7 @@ absl::StatusOr<ContainerLog::OpenContainer*> ContainerLog::OpenWithRoom(
     EncodeContainerHeader(&next.header, bytes.data());
     next.last_crc = next.header.header_crc;
     next.end_bytes = kContainerHeaderBytes;
+    next.space_end_bytes = container_bytes_;
     next.reserved = prepared.reserved;
     last_opened_id_ = prepared.id;
     unopened_ids_.erase(prepared.id);
@@ -367,7 +446,8 @@ absl::Status ContainerLog::Close(std::optional<OpenContainer>* open) {
                            .stored_bytes = closing.contents.stored_bytes,
                            .recipe_count = closing.contents.recipe_count(),
                            .recipe_bytes = static_cast<uint32_t>(closing.contents.recipe_bytes),
-                           .deferred = closing.contents.deferred};
+                           .deferred = closing.contents.deferred,
+                           .dense = closing.contents.dense};
   waiting.sealed.contents = std::move(closing.contents);
   waiting.position = ++appended_;
   const uint64_t footer_at = slot_offset + container_bytes_ - footer.size();
@@ -375,7 +455,8 @@ absl::Status ContainerLog::Close(std::optional<OpenContainer>* open) {
   STRATA_RETURN_IF_ERROR(Stage(footer_at - pad, std::vector<std::byte>(pad)));
   STRATA_RETURN_IF_ERROR(Stage(footer_at, footer));
   MarkStaged(appended_);
-  return SubmitStaged();
+  STRATA_RETURN_IF_ERROR(SubmitStaged());
+  return GiveBackGap(closing, container_bytes_ - footer.size() - pad);
 }
 
 absl::StatusOr<uint64_t> ContainerLog::Place(EncodedRegion* region, PinSet* pins, Caller caller,
@@ -582,6 +663,7 @@ void ContainerLog::Resume(const ContainerScan& scan) {
   open.header = scan.header;
   open.contents = scan.contents;
   open.end_bytes = AlignUp(scan.end_bytes, block_bytes_);
+  open.space_end_bytes = options_.device->geometry().thin ? open.end_bytes : container_bytes_;
   open.next_sequence = scan.next_sequence;
   open.last_crc = scan.last_crc;
   size_t chunk = 0;

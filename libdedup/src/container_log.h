@@ -145,7 +145,9 @@ class ContainerLog final {
     ContainerHeader header;
     ContainerContents contents;
     uint64_t end_bytes = 0;  // Behind the last region.
-    bool reserved = false;   // The journal's, of the slots that writers leave free.
+    uint64_t space_end_bytes =
+        0;                  // Of a thin device: how far the slot's space is known to be ours.
+    bool reserved = false;  // The journal's, of the slots that writers leave free.
     uint32_t next_sequence = 0;
     uint32_t last_crc = 0;
   };
@@ -153,7 +155,7 @@ class ContainerLog final {
     SealedContainer sealed;
     uint64_t position = 0;  // Durable when the footer is.
   };
-  // A run of blocks on its way to the device.
+  // A run of blocks on its way to the device, or, without a buffer, one that is given back.
   struct Write {
     block::Buffer buffer;
     uint64_t device_offset = 0;
@@ -182,8 +184,20 @@ class ContainerLog final {
   }
   bool Fits(const OpenContainer& open, const EncodedRegion& region) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Takes the space of a slot, so that no write to it finds the device full.
-  absl::Status TakeSpace(uint32_t slot) ABSL_LOCKS_EXCLUDED(space_mutex_);
+  // Takes the space of a part of a slot, so that no write to it finds the device full.
+  absl::Status TakeSpace(uint32_t slot, uint64_t begin_bytes, uint64_t end_bytes)
+      ABSL_LOCKS_EXCLUDED(space_mutex_);
+  // The same for a container that an earlier opening left: all that is left of the slot, or, on a
+  // full device, what the region and the footer need.
+  absl::Status TakeSpaceAgain(OpenContainer* open, const EncodedRegion& region)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Of a thin device: what no region and no footer will take any more.
+  absl::Status GiveBackGap(const OpenContainer& closing, uint64_t footer_begin_bytes)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The last act: what the next opening takes again when it needs it.
+  void GiveBackTail(const OpenContainer& open) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether a writer might have opened the container that was opened last.
+  absl::Status AdmitWriter() const;
   // Gives the mutex up while it commits the container's record.
   absl::Status Prepare(Caller caller, kv::CommitLog::DirectWrite* direct)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

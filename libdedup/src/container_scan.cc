@@ -109,6 +109,7 @@ void AppendToContents(const RegionHeader& header, std::span<const ChunkEntry> ta
   contents->stored_bytes += header.stored_bytes;
   if (header.kind == RegionKind::kRecipes) contents->recipe_bytes += header.raw_bytes;
   contents->deferred |= header.deferred;
+  if (header.kind == RegionKind::kData) contents->dense &= header.dense();
 }
 
 absl::StatusOr<ContainerScan> ScanContainer(std::span<const std::byte> slot, uint32_t block_bytes,

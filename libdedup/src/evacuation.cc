@@ -18,26 +18,32 @@ constexpr uint32_t kLeastShare = 2;
 }  // namespace
 
 Evacuation::Evacuation(StoreCore* core, const LiveSet* live, Pacer* pacer,
-                       const std::optional<CompressionSettings>& compress_as)
+                       const std::optional<CompressionSettings>& compress_as,
+                       const std::optional<CompressionSettings>& recompress)
     : core_(core),
       live_(live),
       pacer_(pacer),
       data_(core, RegionKind::kData, &own_pins_, RegionBuilder::Owner::kCollection),
       nodes_(core, RegionKind::kRecipes, &own_pins_, RegionBuilder::Owner::kCollection) {
-  if (compress_as.has_value()) compress_as_ = Canonical(*compress_as);
+  if (compress_as.has_value()) {
+    compress_as_ = Canonical(*compress_as);
+  } else if (recompress.has_value()) {
+    recompress_ = Canonical(*recompress);
+  }
 }
 
-CompressionSettings Evacuation::SettingsFor(const std::optional<CompressionSettings>& told,
-                                            Compression codec, bool deferred) const {
+CompressionSettings Evacuation::SettingsFor(const LoadedRegion& region) const {
   CompressionSettings settings = CompressionOf(core_->options);
   if (compress_as_.has_value()) {
     settings = *compress_as_;
-  } else if (told.has_value()) {
-    settings = *told;
-  } else if (codec != Compression::kNone && codec != settings.method) {
-    settings.method = codec;
+  } else if (recompress_.has_value() && !region.dense) {
+    settings = *recompress_;
+  } else if (region.settings.has_value()) {
+    settings = *region.settings;
+  } else if (region.codec != Compression::kNone && region.codec != settings.method) {
+    settings.method = region.codec;
     settings.level = CompressionSettings().level;
-  } else if (deferred && settings.method == Compression::kNone) {
+  } else if (region.deferred && settings.method == Compression::kNone) {
     settings = CompressionSettings();
   }
   settings.region_bytes = std::min(settings.region_bytes, core_->superblock.container_bytes / 4);
@@ -48,6 +54,7 @@ bool Evacuation::StaysAsItIs(const DecodedRegion& region) const {
   const RegionHeader& header = region.header;
   if (header.deferred) return false;
   const bool recipes = header.kind == RegionKind::kRecipes;
+  if (!recipes && recompress_.has_value() && !header.dense()) return false;
   if (!recipes && compress_as_.has_value() && header.settings != compress_as_) return false;
   const uint32_t wanted_bytes =
       header.settings.value_or(CompressionOf(core_->options)).region_bytes;
@@ -127,8 +134,7 @@ absl::Status Evacuation::Gather(const Copying& copying, std::span<const Fingerpr
                                 const LoadedRegion& region) {
   RegionBuilder& builder = BuilderFor(copying.extent.kind);
   if (copying.extent.kind == RegionKind::kData) {
-    STRATA_RETURN_IF_ERROR(
-        builder.SetCompression(SettingsFor(region.settings, region.codec, region.deferred)));
+    STRATA_RETURN_IF_ERROR(builder.SetCompression(SettingsFor(region)));
   }
   for (const uint32_t i : copying.ordinals) {
     if (i >= region.table.size() || region.table[i].fingerprint != chunks[i]) {

@@ -24,9 +24,10 @@ namespace strata::dedup {
 
 class Evacuation final {
  public:
-  // All outlive it. `compress_as`: as in GarbageOptions.
+  // All outlive it. `compress_as`, `recompress`: as in GarbageOptions.
   Evacuation(StoreCore* core, const LiveSet* live, Pacer* pacer,
-             const std::optional<CompressionSettings>& compress_as);
+             const std::optional<CompressionSettings>& compress_as,
+             const std::optional<CompressionSettings>& recompress);
 
   // Appends the living chunks of the container that no other container has; copies are durable
   // after Flush() and a flush of the log. DataLoss: a chunk that is needed is damaged.
@@ -56,8 +57,7 @@ class Evacuation final {
     return kind == RegionKind::kRecipes ? nodes_ : data_;
   }
   // How the region's chunks are compressed.
-  CompressionSettings SettingsFor(const std::optional<CompressionSettings>& told, Compression codec,
-                                  bool deferred) const;
+  CompressionSettings SettingsFor(const LoadedRegion& region) const;
   bool StaysAsItIs(const DecodedRegion& region) const;
   // Copies the region as it is stored. False: it must be gathered.
   absl::StatusOr<bool> CopyStored(const ChunkPlace& place, std::span<const std::byte> stored,
@@ -70,6 +70,7 @@ class Evacuation final {
   const LiveSet* const live_;
   Pacer* const pacer_;
   std::optional<CompressionSettings> compress_as_;
+  std::optional<CompressionSettings> recompress_;  // What is not dense yet.
   PinSet own_pins_;  // Of containers younger than the collection, which it leaves alone.
   RegionBuilder data_;
   RegionBuilder nodes_;

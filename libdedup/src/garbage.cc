@@ -50,7 +50,7 @@ class Collection final {
         folds_(folds),
         container_bytes_(core->superblock.container_bytes),
         pacer_(options.max_bytes_per_second),
-        evacuation_(core, &live_, &pacer_, options.compress_as) {}
+        evacuation_(core, &live_, &pacer_, options.compress_as, options.recompress) {}
 
   absl::StatusOr<GarbageReport> Run() {
     core_->table->BeginCollection();
@@ -97,6 +97,7 @@ class Collection final {
     uint64_t journal_bytes = 0;
     uint32_t journal_regions = 0;
     Damage damage = Damage::kNone;
+    bool recompressed = false;  // Nothing else speaks for copying it.
   };
   // What lived in it has been copied.
   struct Emptied {
@@ -155,6 +156,7 @@ class Collection final {
     STRATA_RETURN_IF_ERROR(ReplaceJournal(all));
     std::vector<Candidate> underfilled;  // Nearly all alive, but sealed before they were full.
     std::vector<Candidate> deferred;     // Nearly all alive, but not compressed yet.
+    std::vector<Candidate> light;        // Nearly all alive, but not compressed as hard as can be.
     for (Candidate& candidate : all) {
       if (candidate.damage == Candidate::Damage::kNeeded) continue;
       if (candidate.damage == Candidate::Damage::kLeft ||  // What is whole leaves it.
@@ -162,11 +164,14 @@ class Collection final {
         candidates_.push_back(std::move(candidate));
       } else if (candidate.record.deferred) {
         deferred.push_back(std::move(candidate));
+      } else if (Recompresses(candidate.record)) {
+        candidate.recompressed = true;
+        light.push_back(std::move(candidate));
       } else if (Need(candidate) < options_.rewrite_below_live_ratio) {
         underfilled.push_back(std::move(candidate));
       }
     }
-    if (AreWorthJoining(underfilled, deferred)) {
+    if (!light.empty() || AreWorthJoining(underfilled, deferred)) {
       std::move(underfilled.begin(), underfilled.end(), std::back_inserter(candidates_));
     }
     std::stable_sort(candidates_.begin(), candidates_.end(),
@@ -176,7 +181,13 @@ class Collection final {
                      });
     // In the order they were written, which is that of the streams.
     std::move(deferred.begin(), deferred.end(), std::back_inserter(candidates_));
+    std::move(light.begin(), light.end(), std::back_inserter(candidates_));
     return absl::OkStatus();
+  }
+
+  bool Recompresses(const ContainerRecord& record) const {
+    return options_.recompress.has_value() && !options_.compress_as.has_value() && !record.dense &&
+           record.data_stored_bytes() > 0;
   }
 
   // Joining them is worth its copying where it frees a container. Where others are copied anyway,
@@ -390,7 +401,8 @@ class Collection final {
         Log(core_->options.log, LogLevel::kWarning, std::string(status.message()));
         continue;
       }
-      if (absl::IsResourceExhausted(status) && report_.containers_freed > 0) {
+      if (absl::IsResourceExhausted(status) &&
+          (report_.containers_freed > 0 || candidates_[i].recompressed)) {
         // No room for more copies. What was not freed yet is as it was, and some of it stored
         // twice.
         return absl::OkStatus();
@@ -498,6 +510,8 @@ class Collection final {
       if (candidate.record.deferred && candidate.live_chunks > 0) {
         report_.deferred_bytes += candidate.record.data_stored_bytes();
       }
+      if (candidate.recompressed)
+        report_.recompressed_bytes += candidate.record.data_stored_bytes();
       ++report_.containers_freed;
     }
     batch->clear();
@@ -526,6 +540,12 @@ absl::StatusOr<GarbageReport> Run(StoreCore* core, const GarbageOptions& options
   if (options.compress_as.has_value()) {
     STRATA_RETURN_IF_ERROR(CheckCompression(*options.compress_as));
   }
+  if (options.recompress.has_value()) {
+    STRATA_RETURN_IF_ERROR(CheckCompression(*options.recompress));
+    if (!CompressesHard(*options.recompress)) {
+      return absl::InvalidArgumentError("dedup: recompress must be zstd of level 9 or more");
+    }
+  }
   if (core->reorganizing.exchange(true)) {
     return absl::FailedPreconditionError(
         "dedup: garbage collection or a rebuild is running already");
@@ -545,7 +565,8 @@ absl::StatusOr<GarbageReport> DeduplicateStore(StoreCore* core, const Deduplicat
              {.rewrite_below_live_ratio = options.rewrite_below_live_ratio,
               .max_bytes_per_second = options.max_bytes_per_second,
               .progress = options.progress,
-              .compress_as = options.compress_as},
+              .compress_as = options.compress_as,
+              .recompress = options.recompress},
              /*folds=*/true);
 }
 

@@ -15,6 +15,7 @@ constexpr size_t kContainerRecordBytes = 38;  // Before left_regions.
 constexpr std::byte kOpen{0};
 constexpr std::byte kSealed{1};
 constexpr std::byte kSealedDeferred{2};
+constexpr std::byte kSealedDense{3};
 constexpr uint8_t kVersionWithLeftRegions = 2;
 constexpr size_t kStoreRecordBytes = 22;
 
@@ -79,7 +80,10 @@ std::string EncodeContainerRecord(const ContainerRecord& record) {
   std::string bytes(kContainerRecordBytes + 4 * record.left_regions.size(), '\0');
   std::byte* at = Bytes(bytes);
   at[0] = std::byte{record.left_regions.empty() ? kVersion : kVersionWithLeftRegions};
-  at[1] = !record.sealed ? kOpen : record.deferred ? kSealedDeferred : kSealed;
+  at[1] = !record.sealed    ? kOpen
+          : record.deferred ? kSealedDeferred
+          : record.dense    ? kSealedDense
+                            : kSealed;
   StoreLe32(at + 2, record.slot);
   StoreLe32(at + 6, record.chunk_count);
   StoreLe32(at + 10, record.footer_bytes);
@@ -111,6 +115,7 @@ absl::StatusOr<ContainerRecord> DecodeContainerRecord(std::string_view bytes) {
   }
   record.sealed = at[1] != kOpen;
   record.deferred = at[1] == kSealedDeferred;
+  record.dense = at[1] == kSealedDense;
   record.slot = LoadLe32(at + 2);
   record.chunk_count = LoadLe32(at + 6);
   record.footer_bytes = LoadLe32(at + 10);

@@ -51,6 +51,7 @@ struct ContainerRecord {
   uint32_t recipe_count = 0;  // Of the chunks, recipe nodes; they are not compressed.
   uint32_t recipe_bytes = 0;  // Of both sums.
   bool deferred = false;      // The compression of some of it. A hint for garbage collection.
+  bool dense = false;         // All of its data. A hint as well.
   // Offsets in units, growing, of regions that streams have left: chunks of theirs were stored
   // again in denser company, so only the index tells where they are best read. A hint.
   std::vector<uint32_t> left_regions{};

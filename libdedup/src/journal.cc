@@ -129,9 +129,11 @@ absl::StatusOr<uint64_t> Journal::WriteRecord(JournalPart header,
     header.last_part = operations.empty();
     const std::vector<std::byte> raw = EncodeJournalPart(header);
     const bool compresses = raw.size() >= kLeastCompressedBytes;
+    const int level =
+        header.kind == JournalKind::kCheckpoint ? checkpoint_level() : options_.compression_level;
     EncodeRegion(RegionKind::kJournal, {}, raw,
-                 compresses ? options_.compression : Compression::kNone, options_.compression_level,
-                 *options_.codec, options_.cipher, region);
+                 compresses ? options_.compression : Compression::kNone, level, *options_.codec,
+                 options_.cipher, region);
     STRATA_ASSIGN_OR_RETURN(const uint64_t position, append(region));
     *size_bytes += region->size_bytes();
     *container_id = region->header.container_id;

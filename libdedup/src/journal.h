@@ -99,6 +99,8 @@ class Journal final : public kv::CommitLog {
   // Where a record of a checkpoint goes, or of a commit.
   using AppendRegion = std::function<absl::StatusOr<uint64_t>(EncodedRegion* region)>;
 
+  static constexpr int kLeastCheckpointLevel = 3;
+
   explicit Journal(const Options& options) : options_(options) {}
 
   // Writes `header` and `operations` in as many parts as are needed.
@@ -110,6 +112,13 @@ class Journal final : public kv::CommitLog {
   // Sets the sizes in `record`.
   absl::Status DumpSpaces(kv::Snapshot& snapshot, bool for_repair, CheckpointRecord* record);
   absl::StatusOr<const kv::SpaceInfo*> SpaceOf(kv::SpaceId space);
+
+  // Nobody waits for a checkpoint, and it lies long.
+  int checkpoint_level() const {
+    return options_.compression == Compression::kZstd
+               ? std::max(options_.compression_level, kLeastCheckpointLevel)
+               : options_.compression_level;
+  }
 
   const Options options_;
   bool started_ = false;

@@ -180,7 +180,8 @@ class MetadataRebuild final {
                   .stored_bytes = contents.stored_bytes,
                   .recipe_count = contents.recipe_count(),
                   .recipe_bytes = static_cast<uint32_t>(contents.recipe_bytes),
-                  .deferred = contents.deferred});
+                  .deferred = contents.deferred,
+                  .dense = contents.dense});
     return ReadJournalOf(slot, footer->container_id, contents);
   }
 

@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
 #include "chunker_key.h"
+#include "codec.h"
 #include "container_scan.h"
 #include "store_core.h"
 #include "strata/base/clock.h"
@@ -242,10 +243,28 @@ class Opener final {
     STRATA_RETURN_IF_ERROR(WriteStoreRecord());
     STRATA_RETURN_IF_ERROR(WriteCopy(0, superblock));
     STRATA_RETURN_IF_ERROR(WriteCopy(1, superblock));
+    STRATA_RETURN_IF_ERROR(GiveBackBetweenCopies());
     STRATA_RETURN_IF_ERROR(core_->io->Flush());
     core_->store_record.state = StoreRecord::State::kReady;
     STRATA_RETURN_IF_ERROR(WriteStoreRecord());
     return Use(superblock);
+  }
+
+  // A file took space for all up to slot 0.
+  absl::Status GiveBackBetweenCopies() {
+    const block::Geometry& geometry = core_->options.device->geometry();
+    if (!geometry.thin || !geometry.supports_discard) return absl::OkStatus();
+    // A file gives back only what lies before something that was written.
+    STRATA_RETURN_IF_ERROR(core_->io->Write(kDataOffsetBytes - geometry.block_size_bytes,
+                                            std::vector<std::byte>(geometry.block_size_bytes)));
+    const uint64_t ends[] = {kSuperblockOffsets[1], kDataOffsetBytes};
+    for (int copy = 0; copy < 2; ++copy) {
+      const uint64_t begin = AlignUp(kSuperblockOffsets[copy] + kSuperblockBytes,
+                                     std::max(kSuperblockBytes, geometry.block_size_bytes));
+      if (begin >= ends[copy]) continue;
+      STRATA_RETURN_IF_ERROR(core_->io->Erase(begin, ends[copy] - begin));
+    }
+    return absl::OkStatus();
   }
 
   absl::Status Use(const Superblock& superblock) {

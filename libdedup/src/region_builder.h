@@ -8,6 +8,7 @@
 // Thread safety: none; it belongs to one writer.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <memory>

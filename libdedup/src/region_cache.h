@@ -30,6 +30,7 @@ struct LoadedRegion {
   size_t raw_bytes = 0;
   Compression codec = Compression::kNone;
   bool deferred = false;                        // Its compression.
+  bool dense = false;                           // As the header says.
   std::optional<CompressionSettings> settings;  // As in its header.
   // What is wrong with the region, where something is. Its table then has the fingerprints of the
   // bytes that are there: a chunk with the fingerprint that the index knows is whole.

@@ -49,6 +49,11 @@ struct RegionHeader {
   // Nothing: an older writer did not say. Canonical.
   std::optional<CompressionSettings> settings = std::nullopt;
 
+  // Compressing it harder was done, or would gain nothing.
+  bool dense() const {
+    return !deferred &&
+           (codec == Compression::kNone || (settings.has_value() && CompressesHard(*settings)));
+  }
   size_t table_bytes() const { return chunk_count * kRegionTableEntryBytes; }
   size_t body_bytes() const { return table_bytes() + stored_bytes + (sealed ? kSealBytes : 0); }
   size_t total_bytes() const { return kRegionHeaderBytes + body_bytes(); }

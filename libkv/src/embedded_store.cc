@@ -76,6 +76,11 @@ class EmbeddedStore final : public Store {
 
   absl::Status VerifyChecksums() override { return engine_->VerifyChecksums(); }
 
+  absl::Status Compact(uint64_t most_bytes) override {
+    STRATA_RETURN_IF_ERROR(engine_->CheckWritable());
+    return engine_->Compact(most_bytes);
+  }
+
   absl::Status ClearSpace(SpaceId space) override {
     STRATA_RETURN_IF_ERROR(spaces_.Check(space));
     // An engine that clears in a way of its own would keep it from the log.

@@ -60,6 +60,10 @@ class Engine {
 
   // As Store's. Apply() may run at the same time.
   virtual absl::Status VerifyChecksums() { return absl::OkStatus(); }
+  virtual absl::Status Compact(uint64_t most_bytes) {
+    (void)most_bytes;
+    return absl::OkStatus();
+  }
   // False: the engine has no way of its own.
   virtual absl::StatusOr<bool> ClearSpace(SpaceId) { return false; }
 

@@ -111,6 +111,10 @@ class OwnStore final : public Store {
     STRATA_RETURN_IF_ERROR(store_.Check());
     return store_->Sync();
   }
+  absl::Status Compact(uint64_t most_bytes) override {
+    STRATA_RETURN_IF_ERROR(store_.Check());
+    return store_->Compact(most_bytes);
+  }
   absl::Status VerifyChecksums() override {
     STRATA_RETURN_IF_ERROR(store_.Check());
     return store_->VerifyChecksums();

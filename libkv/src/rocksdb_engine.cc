@@ -225,6 +225,7 @@ class RocksDbEngine final : public Engine {
   absl::Status Apply(std::span<const WriteBatch* const> batches, bool sync) override;
   absl::Status Sync() override;
   absl::Status VerifyChecksums() override;
+  absl::Status Compact(uint64_t most_bytes) override;
   absl::StatusOr<bool> ClearSpace(SpaceId space) override;
   absl::Status Checkpoint(const std::string& directory) override;
   std::vector<SpaceInfo> ListSpaces() const override;
@@ -624,6 +625,28 @@ absl::Status RocksDbEngine::Sync() {
 
 absl::Status RocksDbEngine::VerifyChecksums() {
   return FromRocksDb(db_->VerifyChecksum(), Doing("verifying"));
+}
+
+absl::Status RocksDbEngine::Compact(uint64_t most_bytes) {
+  std::vector<ColumnFamily*> small;
+  {
+    MutexLock columns(&columns_mutex_);
+    for (const auto& [name, handle] : column_by_name_) {
+      uint64_t bytes = 0;
+      if (db_->GetIntProperty(handle, rocksdb::DB::Properties::kTotalSstFilesSize, &bytes) &&
+          bytes <= most_bytes) {
+        small.push_back(handle);
+      }
+    }
+  }
+  rocksdb::CompactRangeOptions all;
+  all.exclusive_manual_compaction = false;
+  all.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
+  for (ColumnFamily* const handle : small) {
+    STRATA_RETURN_IF_ERROR(
+        FromRocksDb(db_->CompactRange(all, handle, nullptr, nullptr), Doing("compacting")));
+  }
+  return absl::OkStatus();
 }
 
 // Dropping the column deletes its files unread. Should the process die before it is made again, the

@@ -73,9 +73,11 @@ constexpr char kCollectExamples[] =
     "  strata dedup gc --store s --fold      # after ingest --mode hybrid or post-process\n"
     "  strata dedup gc --store s --level 9   # smaller, whatever ingest said\n"
     "\n"
-    "What it copies is compressed as the ingest that brought it said. With one of --compression, "
-    "--level and --region, copies are compressed as these three say; data that need not be copied "
-    "stays as it is.";
+    "What it copies is compressed as the ingest that brought it said, or once, harder: what no "
+    "collection\n"
+    "has compressed yet. With one of --compression, --level and --region, only what is copied "
+    "anyway is\n"
+    "compressed, as these three say.";
 
 constexpr char kVerifyExamples[] =
     "Examples:\n"
@@ -290,6 +292,10 @@ class DedupArguments final {
       gc->get_option(option)->each(
           [request = &request_](const std::string&) { request->compression_chosen = true; });
     }
+    gc->add_option("--recompress", request_.recompress,
+                   "Compress once more, with zstd of this level in 2M, what no gc has compressed "
+                   "yet, 9 to 19; 0: not [12; 0 with an option above].")
+        ->check((CLI::Range(9, 19) | CLI::Range(0, 0)).description(""));
     gc->add_flag("--fold", request_.fold, "Also keep one copy only of what was stored twice.");
     gc->add_option_function<double>(
           "--rewrite-below",

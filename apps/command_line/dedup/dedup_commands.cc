@@ -27,6 +27,12 @@ using dedup::StreamInfo;
 
 constexpr size_t kNamesPerCommit = 1000;
 
+// What lies in a store of files is read whole, and seldom; a collection has time.
+constexpr int kRecompressLevel = 12;
+constexpr uint32_t kRecompressBytes = 2u << 20;
+// Of metadata, at once: little work, and of a small store most of what a collection leaves behind.
+constexpr uint64_t kCompactedBytes = 64u << 20;
+
 absl::StatusOr<Json> Scan(const DedupRequest& request, const dedup::ProgressCallback& progress) {
   std::vector<dedup::ChunkerOptions> chunkers;
   for (const std::string& name : request.algorithms) {
@@ -118,6 +124,12 @@ absl::StatusOr<Json> Collect(const DedupRequest& request, const dedup::ProgressC
     options.rewrite_below_live_ratio =
         request.rewrite_below_live_ratio.value_or(options.rewrite_below_live_ratio);
     options.max_bytes_per_second = request.max_bytes_per_second;
+    const int level =
+        request.recompress.value_or(request.compression_chosen ? 0 : kRecompressLevel);
+    if (level > 0) {
+      options.recompress = dedup::CompressionSettings{
+          .method = dedup::Compression::kZstd, .level = level, .region_bytes = kRecompressBytes};
+    }
     options.progress = progress;
     const dedup::StoreOptions& chosen = request.directory.store;
     if (request.compression_chosen) {
@@ -129,11 +141,13 @@ absl::StatusOr<Json> Collect(const DedupRequest& request, const dedup::ProgressC
       request.fold ? collect(dedup::DeduplicateOptions{}, &dedup::Store::Deduplicate)
                    : collect(dedup::GarbageOptions{}, &dedup::Store::CollectGarbage);
   if (!report.ok()) return store->Of("", report.status());
+  STRATA_RETURN_IF_ERROR(store->directory().kv().Compact(kCompactedBytes));
   return Json{{"freed_bytes", report->freed_bytes},
               {"containers_examined", report->containers_examined},
               {"containers_freed", report->containers_freed},
               {"duplicate_chunks", report->duplicate_chunks},
               {"deferred_bytes", report->deferred_bytes},
+              {"recompressed_bytes", report->recompressed_bytes},
               {"live_bytes_copied", report->live_bytes_copied},
               {"streams_marked", report->streams_marked}};
 }

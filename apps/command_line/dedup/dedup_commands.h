@@ -53,6 +53,7 @@ struct DedupRequest {
   std::optional<double> rewrite_below_live_ratio;  // gc [what dedup::Store takes].
   uint64_t max_bytes_per_second = 0;               // gc.
   bool compression_chosen = false;  // gc: copies are compressed as directory.store says.
+  std::optional<int> recompress;    // gc: level of zstd; 0: not [kRecompressLevel].
   bool fold = false;                // gc: equal chunks that were stored apart, too.
   bool quick = false;               // verify: structures only.
 };

@@ -160,6 +160,10 @@ struct GarbageOptions {
   ProgressCallback progress;
   // How copies are compressed. Nothing: as the writer that brought the data was told to.
   std::optional<CompressionSettings> compress_as = std::nullopt;
+  // Where compress_as is nothing: data that was not compressed so hard yet (zstd from level 9 on, or
+  // stored as it came because it does not shrink) is copied for it, once; it was written in a hurry
+  // and will lie long. At least level 9.
+  std::optional<CompressionSettings> recompress = std::nullopt;
 };
 
 struct GarbageReport {
@@ -168,8 +172,9 @@ struct GarbageReport {
   uint64_t containers_freed = 0;
   // Needed chunks of which a later copy is kept. Deduplicate() only.
   uint64_t duplicate_chunks = 0;
-  uint64_t deferred_bytes = 0;     // Of containers that were compressed now at last.
-  uint64_t live_bytes_copied = 0;  // On the device.
+  uint64_t deferred_bytes = 0;      // Of containers that were compressed now at last.
+  uint64_t recompressed_bytes = 0;  // What containers took that were compressed once more.
+  uint64_t live_bytes_copied = 0;   // On the device.
   // On the device: of the containers freed, less those that were opened for copies.
   uint64_t freed_bytes = 0;
 };
@@ -181,6 +186,7 @@ struct DeduplicateOptions {
   uint64_t max_bytes_per_second = 0;  // Reading and writing together; 0: no limit.
   ProgressCallback progress;
   std::optional<CompressionSettings> compress_as = std::nullopt;  // As in GarbageOptions.
+  std::optional<CompressionSettings> recompress = std::nullopt;   // The same.
 };
 
 struct VerifyOptions {

@@ -220,6 +220,13 @@ class STRATA_EXPORT Store {
   // OK where the engine has none.
   virtual absl::Status VerifyChecksums() { return absl::OkStatus(); }
 
+  // Writes every space that takes at most `most_bytes` again, without what was deleted or
+  // overwritten. Larger ones the engine sees to as they grow. Nobody has to call it.
+  virtual absl::Status Compact(uint64_t most_bytes) {
+    (void)most_bytes;
+    return absl::OkStatus();
+  }
+
   // Empties the space without reading it, so that it works where it cannot be read; durable when it
   // returns. Not isolated: transactions and snapshots that are open may see it.
   virtual absl::Status ClearSpace(SpaceId space) {

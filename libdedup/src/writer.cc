@@ -15,6 +15,7 @@
 #include "strata/base/clock.h"
 #include "strata/base/status_macros.h"
 #include "strata/dedup/fingerprint.h"
+#include "tar_splitter.h"
 
 namespace strata::dedup {
 namespace {
@@ -133,6 +134,7 @@ class WriterToLog final : public PreparedWriter {
         data_(regions_->data),
         nodes_(regions_->nodes),
         fragments_(core, &regions_->pins, core->log->current_container()),
+        splitter_(core->chunker.get()),
         recipe_([this](std::span<const std::byte> node) { return StoreNode(node); }) {
     ++regions_->writing;
   }
@@ -216,7 +218,7 @@ class WriterToLog final : public PreparedWriter {
   // Cuts `data` and takes the chunks in. Returns how many bytes they cover.
   absl::StatusOr<size_t> AddChunks(std::span<const std::byte> data, bool last) {
     lengths_.clear();
-    const size_t consumed = core_->chunker->Split(data, last, &lengths_);
+    const size_t consumed = splitter_.Split(data, last, &lengths_);
     chunks_.clear();
     for (const uint32_t length : lengths_) {
       chunks_.push_back(data.first(length));
@@ -322,6 +324,7 @@ class WriterToLog final : public PreparedWriter {
   RegionBuilder& data_;
   RegionBuilder& nodes_;
   Fragments fragments_;
+  TarSplitter splitter_;
   RecipeBuilder recipe_;
   std::vector<std::byte> pending_;  // Begins at a chunk's start; shorter than a chunk may be.
 

@@ -32,9 +32,10 @@ import tarfile
 import tempfile
 import time
 
-import kinds
-
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "bench/peers"))
+import kinds  # Beside this file, wherever it is run from.
+
 PACKAGES = ["openssl", "libssl3", "linux-libc-dev", "libc6", "libpython3.11-stdlib", "perl-base", "git", "libperl5.36"]
 
 

@@ -115,8 +115,8 @@ def write_file(path, content, time):
 
 
 def small_files(draw, place, first_bytes):
-    """A folder of about 1600 source files of some kilobytes each (at 40 MB), in eight versions; a tree under development."""
-    files = source_files(draw, first_bytes // 5, largest_bytes=20 << 10)
+    """A folder of source files of some kilobytes each, about 1600 at 40 MB, in eight versions: a tree under development."""
+    files = source_files(draw, first_bytes * 3 // 10, largest_bytes=64 << 10)
     fresh = dict(draw.sample(sorted(files.items()), len(files) // 11))
     for name in fresh:
         del files[name]

@@ -234,11 +234,26 @@ absl::Status ContainerLog::TakeSpace(uint32_t slot, uint64_t begin_bytes, uint64
   const block::Lba lba{(SlotOffset(slot, container_bytes_) + begin_bytes) /
                        geometry.block_size_bytes};
   const uint64_t block_count = (end_bytes - begin_bytes) / geometry.block_size_bytes;
-  const absl::Status status = block::WriteZeroesBlocking(*space_channel_, lba, block_count);
-  if (!status.ok() && geometry.supports_discard) {
-    (void)block::DiscardBlocking(*space_channel_, lba, block_count);  // Gives back what it got.
-  }
-  return status;
+  return block::WriteZeroesBlocking(*space_channel_, lba, block_count);
+}
+
+void ContainerLog::GiveBack(uint32_t slot, uint64_t begin_bytes, uint64_t end_bytes) {
+  const block::Geometry& geometry = options_.device->geometry();
+  if (!geometry.thin || !geometry.supports_discard || begin_bytes >= end_bytes) return;
+  MutexLock lock(&space_mutex_);
+  const block::Lba lba{(SlotOffset(slot, container_bytes_) + begin_bytes) /
+                       geometry.block_size_bytes};
+  (void)block::DiscardBlocking(*space_channel_, lba,
+                               (end_bytes - begin_bytes) / geometry.block_size_bytes);
+}
+
+ContainerLog::Gap ContainerLog::TailOf(const OpenContainer& open) const {
+  const uint64_t unit = std::max<uint64_t>(block_bytes_, kSpaceUnitBytes);
+  const uint64_t footer =
+      FooterBytes(open.contents.regions.size() + kKeptFooterRegions,
+                  open.contents.chunks.size() + kKeptFooterRegions, options_.cipher != nullptr);
+  return {AlignUp(open.end_bytes + kKeptTailBytes, unit),
+          AlignDown(container_bytes_ - std::min<uint64_t>(footer, container_bytes_), unit)};
 }
 
 absl::Status ContainerLog::TakeSpaceAgain(OpenContainer* open, const EncodedRegion& region) {
@@ -248,14 +263,14 @@ absl::Status ContainerLog::TakeSpaceAgain(OpenContainer* open, const EncodedRegi
     open->space_end_bytes = container_bytes_;
     return absl::OkStatus();
   }
+  const Gap tail = TailOf(*open);
   const uint64_t end = AlignUp(begin + region.size_bytes(), block_bytes_);
-  const size_t footer =
+  GiveBack(slot, std::max(tail.begin_bytes, AlignUp(end, kSpaceUnitBytes)), tail.end_bytes);
+  const uint64_t footer =
       FooterBytes(open->contents.regions.size() + 1,
                   open->contents.chunks.size() + region.table.size(), options_.cipher != nullptr);
   STRATA_RETURN_IF_ERROR(TakeSpace(slot, begin, end));
-  STRATA_RETURN_IF_ERROR(
-      TakeSpace(slot, container_bytes_ - AlignUp(footer, block_bytes_), container_bytes_));
-  return absl::OkStatus();
+  return TakeSpace(slot, container_bytes_ - AlignUp(footer, block_bytes_), container_bytes_);
 }
 
 absl::Status ContainerLog::GiveBackGap(const OpenContainer& closing, uint64_t footer_begin_bytes) {
@@ -283,23 +298,10 @@ absl::Status ContainerLog::GiveBackGap(const OpenContainer& closing, uint64_t fo
 }
 
 void ContainerLog::GiveBackTail(const OpenContainer& open) {
-  const block::Geometry& geometry = options_.device->geometry();
   // Of what this opening added nothing to, an earlier one gave back what there was.
-  if (!geometry.thin || !geometry.supports_discard || open.space_end_bytes < container_bytes_) {
-    return;
-  }
-  const uint64_t unit = std::max<uint64_t>(block_bytes_, kSpaceUnitBytes);
-  const size_t footer =
-      FooterBytes(open.contents.regions.size() + kKeptFooterRegions,
-                  open.contents.chunks.size() + kKeptFooterRegions, options_.cipher != nullptr);
-  const uint64_t slot_offset = SlotOffset(open.header.slot, container_bytes_);
-  const uint64_t begin = AlignUp(slot_offset + open.end_bytes + kKeptTailBytes, unit);
-  const uint64_t end = AlignDown(
-      slot_offset + container_bytes_ - std::min<uint64_t>(footer, container_bytes_), unit);
-  if (begin >= end) return;
-  MutexLock lock(&space_mutex_);
-  (void)block::DiscardBlocking(*space_channel_, block::Lba{begin / geometry.block_size_bytes},
-                               (end - begin) / geometry.block_size_bytes);
+  if (open.space_end_bytes < container_bytes_) return;
+  const Gap tail = TailOf(open);
+  GiveBack(open.header.slot, tail.begin_bytes, tail.end_bytes);
 }
 
 absl::Status ContainerLog::PrepareUnlocked(Caller caller, kv::CommitLog::DirectWrite* direct,
@@ -313,6 +315,7 @@ absl::Status ContainerLog::PrepareUnlocked(Caller caller, kv::CommitLog::DirectW
   STRATA_ASSIGN_OR_RETURN(prepared->slot, options_.table->AcquireSlot(keep_free));
   if (caller != Caller::kWriter) prepared->reserved = !AdmitWriter().ok();
   if (absl::Status status = TakeSpace(prepared->slot, 0, container_bytes_); !status.ok()) {
+    GiveBack(prepared->slot, 0, container_bytes_);
     options_.table->ReleaseSlot(prepared->slot);
     return status;
   }

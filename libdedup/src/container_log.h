@@ -187,8 +187,16 @@ class ContainerLog final {
   // Takes the space of a part of a slot, so that no write to it finds the device full.
   absl::Status TakeSpace(uint32_t slot, uint64_t begin_bytes, uint64_t end_bytes)
       ABSL_LOCKS_EXCLUDED(space_mutex_);
-  // The same for a container that an earlier opening left: all that is left of the slot, or, on a
-  // full device, what the region and the footer need.
+  void GiveBack(uint32_t slot, uint64_t begin_bytes, uint64_t end_bytes)
+      ABSL_LOCKS_EXCLUDED(space_mutex_);
+  // What a closed store does not keep of its open container's space; none where begin >= end.
+  struct Gap {
+    uint64_t begin_bytes = 0;
+    uint64_t end_bytes = 0;
+  };
+  Gap TailOf(const OpenContainer& open) const;
+  // TakeSpace() for a container that an earlier opening left: all that is left of the slot, or, on
+  // a full device, what the region and the footer need.
   absl::Status TakeSpaceAgain(OpenContainer* open, const EncodedRegion& region)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Of a thin device: what no region and no footer will take any more.

@@ -220,6 +220,14 @@ TEST_CASE("region: golden bytes, every byte matters") {
   CHECK(bytes[45] == std::byte{0});
   CHECK(deferred[45] == std::byte{1});
   CHECK(DecodeRegion(deferred, nullptr)->header.deferred);
+  region.header.deferred = false;
+  region.header.dense = true;
+  PlaceRegion({0x0000000700000003, 0xF0E0D0C0B0A09080, 4, 9, 0xAABBCCDD}, &region);
+  const Bytes dense = BytesOf(region);
+  CHECK(bytes[46] == std::byte{0});
+  CHECK(dense[46] == std::byte{1});
+  CHECK(DecodeRegion(dense, nullptr)->header.dense);
+  CHECK(!DecodeRegion(bytes, nullptr)->header.dense);
 }
 
 TEST_CASE("regions shrink where it pays, with every codec, and come back") {
@@ -309,6 +317,12 @@ TEST_CASE("footer: golden bytes, every byte matters") {
   CHECK(bytes[96 + 53] == std::byte{0});
   CHECK(deferred[96 + 53] == std::byte{1});
   CHECK(DecodeFooter(deferred, nullptr, &size)->contents.deferred);
+  CHECK(bytes[96 + 54] == std::byte{1});
+  CHECK(back->contents.dense);
+  contents.dense = false;
+  const std::vector<std::byte> light = EncodeFooter(header, contents, nullptr);
+  CHECK(light[96 + 54] == std::byte{0});
+  CHECK(!DecodeFooter(light, nullptr, &size)->contents.dense);
 }
 
 TEST_CASE("a container scan follows the chain and steps over what is damaged") {
@@ -431,6 +445,10 @@ TEST_CASE("kv records: golden bytes") {
   deferred.deferred = true;
   CHECK(Hex(EncodeContainerRecord(deferred)) == "0102" + Hex(container_bytes).substr(4));
   CHECK(*DecodeContainerRecord(EncodeContainerRecord(deferred)) == deferred);
+  ContainerRecord dense = container;
+  dense.dense = true;
+  CHECK(Hex(EncodeContainerRecord(dense)) == "0103" + Hex(container_bytes).substr(4));
+  CHECK(*DecodeContainerRecord(EncodeContainerRecord(dense)) == dense);
   ContainerRecord left = container;
   left.left_regions = {8, 0x1234};
   const std::string left_bytes = EncodeContainerRecord(left);

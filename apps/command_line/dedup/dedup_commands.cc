@@ -32,6 +32,7 @@ constexpr int kRecompressLevel = 12;
 constexpr uint32_t kRecompressBytes = 2u << 20;
 // Of metadata, at once: little work, and of a small store most of what a collection leaves behind.
 constexpr uint64_t kCompactedBytes = 64u << 20;
+constexpr uint64_t kLeastFreeForCompaction = 8 * kCompactedBytes;
 
 absl::StatusOr<Json> Scan(const DedupRequest& request, const dedup::ProgressCallback& progress) {
   std::vector<dedup::ChunkerOptions> chunkers;
@@ -118,6 +119,14 @@ absl::StatusOr<Json> Delete(const DedupRequest& request, const dedup::ProgressCa
   return failures.Finish(Json{{"deleted", std::move(deleted)}}, nothing_done);
 }
 
+// A compaction needs room for what it writes, and a full disk is no time for it.
+absl::Status CompactMetadata(OpenedStore& store) {
+  std::error_code error;
+  const auto space = std::filesystem::space(store.directory().path(), error);
+  if (error || space.available < kLeastFreeForCompaction) return absl::OkStatus();
+  return store.directory().kv().Compact(kCompactedBytes);
+}
+
 absl::StatusOr<Json> Collect(const DedupRequest& request, const dedup::ProgressCallback& progress) {
   STRATA_ASSIGN_OR_RETURN(const auto store, OpenedStore::Open(request, Access::kChange));
   const auto collect = [&](auto options, auto method) {
@@ -141,7 +150,7 @@ absl::StatusOr<Json> Collect(const DedupRequest& request, const dedup::ProgressC
       request.fold ? collect(dedup::DeduplicateOptions{}, &dedup::Store::Deduplicate)
                    : collect(dedup::GarbageOptions{}, &dedup::Store::CollectGarbage);
   if (!report.ok()) return store->Of("", report.status());
-  STRATA_RETURN_IF_ERROR(store->directory().kv().Compact(kCompactedBytes));
+  if (report->containers_freed > 0) STRATA_RETURN_IF_ERROR(CompactMetadata(*store));
   return Json{{"freed_bytes", report->freed_bytes},
               {"containers_examined", report->containers_examined},
               {"containers_freed", report->containers_freed},

@@ -12,15 +12,11 @@
 namespace strata::dedup {
 namespace {
 
-constexpr size_t kFilterKeysAtFirst = 65536;
 constexpr size_t kLoadPageItems = 10000;
 constexpr size_t kLoadPageBytes = 4u << 20;
 constexpr size_t kKeysPerMultiGet = 1024;
 // Of a full container, in one transaction: commits of others wait until it is through.
 constexpr size_t kEntriesPerBatch = 1024;
-// A lookup in vain costs about as much as reading so many keys in a row. Who pays as much for the
-// filter as for what it did not spare pays at most twice what the best plan would have cost.
-constexpr size_t kFillKeysPerMiss = 8;
 
 // Of all chunks, in the order of `contents`.
 std::vector<ChunkPlace> PlacesOf(uint64_t container_id, const ContainerContents& contents) {
@@ -42,20 +38,12 @@ void AddSorted(std::span<const Number> added, std::vector<Number>* numbers) {
   numbers->erase(std::unique(numbers->begin(), numbers->end()), numbers->end());
 }
 
-absl::StatusOr<Fingerprint> FingerprintOfKey(std::string_view key) {
-  Fingerprint fingerprint;
-  if (key.size() != fingerprint.bytes.size()) {
-    return absl::DataLossError("dedup: the chunk index holds a key that is no fingerprint");
-  }
-  std::memcpy(fingerprint.bytes.data(), key.data(), key.size());
-  return fingerprint;
-}
-
 }  // namespace
 
 ChunkIndex::ChunkIndex(Options options)
     : options_(std::move(options)),
-      filter_(std::max(options_.expected_chunks, kFilterKeysAtFirst)),
+      saved_(options_.saved_filter),
+      filter_(/*expected=*/0),
       cache_(options_.metadata_cache_bytes) {}
 
 absl::Status ChunkIndex::ForEachEntry(const VisitEntry& visit) {
@@ -66,47 +54,12 @@ absl::Status ChunkIndex::ForEachEntry(const VisitEntry& visit) {
         kv::Page page, snapshot->List(options_.chunks, range,
                                       {.max_items = kLoadPageItems, .max_bytes = kLoadPageBytes}));
     for (const kv::KeyValue& item : page.items) {
-      STRATA_ASSIGN_OR_RETURN(const Fingerprint fingerprint, FingerprintOfKey(item.key));
+      STRATA_ASSIGN_OR_RETURN(const Fingerprint fingerprint, ParseChunkKey(item.key));
       STRATA_ASSIGN_OR_RETURN(const ChunkPlace place, DecodeChunkPlace(item.value));
       STRATA_RETURN_IF_ERROR(visit(fingerprint, place));
     }
     more = page.more;
     if (more) range.begin = page.items.back().key + '\0';
-  }
-  return absl::OkStatus();
-}
-
-absl::Status ChunkIndex::AdvanceFilter(size_t misses) {
-  if (misses == 0 || filter_whole_.load() || !filling_.TryLock()) return absl::OkStatus();
-  absl::Status status;
-  fill_credit_keys_ += misses * kFillKeysPerMiss;
-  while (status.ok() && fill_credit_keys_ >= kFillPageKeys && !filter_whole_.load()) {
-    fill_credit_keys_ -= kFillPageKeys;
-    status = FillPage();
-  }
-  filling_.Unlock();
-  return status;
-}
-
-absl::Status ChunkIndex::FillPage() {
-  kv::Range range;
-  range.begin = fill_from_;
-  STRATA_ASSIGN_OR_RETURN(
-      kv::Page page,
-      options_.kv->NewSnapshot()->List(options_.chunks, range,
-                                       {.max_items = kFillPageKeys, .max_bytes = kLoadPageBytes}));
-  {
-    MutexLock lock(&mutex_);
-    for (const kv::KeyValue& item : page.items) {
-      STRATA_ASSIGN_OR_RETURN(const Fingerprint fingerprint, FingerprintOfKey(item.key));
-      filter_.Add(fingerprint);
-    }
-  }
-  // What others enter meanwhile they add to the filter, too, on either side of this place.
-  if (page.more) {
-    fill_from_ = page.items.back().key + '\0';
-  } else {
-    filter_whole_.store(true);
   }
   return absl::OkStatus();
 }
@@ -124,7 +77,7 @@ absl::Status ChunkIndex::CheckReadable() {
 bool ChunkIndex::FindUsable(const Fingerprint& fingerprint, PinSet* pins,
                             std::optional<FoundChunk>* found) {
   found->reset();
-  if (filter_whole_.load() && !filter_.MayContain(fingerprint)) return true;
+  if (CertainlyNew(fingerprint)) return true;
   if (const auto unsealed = unsealed_.find(fingerprint);
       unsealed != unsealed_.end() && !options_.table->Lost(unsealed->second.chunk.place)) {
     *found = unsealed->second.chunk;
@@ -192,10 +145,11 @@ absl::Status ChunkIndex::FindForDuplicates(std::span<const Fingerprint> fingerpr
       if (!FindUsable(fingerprints[i], pins, &found[i])) unknown.push_back(i);
     }
   }
+  if (!unknown.empty()) PrepareFilter(unknown.size());
   size_t misses = 0;
   for (const size_t i : unknown) {
     {
-      // The table that came in for an earlier chunk may know this one.
+      // The filter, or the table that came in for an earlier chunk, may know of this one by now.
       MutexLock lock(&mutex_);
       if (FindUsable(fingerprints[i], pins, &found[i])) continue;
     }
@@ -273,13 +227,13 @@ void ChunkIndex::AddUnsealed(uint64_t container_id, const RegionExtent& region,
                              std::span<const Fingerprint> chunks, uint64_t log_position) {
   MutexLock lock(&mutex_);
   for (size_t i = 0; i < chunks.size(); ++i) {
-    const bool known_to_filter = filter_.MayContain(chunks[i]);
-    if (!known_to_filter) filter_.Add(chunks[i]);
+    const bool is_certainly_new = CertainlyNew(chunks[i]);
+    AddToFilter(chunks[i]);
     const Unsealed added{
         {{container_id, region.offset_units, region.size_units, static_cast<uint16_t>(i)},
          log_position,
          region.chunk_count},
-        known_to_filter || !filter_whole_.load()};
+        !is_certainly_new};
     const auto [known, is_new] = unsealed_.try_emplace(chunks[i], added);
     // Two writers had the same new chunk. The older copy is durable first: readers may need it.
     if (!is_new && (!options_.table->Usable(known->second.chunk.place.container_id) ||
@@ -388,7 +342,7 @@ absl::Status ChunkIndex::CommitSealed(std::span<const SealedContainer* const> co
     cache_.Remove(sealed.id);  // A rebuild's.
     cache_.Insert(sealed.id, sealed.contents, records[i].left_regions);
     for (const Fingerprint& fingerprint : sealed.contents.chunks) {
-      if (!filter_.MayContain(fingerprint)) filter_.Add(fingerprint);
+      AddToFilter(fingerprint);
       const auto unsealed = unsealed_.find(fingerprint);
       if (unsealed != unsealed_.end() && unsealed->second.chunk.place.container_id == sealed.id) {
         unsealed_.erase(unsealed);

@@ -639,9 +639,12 @@ absl::Status ContainerLog::CommitSealed() {
   }
   if (durable.empty()) return absl::OkStatus();
   const absl::Status status = options_.index->CommitSealed(durable);
-  MutexLock lock(&mutex_);
-  if (!status.ok()) return Fail("a write to the kv store", status);
-  for (size_t i = 0; i < durable.size(); ++i) sealed_.pop_front();
+  {
+    MutexLock lock(&mutex_);
+    if (!status.ok()) return Fail("a write to the kv store", status);
+    for (size_t i = 0; i < durable.size(); ++i) sealed_.pop_front();
+  }
+  options_.index->SaveFilter(current_container(), /*closing=*/false);
   return absl::OkStatus();
 }
 

@@ -2,6 +2,7 @@
 #include "index_records.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "absl/strings/str_format.h"
 #include "strata/base/endian.h"
@@ -41,6 +42,15 @@ absl::Status CheckRecord(const char* what, std::string_view bytes, size_t size) 
 std::string ChunkKey(const Fingerprint& fingerprint) {
   return std::string(reinterpret_cast<const char*>(fingerprint.bytes.data()),
                      fingerprint.bytes.size());
+}
+
+absl::StatusOr<Fingerprint> ParseChunkKey(std::string_view key) {
+  Fingerprint fingerprint;
+  if (key.size() != fingerprint.bytes.size()) {
+    return absl::DataLossError("dedup: the chunk index holds a key that is no fingerprint");
+  }
+  std::memcpy(fingerprint.bytes.data(), key.data(), key.size());
+  return fingerprint;
 }
 
 std::string EncodeChunkPlace(const ChunkPlace& place) {

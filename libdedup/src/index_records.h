@@ -37,6 +37,7 @@ struct FoundChunk {
 };
 
 std::string ChunkKey(const Fingerprint& fingerprint);
+absl::StatusOr<Fingerprint> ParseChunkKey(std::string_view key);
 std::string EncodeChunkPlace(const ChunkPlace& place);
 absl::StatusOr<ChunkPlace> DecodeChunkPlace(std::string_view bytes);
 

@@ -70,8 +70,8 @@ absl::StatusOr<CheckpointRecord> DecodeCheckpointRecord(std::string_view bytes) 
 
 absl::StatusOr<std::unique_ptr<Journal>> Journal::Attach(const Options& options) {
   std::unique_ptr<Journal> journal(new Journal(options));
-  STRATA_RETURN_IF_ERROR(
-      options.kv->AttachCommitLog(journal.get(), {options.containers, options.chunks}));
+  STRATA_RETURN_IF_ERROR(options.kv->AttachCommitLog(
+      journal.get(), {options.containers, options.chunks, options.filter}));
   return journal;
 }
 
@@ -188,7 +188,8 @@ absl::StatusOr<std::vector<kv::SpaceInfo>> Journal::LoggedSpaces(kv::Store& kv,
                                                                  const std::string& prefix) {
   STRATA_ASSIGN_OR_RETURN(std::vector<kv::SpaceInfo> spaces, kv.ListSpaces());
   std::erase_if(spaces, [&prefix](const kv::SpaceInfo& space) {
-    return space.name == prefix + ".containers" || space.name == prefix + ".chunks";
+    return space.name == prefix + ".containers" || space.name == prefix + ".chunks" ||
+           space.name == prefix + ".filter";
   });
   return spaces;
 }

@@ -54,7 +54,9 @@ class Journal final : public kv::CommitLog {
     kv::Store* kv = nullptr;
     kv::SpaceId containers;
     kv::SpaceId chunks;
-    std::string unlogged_prefix;  // The two above are "<prefix>.containers" and "<prefix>.chunks".
+    kv::SpaceId filter;
+    // The three above are "<prefix>.containers", "<prefix>.chunks" and "<prefix>.filter".
+    std::string unlogged_prefix;
     ContainerLog* log = nullptr;
     Codec* codec = nullptr;
     Cipher* cipher = nullptr;

@@ -22,6 +22,7 @@ class Rebuild final {
 
   absl::Status Run() {
     STRATA_RETURN_IF_ERROR(SetState(StoreRecord::State::kRebuilding));
+    STRATA_RETURN_IF_ERROR(core_->index->DropSavedFilter());
     STRATA_RETURN_IF_ERROR(DropUnlessReadable());
     std::vector<std::pair<uint64_t, ContainerRecord>> sealed;
     for (const auto& [id, info] : core_->table->List()) {
@@ -43,6 +44,8 @@ class Rebuild final {
                  std::binary_search(entered_.begin(), entered_.end(), FingerprintHash()(chunk));
         }));
     STRATA_RETURN_IF_ERROR(LeadAwayFromDamage(sealed));
+    // Writers may have kept it, while chunks were missing.
+    STRATA_RETURN_IF_ERROR(core_->index->DropSavedFilter());
     return SetState(StoreRecord::State::kReady);
   }
 

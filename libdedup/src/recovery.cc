@@ -119,6 +119,9 @@ class Opener final {
     STRATA_ASSIGN_OR_RETURN(core_->streams, kv.OpenSpace(name + ".streams", ordered));
     STRATA_ASSIGN_OR_RETURN(core_->containers, kv.OpenSpace(name + ".containers", ordered));
     STRATA_ASSIGN_OR_RETURN(core_->chunks, kv.OpenSpace(name + ".chunks", point));
+    if (!read_only()) {
+      STRATA_ASSIGN_OR_RETURN(core_->filter, kv.OpenSpace(name + ".filter", ordered));
+    }
     return absl::OkStatus();
   }
 
@@ -332,13 +335,41 @@ class Opener final {
     return absl::OkStatus();
   }
 
-  // Durable before anything is named or encrypted by it.
+  // Durable before anything is named or encrypted by it. The summary filter that is kept goes on
+  // being valid, for this opening knows of it.
   absl::Status BeginGeneration() {
     if (core_->store_record.generation == UINT32_MAX) {
       return absl::FailedPreconditionError("dedup: the store was opened 2^32 times");
     }
+    ReadSavedFilter();
     ++core_->store_record.generation;
-    return WriteStoreRecord();
+    kv::WriteBatch batch;
+    batch.Put(core_->containers, kStoreKey, EncodeStoreRecord(core_->store_record));
+    if (saved_filter_.has_value()) {
+      saved_filter_->opening = core_->store_record.generation;
+      batch.Put(*core_->filter, kFilterKey, EncodeFilterRecord(*saved_filter_));
+    }
+    return core_->options.kv->Write(batch, kv::Durability::kSync);
+  }
+
+  // Its pieces are read once they are needed. Nothing that is wrong with it keeps a store closed.
+  void ReadSavedFilter() {
+    const absl::StatusOr<std::optional<std::string>> value =
+        core_->options.kv->NewSnapshot()->Get(*core_->filter, kFilterKey);
+    if (value.ok() && !value->has_value()) return;
+    const absl::StatusOr<FilterRecord> record =
+        value.ok() ? DecodeFilterRecord(**value) : absl::StatusOr<FilterRecord>(value.status());
+    std::string fault;
+    if (!record.ok()) {
+      fault = std::string(record.status().message());
+    } else if (record->opening != core_->store_record.generation) {
+      fault = "a program that knows of none has opened the store since it was kept";
+    } else {
+      saved_filter_ = *record;
+      return;
+    }
+    Log(core_->options.log, LogLevel::kWarning,
+        "dedup: the summary filter is filled again from the chunk index: " + fault);
   }
 
   // A store that was made without a journal gets one here. Programs that know of none refuse it
@@ -426,13 +457,27 @@ class Opener final {
   absl::Status MakeParts() {
     StoreCore* core = core_.get();
     size_t sealed_chunks = 0;
-    for (const auto& [id, info] : core->table->List()) sealed_chunks += info.record.chunk_count;
+    size_t containers_since_saved = 0;
+    size_t chunks_since_saved = 0;
+    for (const auto& [id, info] : core->table->List()) {
+      sealed_chunks += info.record.chunk_count;
+      if (!saved_filter_.has_value() || id < saved_filter_->first_unknown_container) continue;
+      ++containers_since_saved;
+      chunks_since_saved += info.record.chunk_count;
+    }
     core->index = std::make_unique<ChunkIndex>(ChunkIndex::Options{
         .kv = core->options.kv,
         .chunks = core->chunks,
         .containers = core->containers,
         .metadata_cache_bytes = core->options.metadata_cache_bytes,
         .expected_chunks = sealed_chunks,
+        .filter = core->filter,
+        .opening = core->store_record.generation,
+        .saved_filter = saved_filter_,
+        .containers_since_saved = containers_since_saved,
+        .chunks_since_saved = chunks_since_saved,
+        .admit = core->options.admit_container,
+        .log = core->options.log,
         .table = core->table.get(),
         .load_contents = [core](uint64_t id) -> absl::StatusOr<ContainerContents> {
           const std::optional<ContainerInfo> info = core->table->Find(id);
@@ -468,6 +513,7 @@ class Opener final {
                             Journal::Attach({.kv = core->options.kv,
                                              .containers = core->containers,
                                              .chunks = core->chunks,
+                                             .filter = *core->filter,
                                              .unlogged_prefix = core->options.name,
                                              .log = core->log.get(),
                                              .codec = core->codec.get(),
@@ -632,6 +678,7 @@ class Opener final {
 
   std::unique_ptr<StoreCore> core_;
   uint64_t last_journal_container_ = 0;
+  std::optional<FilterRecord> saved_filter_;
   std::pair<int, absl::Status> damaged_copy_;  // Of the superblock, and why. OK: none.
 };
 

@@ -28,6 +28,9 @@ absl::Status NoStream(const StreamId& id) {
 class ContainerStore final : public Store {
  public:
   explicit ContainerStore(std::unique_ptr<StoreCore> core) : core_(std::move(core)) {}
+  ~ContainerStore() override {
+    core_->index->SaveFilter(core_->log->current_container(), /*closing=*/true);
+  }
 
   std::unique_ptr<Writer> NewWriter() override {
     return CreateWriter(core_.get(), NewStreamId(), [this](PreparedWriter* writer) {

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -63,6 +64,7 @@ struct StoreCore {
   kv::SpaceId streams;
   kv::SpaceId chunks;
   kv::SpaceId containers;
+  std::optional<kv::SpaceId> filter;  // Nothing: the store is only read.
 
   std::unique_ptr<const Chunker> chunker;
   std::unique_ptr<Codec> codec;

@@ -11,6 +11,7 @@
 #include "catalogue_record.h"
 #include "index_records.h"
 #include "recipe.h"
+#include "saved_filter.h"
 #include "strata/base/check.h"
 
 namespace strata::dedup {
@@ -44,5 +45,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Try<ContainerRecord>(text, EncodeContainerRecord, DecodeContainerRecord);
   Try<CatalogueEntry>(text, EncodeCatalogueEntry, DecodeCatalogueEntry);
   Try<StoreRecord>(text, EncodeStoreRecord, DecodeStoreRecord);
+  Try<FilterRecord>(text, EncodeFilterRecord, DecodeFilterRecord);
   return 0;
 }

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Deduplication: chunking and fingerprints against FastCDC and OpenSSL (processor time of one core), lookups that must not
 reach the kv store, whole backups of three versions of one thing against restic and borg (time on the clock, all on the same
-disk, programs starting and stores opening included), and the restore of the newest of twenty versions against that of a store which has
-only the first, 20,000 files of 11 bytes, and the processor time of freeing half of a store.
+disk, programs starting and stores opening included), the restore of the newest of twenty versions against that of a store which has
+only the first, 20,000 files of 11 bytes, the processor time of freeing half of a store, and new bytes into a large store that was
+opened just now.
 
 Each comparison runs in rounds, peers and ours next to each other; the median of the rounds' ratios counts.
+STRATA_BARS_STORE_MEGABYTES: what the large store holds [4096].
 STRATA_BARS_VERSIONS: the versions, files separated by commas [tars of three releases of Debian's linux-source-6.1, fetched by
 apt-get and packed anew with all file times alike]. STRATA_BARS_MEGABYTES: at most so much of each fetched one [4096, all].
 Restic always encrypts; borg and ours do not here.
@@ -34,6 +36,21 @@ def kernels(kit, bench):
     print(f"# the filter asks for {memory['index_memory.vain']:.1f} % of lookups in vain")
     kit.at_most("dedup.index_memory_of_a_TiB", memory["index_memory"], 0.3 * 1024, " MiB")
     kit.at_most("dedup.index_reads.recently_seen", again["ingest_again.reads"] - again["ingest.reads"], 0)
+
+
+def large_store(kit, bench):
+    """New bytes into a large store that was opened just now: its summary filter is there as if the store had stayed open."""
+    megabytes = os.environ.get("STRATA_BARS_STORE_MEGABYTES", "4096")
+    samples = []
+    for _ in range(kit.rounds(3)):
+        folder = kit.folder / "large"
+        folder.mkdir()
+        samples.append(measure(bench, "--ops", "large", "--dir", folder, "--store_mb", megabytes, "--mb", "512"))
+        shutil.rmtree(folder)
+    median = {name: statistics.median(s[name] for s in samples) for name in ("large.0", "large.whole", "large.open")}
+    print(f"# {megabytes} MiB stored: opened in {median['large.open']:.1f} ms; a GB of new bytes takes {median['large.0']:.2f} "
+          f"core-seconds after that, {median['large.whole']:.2f} with a filter that is whole")
+    kit.at_most("dedup.ingest.reopened/whole_filter", statistics.median(s["large.0"] / s["large.whole"] for s in samples), 1.2, "x")
 
 
 def tree_tar(path):
@@ -201,6 +218,7 @@ def run(kit):
     chunkers(kit, folder / "chunker_bench")
     kernels(kit, bench)
     collections(kit, bench)
+    large_store(kit, bench)
     small_files(kit)
     aging(kit)
     backups(kit)

@@ -53,7 +53,7 @@ class ChunkIndex final {
     kv::SpaceId containers;
     size_t metadata_cache_bytes = 0;
     size_t expected_chunks = 0;  // In the kv store, about.
-    // Where the summary filter is kept; nothing: it is not.
+    // Where the pieces of the summary filter are kept; nothing: they are not.
     std::optional<kv::SpaceId> filter{};
     uint32_t opening = 0;  // This one's number, for the filter's record.
     // The filter that is there, and how much of sealed containers it may lack.

@@ -195,6 +195,7 @@ absl::Status ChunkIndex::DropSavedFilter() {
     filter_.MarkAllChanged();
   }
   kv::WriteBatch batch;
+  batch.Delete(options_.containers, kFilterKey);
   batch.DeleteRange(*options_.filter, {});
   return options_.kv->Write(batch, kv::Durability::kSync);
 }
@@ -248,7 +249,10 @@ absl::Status ChunkIndex::WritePieces(const FilterRecord& record) {
   // Not one transaction: it may be too large for that. The record, which comes last, makes the
   // pieces count.
   kv::WriteBatch batch;
-  if (!saved_.has_value()) batch.DeleteRange(*options_.filter, {});
+  if (!saved_.has_value()) {
+    batch.Delete(options_.containers, kFilterKey);
+    batch.DeleteRange(*options_.filter, {});
+  }
   for (size_t layer = 0; layer < record.layers.size(); ++layer) {
     const size_t count = SummaryFilter::PieceCount(record.layers[layer].capacity);
     for (size_t index = 0; index < count; ++index) {
@@ -266,7 +270,7 @@ absl::Status ChunkIndex::WritePieces(const FilterRecord& record) {
       batch.Clear();
     }
   }
-  batch.Put(*options_.filter, kFilterKey, EncodeFilterRecord(record));
+  batch.Put(options_.containers, kFilterKey, EncodeFilterRecord(record));
   return options_.kv->Write(batch, kv::Durability::kAsync);
 }
 

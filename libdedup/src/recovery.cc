@@ -347,7 +347,7 @@ class Opener final {
     batch.Put(core_->containers, kStoreKey, EncodeStoreRecord(core_->store_record));
     if (saved_filter_.has_value()) {
       saved_filter_->opening = core_->store_record.generation;
-      batch.Put(*core_->filter, kFilterKey, EncodeFilterRecord(*saved_filter_));
+      batch.Put(core_->containers, kFilterKey, EncodeFilterRecord(*saved_filter_));
     }
     return core_->options.kv->Write(batch, kv::Durability::kSync);
   }
@@ -355,7 +355,7 @@ class Opener final {
   // Its pieces are read once they are needed. Nothing that is wrong with it keeps a store closed.
   void ReadSavedFilter() {
     const absl::StatusOr<std::optional<std::string>> value =
-        core_->options.kv->NewSnapshot()->Get(*core_->filter, kFilterKey);
+        core_->options.kv->NewSnapshot()->Get(core_->containers, kFilterKey);
     if (value.ok() && !value->has_value()) return;
     const absl::StatusOr<FilterRecord> record =
         value.ok() ? DecodeFilterRecord(**value) : absl::StatusOr<FilterRecord>(value.status());
@@ -417,7 +417,7 @@ class Opener final {
           continue;
         }
         const absl::StatusOr<uint64_t> id = ParseContainerKey(item.key);
-        if (!id.ok()) continue;  // The store's own record.
+        if (!id.ok()) continue;  // The store's own record, and others that are alone.
         STRATA_ASSIGN_OR_RETURN(const ContainerRecord record, DecodeContainerRecord(item.value));
         STRATA_RETURN_IF_ERROR(core_->table->Add(*id, record));
       }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The summary filter as the kv store keeps it in "<name>.filter", so that an opening need not fill
-// it from the index: one record, and the pieces of the layers. Pure.
+// The summary filter as the kv store keeps it, so that an opening need not fill it from the index:
+// one record, in "<name>.containers" under kFilterKey, and the pieces of the layers, in
+// "<name>.filter". Pure.
 //
 // Pieces are overwritten in place, while the record still describes an earlier state. That is
 // sound, because a filter only gains bits: an older record beside newer pieces says less than it

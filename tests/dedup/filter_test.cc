@@ -72,7 +72,19 @@ struct FilterHome : MemoryHome {
     const auto page = kv->NewSnapshot()->List(Space("dedup.filter"), {}, {.max_bytes = 64u << 20});
     REQUIRE((page.ok() && !page->more));
     for (const kv::KeyValue& item : page->items) content[item.key] = item.value;
+    const auto record = kv->NewSnapshot()->Get(Space("dedup.containers"), kFilterKey);
+    REQUIRE(record.ok());
+    if (record->has_value()) content[std::string(kFilterKey)] = **record;
     return content;
+  }
+  void Replace(const std::map<std::string, std::string>& content) {
+    kv::WriteBatch batch;
+    batch.DeleteRange(Space("dedup.filter"), {});
+    batch.Delete(Space("dedup.containers"), kFilterKey);
+    for (const auto& [key, value] : content) {
+      batch.Put(Space(key == kFilterKey ? "dedup.containers" : "dedup.filter"), key, value);
+    }
+    Write(batch);
   }
   FilterRecord Record() {
     const auto record = DecodeFilterRecord(Saved()[std::string(kFilterKey)]);
@@ -280,10 +292,7 @@ TEST_CASE("a filter that is damaged is dropped, filled again, and kept again") {
     Content content = home.Saved();
     const uint64_t id = home.Record().id;
     damage(&content);
-    kv::WriteBatch batch;
-    batch.DeleteRange(home.Space("dedup.filter"), {});
-    for (const auto& [key, value] : content) batch.Put(home.Space("dedup.filter"), key, value);
-    home.Write(batch);
+    home.Replace(content);
     home.Reopen();
     home.ReadsOfNew(seed + ++round);
     CHECK(home.log.find("the summary filter is filled again from the chunk index") !=
@@ -305,9 +314,7 @@ TEST_CASE("a filter that is not whole spares what it can, and the next opening g
   home.PutAll(RandomBytes(seed, 120000 * 64));
   home.Close();
   home.kv = home.disk.Open();
-  kv::WriteBatch batch;
-  batch.DeleteRange(home.Space("dedup.filter"), {});
-  home.Write(batch);
+  home.Replace({});
   home.Reopen();
   const auto reads_of_new = [&](uint64_t number) {
     const uint64_t before = home.store->Stats().index_reads;
@@ -366,8 +373,8 @@ TEST_CASE("the filter that is kept stands a garbage collection and a rebuild of 
         *home.kv->OpenSpace("dedup.chunks", {.access = kv::SpaceOptions::Access::kPoint});
     kv::WriteBatch batch;
     batch.DeleteRange(chunks, {"", std::string(1, '\x80')});
-    batch.DeleteRange(home.Space("dedup.filter"), {});
     home.Write(batch);
+    home.Replace({});
     // Half of the chunks are in neither.
     home.Reopen();
     home.ReadsOfNew(seed + 2, 16384);

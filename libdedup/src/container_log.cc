@@ -72,13 +72,8 @@ uint32_t ContainerLog::MostRequests() const {
 }
 
 ContainerLog::~ContainerLog() {
+  FinishEntering();
   MutexLock lock(&mutex_);
-  if (commit_job_ != nullptr) {
-    const std::shared_ptr<Job> job = commit_job_;
-    mutex_.Unlock();
-    options_.workers->Finish(*job);
-    mutex_.Lock();
-  }
   while (!in_flight_.empty() && WaitForCompletion().ok()) {
   }
   // After a failure the writes behind the failed one are still the device's.
@@ -551,6 +546,15 @@ void ContainerLog::EnterSealed() {
     if (sealed_.empty() || sealed_.front().position > durable_) return;
   }
   (void)CommitSealedBehind();  // Errors are failure_.
+}
+
+void ContainerLog::FinishEntering() {
+  std::shared_ptr<Job> job;
+  {
+    MutexLock lock(&mutex_);
+    job = commit_job_;
+  }
+  if (job != nullptr) options_.workers->Finish(*job);
 }
 
 absl::Status ContainerLog::WaitDurable(uint64_t position) {

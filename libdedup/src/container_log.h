@@ -87,6 +87,8 @@ class ContainerLog final {
   absl::Status WaitDurableOnly(uint64_t position);
   // Enters containers that such calls made durable.
   void EnterSealed();
+  // Waits until no worker enters containers any more.
+  void FinishEntering();
 
   // Everything appended up to `position` is on stable media when this returns.
   absl::Status WaitDurable(uint64_t position);

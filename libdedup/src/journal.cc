@@ -77,6 +77,7 @@ absl::StatusOr<std::unique_ptr<Journal>> Journal::Attach(const Options& options)
 
 Journal::~Journal() {
   (void)Sync();  // An error is the log's from now on; the next opening finds what is missing.
+  options_.log->FinishEntering();  // A worker's commits would meet the change.
   (void)options_.kv->AttachCommitLog(nullptr, {});
 }
 

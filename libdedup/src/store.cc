@@ -29,6 +29,7 @@ class ContainerStore final : public Store {
  public:
   explicit ContainerStore(std::unique_ptr<StoreCore> core) : core_(std::move(core)) {}
   ~ContainerStore() override {
+    core_->log->FinishEntering();
     core_->index->SaveFilter(core_->log->current_container(), /*closing=*/true);
   }
 

@@ -451,6 +451,52 @@ TEST_CASE("openings that store little leave the filter that is kept as it is") {
   CHECK(home.ReadsOfNew(seed + 11) < kFew);
 }
 
+TEST_CASE("through any history no chunk of a stream that is there is taken for new") {
+  const uint64_t seed = test::Seed();
+  for (const bool journal : {false, true}) {
+    Random random(seed + (journal ? 1 : 0));
+    FilterHome home(64);
+    home.options.journal = journal;
+    home.options.metadata_cache_bytes = 8u << 20;
+    home.options.worker_threads = static_cast<uint32_t>(random.Uniform(3));
+    home.Open();
+    std::map<uint64_t, std::vector<StreamId>> there;  // By the seed of the content.
+    const auto content = [](uint64_t number) {
+      return RandomBytes(number, 64 * (500 + number % 3000));
+    };
+    for (int step = 0; step < 20; ++step) {
+      INFO("STRATA_SEED=" << seed << " journal " << journal << " step " << step);
+      if (const uint64_t kind = random.Uniform(16); kind < 7 || there.empty()) {
+        home.ids.clear();
+        const uint64_t number = random.Next64();
+        home.PutAll(content(number));
+        there[number] = home.ids;
+      } else if (kind < 9) {
+        const auto leaving = std::next(there.begin(), random.Uniform(there.size()));
+        for (const StreamId& id : leaving->second) REQUIRE(home.store->Delete(id).ok());
+        there.erase(leaving);
+      } else if (kind == 9) {
+        home.Collect();
+      } else if (kind == 10) {
+        REQUIRE(home.store->Deduplicate({.progress = nullptr}).ok());
+      } else if (kind == 11) {
+        REQUIRE(home.store->RebuildIndex(nullptr).ok());
+      } else if (kind < 14) {
+        home.Reopen();
+      } else {
+        home.Kill();
+      }
+      if (there.empty()) continue;
+      const auto again = std::next(there.begin(), random.Uniform(there.size()));
+      home.ids.swap(again->second);
+      CHECK(home.PutAll(content(again->first)) == 0);
+      home.ids.swap(again->second);
+    }
+    CHECK(home.Damages() == 0);
+    CHECK(home.log.find("filled again") == std::string::npos);
+  }
+}
+
 TEST_CASE("a disk that is full at the closing costs the filter alone") {
   const uint64_t seed = test::Seed();
   INFO("STRATA_SEED=" << seed);

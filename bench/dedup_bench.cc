@@ -139,13 +139,6 @@ double ProcessorSeconds() {
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
 }
 
-// Of all threads.
-double AllProcessorSeconds() {
-  timespec now{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
-
 // Processor time of the best of several runs: what one core does, however many others want it.
 double BestSeconds(const std::function<void()>& run) {
   double best = 1e9;
@@ -284,9 +277,9 @@ class Bench {
     store_bytes_ = (flags_.bytes >> 20) * (4u << 20) + (512u << 20) + extra_bytes_;
     if (!flags_.folder.empty()) {
       device_ = Must(block::OpenFileDevice({.path = flags_.folder + "/containers",
-                                             .size_bytes = store_bytes_,
-                                             .create = true,
-                                             .log = {}}));
+                                            .size_bytes = store_bytes_,
+                                            .create = true,
+                                            .log = {}}));
       kv_ = Must(kv::OpenRocksDbStore({.directory = flags_.folder + "/kv", .log = {}}));
     } else if (device_ == nullptr) {
       device_ = Must(block::CreateMemoryDevice({.block_count = store_bytes_ / 4096}));
@@ -384,9 +377,9 @@ class Bench {
     for (int pass = 0; pass < kMostPasses; ++pass) {
       content_ = Content(7 + static_cast<uint64_t>(pass), flags_.bytes);
       const Stats before = store_->Stats();
-      const double begin = AllProcessorSeconds();
+      const double begin = ProcessSeconds();
       IngestOnce(nullptr);
-      const double seconds = AllProcessorSeconds() - begin;
+      const double seconds = ProcessSeconds() - begin;
       const Stats after = store_->Stats();
       const double reads = static_cast<double>(after.index_reads - before.index_reads) /
                            static_cast<double>(after.ingested_chunks - before.ingested_chunks);

@@ -206,8 +206,6 @@ class ContainerLog final {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The last act: what the next opening takes again when it needs it.
   void GiveBackTail(const OpenContainer& open) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Whether a writer might have opened the container that was opened last.
-  absl::Status AdmitWriter() const;
   // Gives the mutex up while it commits the container's record.
   absl::Status Prepare(Caller caller, kv::CommitLog::DirectWrite* direct)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

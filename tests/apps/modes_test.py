@@ -75,11 +75,8 @@ class ModesTest(unittest.TestCase):
         appliance.stop()
         again = self.start(data=appliance.data)
         again.access_key, again.secret_key = appliance.access_key, appliance.secret_key
-        again.strata("gc")
         self.assertGreater(again.strata("stat")["unique_bytes"], 1.9 * BODY_BYTES)
-        text = subprocess.run([program.BIN / "strata", "--data", again.data, "gc", "--fold"], capture_output=True,
-                              text=True, check=True).stdout
-        self.assertIn("chunks folded", text)
+        again.strata("gc")  # Of equal chunks that lie apart only the newest counts as needed.
         self.assertLess(again.strata("stat")["unique_bytes"], 1.1 * BODY_BYTES)
         self.assert_reads(again, "first", "second")
 

@@ -220,14 +220,21 @@ TEST_CASE("region: golden bytes, every byte matters") {
   CHECK(bytes[45] == std::byte{0});
   CHECK(deferred[45] == std::byte{1});
   CHECK(DecodeRegion(deferred, nullptr)->header.deferred);
-  region.header.deferred = false;
-  region.header.dense = true;
-  PlaceRegion({0x0000000700000003, 0xF0E0D0C0B0A09080, 4, 9, 0xAABBCCDD}, &region);
-  const Bytes dense = BytesOf(region);
-  CHECK(bytes[46] == std::byte{0});
-  CHECK(dense[46] == std::byte{1});
-  CHECK(DecodeRegion(dense, nullptr)->header.dense);
-  CHECK(!DecodeRegion(bytes, nullptr)->header.dense);
+}
+
+TEST_CASE("a region is dense when compressing it harder was done or would gain nothing") {
+  RegionHeader header;
+  header.codec = Compression::kZstd;
+  CHECK(!header.dense());  // Its writer did not say how hard it tried.
+  header.settings = CompressionSettings{.method = Compression::kZstd, .level = 1};
+  CHECK(!header.dense());
+  header.settings->level = 12;
+  CHECK(header.dense());
+  header.codec = Compression::kNone;  // It did not shrink.
+  header.settings->level = 1;
+  CHECK(header.dense());
+  header.deferred = true;  // Nobody has tried.
+  CHECK(!header.dense());
 }
 
 TEST_CASE("regions shrink where it pays, with every codec, and come back") {

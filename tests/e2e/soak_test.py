@@ -18,7 +18,6 @@ MIB = 1 << 20
 DURATION_S = float(os.environ.get("STRATA_SOAK_S", "30"))
 WORKERS = 6
 KEYS = 2000
-COLLECT_EVERY_S = 60
 # From the third quarter to the last. A short run is still warming up.
 MOST_GROWTH = 8 * MIB if DURATION_S >= 3600 else 64 * MIB
 
@@ -121,14 +120,10 @@ class SoakTest(unittest.TestCase):
         for worker in workers:
             worker.start()
         samples = []
-        collected = begin
         while any(worker.is_alive() for worker in workers):
             time.sleep(min(10, DURATION_S / 60))
             samples.append((time.monotonic() - begin, appliance.rss_bytes(), appliance.open_files(),
                             appliance.allocated_bytes()))
-            if time.monotonic() - collected > COLLECT_EVERY_S:
-                appliance.strata("gc")
-                collected = time.monotonic()
         for worker in workers:
             worker.join()
         self.assertEqual([], [finding for worker in workers for finding in worker.findings], f"STRATA_SEED={run_seed}")

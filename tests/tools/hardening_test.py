@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every binary has what cmake/StrataHardening.cmake promises.
 
-  hardening_test.py COMPILER BINARY...
+  hardening_test.py COMPILER BINARY-OR-STATIC-LIBRARY...
 """
 import pathlib
 import platform
@@ -10,7 +10,10 @@ import sys
 import tempfile
 import unittest
 
-COMPILER, BINARIES = sys.argv[1], [pathlib.Path(name) for name in sys.argv[2:]]
+COMPILER = sys.argv[1]
+FILES = [pathlib.Path(name) for name in sys.argv[2:]]
+LIBRARIES = [file for file in FILES if file.suffix == ".a"]
+BINARIES = [file for file in FILES if file.suffix != ".a"]
 del sys.argv[1:]
 
 
@@ -18,24 +21,23 @@ def readelf(option, binary):
     return subprocess.run(["readelf", "--wide", option, binary], capture_output=True, text=True, check=True).stdout
 
 
-def compiler_takes(flag):
+def marks_programs(flag):
     with tempfile.TemporaryDirectory() as folder:
         source = pathlib.Path(folder, "empty.cc")
-        source.write_text("")
-        return subprocess.run([COMPILER, flag, "-Werror", "-c", source, "-o", source.with_suffix(".o")],
-                              capture_output=True, check=False).returncode == 0
+        source.write_text("int main() {}")
+        program = source.with_suffix("")
+        made = subprocess.run([COMPILER, flag, source, "-o", program], capture_output=True, check=False).returncode == 0
+        return made and "IBT, SHSTK" in readelf("--notes", program)
 
 
 class HardeningTest(unittest.TestCase):
     def each(self):
         self.assertTrue(BINARIES)
-        for binary in BINARIES:
-            with self.subTest(binary=binary.name):
-                yield binary
+        return BINARIES
 
     def test_position_independent(self):
         for binary in self.each():
-            self.assertIn("DYN", readelf("--file-header", binary))
+            self.assertIn("DYN", readelf("--file-header", binary), binary)
 
     def test_tables_of_addresses_are_read_only(self):
         for binary in self.each():
@@ -58,10 +60,18 @@ class HardeningTest(unittest.TestCase):
         for binary in programs:
             self.assertRegex(readelf("--dyn-syms", binary), r"__\w+_chk@")
 
-    @unittest.skipUnless(platform.machine() == "x86_64" and compiler_takes("-fcf-protection=full"), "no such compiler")
+    @unittest.skipUnless(platform.machine() == "x86_64" and marks_programs("-fcf-protection=full"),
+                         "the compiler, or the C library's start-up files, know nothing of it")
     def test_control_flow_enforcement(self):
         for binary in self.each():
             self.assertIn("IBT, SHSTK", readelf("--notes", binary))
+
+    @unittest.skipUnless(platform.machine() == "x86_64", "another kind of processor")
+    def test_our_code_is_ready_for_control_flow_enforcement(self):
+        for library in LIBRARIES:
+            with self.subTest(library=library.name):
+                notes = readelf("--notes", library)
+                self.assertEqual(notes.count("File:"), notes.count("IBT, SHSTK"))
 
 
 if __name__ == "__main__":

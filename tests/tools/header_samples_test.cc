@@ -111,7 +111,7 @@ absl::Status StoreSample(block::Device* device, kv::Store* kv, std::span<const s
   STRATA_ASSIGN_OR_RETURN(StreamInfo info, writer->Finish());  // Durable from here on.
   STRATA_ASSIGN_OR_RETURN(std::unique_ptr<Reader> reader, store->OpenReader(info.id));
   // End.
-  CHECK(reader->size_bytes() == bytes.size());
+  CHECK(reader->info().size_bytes == bytes.size());
   return absl::OkStatus();
 }
 
@@ -163,7 +163,7 @@ absl::Status Sample(dedup::Store* dedup, kv::Store* kv, std::span<const std::byt
 namespace {
 
 TEST_CASE("the sample of block/device.h runs") {
-  std::vector<std::byte> bytes(512);
+  std::vector<std::byte> bytes(4096);
   const block::Segment segment{bytes.data(), bytes.size()};
   bool was_read = false;
   REQUIRE(block::Sample(segment, &was_read).ok());

@@ -93,8 +93,8 @@ class Bench {
     if (settings.on_disk) {
       kv_ = Must(strata::kv::OpenRocksDbStore({.directory = settings.folder + "/kv", .log = {}}));
       device_ = Must(strata::block::OpenFileDevice({.path = settings.folder + "/containers",
-                                                     .size_bytes = uint64_t{64} << 30,
-                                                     .create = true}));
+                                                    .size_bytes = uint64_t{64} << 30,
+                                                    .create = true}));
     } else {
       kv_ = strata::kv::CreateMemoryStore();
       device_ =

@@ -92,14 +92,14 @@ absl::StatusOr<std::unique_ptr<Device>> OpenMemory(const Uri& uri) {
 absl::StatusOr<std::unique_ptr<Device>> OpenFile(const Uri& uri, const LogSink& log) {
   OptionReader reader(uri);
   const FileDeviceOptions options{.path = uri.target,
-                                   .size_bytes = reader.Size("size", 0),
-                                   .create = reader.Flag("create", false),
-                                   .read_only = reader.Flag("read_only", false),
-                                   .lock = reader.Flag("lock", true),
-                                   .direct = reader.Flag("direct", true),
-                                   .use_io_uring = reader.Flag("io_uring", true),
-                                   .block_size_bytes = reader.Size32("block", 4096),
-                                   .log = log};
+                                  .size_bytes = reader.Size("size", 0),
+                                  .create = reader.Flag("create", false),
+                                  .read_only = reader.Flag("read_only", false),
+                                  .lock = reader.Flag("lock", true),
+                                  .direct = reader.Flag("direct", true),
+                                  .use_io_uring = reader.Flag("io_uring", true),
+                                  .block_size_bytes = reader.Size32("block", 4096),
+                                  .log = log};
   STRATA_RETURN_IF_ERROR(reader.Finish());
   return OpenFileDevice(options);
 }

@@ -102,10 +102,10 @@ TEST_CASE("requests allocate nothing") {
         INFO("direct " << direct << ", io_uring " << use_io_uring);
         TempFile file;
         auto device = OpenFileDevice({.path = file.path(),
-                                       .size_bytes = 8 << 20,
-                                       .create = true,
-                                       .direct = direct,
-                                       .use_io_uring = use_io_uring});
+                                      .size_bytes = 8 << 20,
+                                      .create = true,
+                                      .direct = direct,
+                                      .use_io_uring = use_io_uring});
         REQUIRE(device.ok());
         CHECK(AllocationsOf(**device, 1600) == 0);
       }

@@ -157,9 +157,9 @@ TEST_CASE("zeroes behind the end of a file take their space") {
   for (const bool use_io_uring : {true, false}) {
     TempFile file;
     const FileDeviceOptions options{.path = file.path(),
-                                     .size_bytes = 1024 * kMiB,
-                                     .create = true,
-                                     .use_io_uring = use_io_uring};
+                                    .size_bytes = 1024 * kMiB,
+                                    .create = true,
+                                    .use_io_uring = use_io_uring};
     {
       const std::unique_ptr<Device> device = Open(options);
       const auto channel = OpenChannel(*device);
@@ -419,9 +419,9 @@ std::string FillSmallFilesystem(const std::string& folder, bool use_io_uring, ab
   if (mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return "mount: private";
   if (mount("strata", folder.c_str(), "tmpfs", 0, "size=2m") != 0) return "mount: tmpfs";
   auto device = OpenFileDevice({.path = folder + "/device",
-                                 .size_bytes = 64 * kMiB,
-                                 .create = true,
-                                 .use_io_uring = use_io_uring});
+                                .size_bytes = 64 * kMiB,
+                                .create = true,
+                                .use_io_uring = use_io_uring});
   STRATA_CHECK(device.ok(), "open on a small filesystem");
   auto channel = (*device)->OpenChannel({});
   STRATA_CHECK(channel.ok(), "channel on a small filesystem");

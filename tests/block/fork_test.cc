@@ -35,9 +35,9 @@ absl::StatusOr<std::unique_ptr<Device>> Open(const std::string& kind, const std:
     return CreateDelayDevice(*CreateMemoryDevice({.block_count = kBlocks}), {.read_ns = 1000});
   }
   return OpenFileDevice({.path = path,
-                          .size_bytes = kBlocks * 4096,
-                          .create = true,
-                          .use_io_uring = kind == "io_uring"});
+                         .size_bytes = kBlocks * 4096,
+                         .create = true,
+                         .use_io_uring = kind == "io_uring"});
 }
 
 TEST_CASE("a forked child cannot use its parent's channels, and does not harm them") {

@@ -160,9 +160,9 @@ struct GarbageOptions {
   ProgressCallback progress;
   // How copies are compressed. Nothing: as the writer that brought the data was told to.
   std::optional<CompressionSettings> compress_as = std::nullopt;
-  // Where compress_as is nothing: data that was not compressed so hard yet (zstd from level 9 on, or
-  // stored as it came because it does not shrink) is copied for it, once; it was written in a hurry
-  // and will lie long. At least level 9.
+  // Where compress_as is nothing: data that was not compressed so hard yet (zstd from level 9 on,
+  // or stored as it came because it does not shrink) is copied for it, once; it was written in a
+  // hurry and will lie long. At least level 9.
   std::optional<CompressionSettings> recompress = std::nullopt;
 };
 

@@ -97,7 +97,7 @@ struct Thinned {
 
 TEST_CASE("a collection compresses as the data came, whatever the opening says") {
   const uint64_t seed = test::Seed();
-  const CompressionSettings dense{Compression::kZstd, 19, 256u << 10};
+  const CompressionSettings dense{Compression::kZstd, 9, 256u << 10};
   const CompressionSettings quick{Compression::kLz4, 0, 64u << 10};
   const CompressionSettings none{Compression::kNone, 0, 128u << 10};
   const std::pair<CompressionSettings, CompressionSettings> cases[] = {
@@ -139,7 +139,7 @@ TEST_CASE("a region that is needed whole is copied as it is, encrypted under ano
   for (const bool encrypted : {false, true}) {
     INFO("STRATA_SEED=" << seed << " encrypted " << encrypted);
     MemoryHome home(64u << 20);
-    home.options.compression_level = 19;
+    home.options.compression_level = 9;
     if (encrypted) home.options.encryption_key = EncryptionKey{std::byte{7}};
     home.Open();
     std::map<StreamId, Bytes> kept;

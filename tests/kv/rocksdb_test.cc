@@ -349,6 +349,44 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("compacting gives back the room of what was deleted, and only of small spaces") {
+  const ScratchDirectory directory;
+  const auto table_bytes = [&] {
+    uint64_t bytes = 0;
+    for (const auto& file : std::filesystem::directory_iterator(directory.path())) {
+      if (file.path().extension() == ".sst") bytes += file.file_size();
+    }
+    return bytes;
+  };
+  {
+    const auto store = OpenOrFail(directory.path());
+    const SpaceId space = store->OpenSpace("space", {}).value();
+    Random random(test::Seed());
+    for (int i = 0; i < 200; ++i) {
+      std::string value(10'000, '\0');
+      for (char& c : value) c = static_cast<char>(random.Next64());
+      PutNow(*store, space, std::to_string(i), value);
+    }
+  }
+  {
+    const auto store = OpenOrFail(directory.path());
+    const SpaceId space = store->OpenSpace("space", {}).value();
+    for (int i = 1; i < 200; ++i) {
+      WriteBatch batch;
+      batch.Delete(space, std::to_string(i));
+      REQUIRE(store->Write(batch, Durability::kSync).ok());
+    }
+    REQUIRE(store->Compact(1'000'000).ok());
+    CHECK(table_bytes() > 1'900'000);
+    const auto snapshot = store->NewSnapshot();
+    REQUIRE(store->Compact(100'000'000).ok());
+    CHECK(snapshot->Get(space, "0").value().has_value());
+    CHECK(Everything(*store, space).size() == 1);
+  }
+  OpenOrFail(directory.path()).reset();
+  CHECK(table_bytes() < 200'000);
+}
+
 TEST_CASE("a cleared space stays cleared, and views that are open outlive it") {
   const ScratchDirectory directory;
   {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "varint.h"
 
 namespace strata::dedup {
 namespace {
@@ -30,13 +31,8 @@ enum class Tag : uint8_t {
   kLinkId = 11,
 };
 
-void PutVarint(uint64_t value, std::string* out) {
-  for (; value >= 0x80; value >>= 7) out->push_back(static_cast<char>((value & 0x7F) | 0x80));
-  out->push_back(static_cast<char>(value));
-}
-
 void PutText(std::string_view text, std::string* out) {
-  PutVarint(text.size(), out);
+  AppendVarint(text.size(), out);
   out->append(text);
 }
 
@@ -56,7 +52,7 @@ void PutField(Tag tag, std::string_view value, std::string* out) {
 template <typename... Numbers>
 void PutNumbers(Tag tag, std::string* out, Numbers... numbers) {
   std::string value;
-  (PutVarint(numbers, &value), ...);
+  (AppendVarint(numbers, &value), ...);
   PutField(tag, value, out);
 }
 
@@ -280,8 +276,8 @@ std::string EncodeCatalogueEntry(const CatalogueEntry& entry) {
     std::string value;
     uint64_t end = 0;
     for (const Hole& hole : entry.holes) {
-      PutVarint(hole.offset_bytes - end, &value);
-      PutVarint(hole.size_bytes, &value);
+      AppendVarint(hole.offset_bytes - end, &value);
+      AppendVarint(hole.size_bytes, &value);
       end = hole.offset_bytes + hole.size_bytes;
     }
     PutField(Tag::kHoles, value, &out);

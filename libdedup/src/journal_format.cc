@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "strata/base/endian.h"
 #include "strata/base/status_macros.h"
+#include "varint.h"
 
 namespace strata::dedup {
 namespace {
@@ -38,9 +39,7 @@ constexpr uint8_t kNeededTag = 4;
 constexpr size_t kNeededBytes = 16;
 
 void AppendBytes(std::string_view text, std::string* out) {
-  uint64_t size = text.size();
-  for (; size >= 0x80; size >>= 7) out->push_back(static_cast<char>(size | 0x80));
-  out->push_back(static_cast<char>(size));
+  AppendVarint(text.size(), out);
   out->append(text);
 }
 

@@ -8,6 +8,7 @@
 #include "strata/base/check.h"
 #include "strata/base/endian.h"
 #include "strata/base/status_macros.h"
+#include "varint.h"
 
 namespace strata::dedup {
 namespace {
@@ -23,10 +24,7 @@ constexpr uint8_t kNodeEndMask = 0x7F;
 class Output {
  public:
   void Byte(uint8_t value) { bytes_.push_back(static_cast<std::byte>(value)); }
-  void Varint(uint64_t value) {
-    for (; value >= 0x80; value >>= 7) Byte(static_cast<uint8_t>(value) | 0x80);
-    Byte(static_cast<uint8_t>(value));
-  }
+  void Varint(uint64_t value) { AppendVarint(value, &bytes_); }
   void Entries(const RecipeNode& node) {
     bytes_.reserve(bytes_.size() + node.entries.size() * (kFingerprintBytes + 8));
     for (const RecipeEntry& entry : node.entries) {

@@ -112,6 +112,20 @@ absl::StatusOr<Json> CollectGarbage(Appliance& appliance, Arguments& arguments,
               {"freed_bytes", report.freed_bytes}};
 }
 
+Json VerifyJson(const dedup::VerifyReport& report, Json streams, Json objects) {
+  return Json{{"damaged", !streams.empty() || !report.container_damage.empty() ||
+                              !report.index_damage.empty()},
+              {"containers_checked", report.containers_checked},
+              {"chunks_checked", report.chunks_checked},
+              {"streams_checked", report.streams_checked},
+              {"bytes_read", report.bytes_read},
+              {"container_damage", report.container_damage},
+              {"index_entries_checked", report.index_entries_checked},
+              {"index_damage", report.index_damage},
+              {"streams", std::move(streams)},
+              {"objects", std::move(objects)}};
+}
+
 absl::StatusOr<Json> Verify(Appliance& appliance, Arguments& arguments,
                             const dedup::ProgressCallback& progress) {
   dedup::VerifyOptions options;
@@ -125,17 +139,7 @@ absl::StatusOr<Json> Verify(Appliance& appliance, Arguments& arguments,
   for (const dedup::Damage& damage : report.streams) damaged_streams.push_back(ToJson(damage));
   Json damaged_objects = Json::array();
   for (const DamagedObject& object : objects) damaged_objects.push_back(ToJson(object));
-  return Json{{"damaged", !report.streams.empty() || !report.container_damage.empty() ||
-                              !report.index_damage.empty()},
-              {"containers_checked", report.containers_checked},
-              {"chunks_checked", report.chunks_checked},
-              {"streams_checked", report.streams_checked},
-              {"bytes_read", report.bytes_read},
-              {"container_damage", report.container_damage},
-              {"index_entries_checked", report.index_entries_checked},
-              {"index_damage", report.index_damage},
-              {"streams", std::move(damaged_streams)},
-              {"objects", std::move(damaged_objects)}};
+  return VerifyJson(report, std::move(damaged_streams), std::move(damaged_objects));
 }
 
 absl::StatusOr<Json> RebuildIndex(Appliance& appliance, Arguments& arguments,

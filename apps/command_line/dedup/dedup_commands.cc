@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "appliance/key_file.h"
+#include "appliance/upkeep_commands.h"
 #include "command_line/dedup/dedup_catalogue.h"
 #include "command_line/dedup/dedup_scan.h"
 #include "command_line/quoted_text.h"
@@ -195,17 +196,7 @@ absl::StatusOr<Json> Verify(const DedupRequest& request, const dedup::ProgressCa
                        {"size_bytes", damage.size_bytes},
                        {"detail", damage.detail}});
   }
-  return Json{{"damaged", !streams.empty() || !report.container_damage.empty() ||
-                              !report.index_damage.empty()},
-              {"containers_checked", report.containers_checked},
-              {"chunks_checked", report.chunks_checked},
-              {"bytes_read", report.bytes_read},
-              {"streams_checked", report.streams_checked},
-              {"container_damage", report.container_damage},
-              {"index_entries_checked", report.index_entries_checked},
-              {"index_damage", report.index_damage},
-              {"streams", std::move(streams)},
-              {"objects", Json::array()}};
+  return VerifyJson(report, std::move(streams), Json::array());
 }
 
 // What the files of a folder take, which is less than their sizes where they are sparse.

@@ -219,7 +219,14 @@ absl::Status ContainerLog::AdmitWriter() const {
     return absl::ResourceExhaustedError(
         "dedup: the device is full: what is left is kept for deletions and garbage collection");
   }
-  return options_.admit_container ? options_.admit_container(container_bytes_) : absl::OkStatus();
+  return AdmitSpace(Caller::kWriter, container_bytes_);
+}
+
+absl::Status ContainerLog::AdmitSpace(Caller caller, uint64_t bytes) const {
+  using SpaceUse = StoreOptions::SpaceUse;
+  if (options_.admit_space == nullptr) return absl::OkStatus();
+  return options_.admit_space(bytes,
+                              caller == Caller::kWriter ? SpaceUse::kWriter : SpaceUse::kReserved);
 }
 
 absl::Status ContainerLog::TakeSpace(uint32_t slot, uint64_t begin_bytes, uint64_t end_bytes) {
@@ -251,16 +258,40 @@ ContainerLog::Gap ContainerLog::TailOf(const OpenContainer& open) const {
           AlignDown(container_bytes_ - std::min<uint64_t>(footer, container_bytes_), unit)};
 }
 
-absl::Status ContainerLog::TakeSpaceAgain(OpenContainer* open, const EncodedRegion& region) {
+absl::StatusOr<uint64_t> ContainerLog::TakeSpaceOfNew(Caller caller, uint32_t slot) {
+  absl::Status status = AdmitSpace(caller, container_bytes_);
+  if (status.ok()) {
+    status = TakeSpace(slot, 0, container_bytes_);
+    if (status.ok()) return container_bytes_;
+    GiveBack(slot, 0, container_bytes_);
+  }
+  if (caller != Caller::kJournal) return status;
+  OpenContainer empty;
+  empty.end_bytes = kContainerHeaderBytes;
+  const Gap rest = TailOf(empty);
+  status = TakeSpace(slot, 0, rest.begin_bytes);
+  if (status.ok()) status = TakeSpace(slot, rest.end_bytes, container_bytes_);
+  if (status.ok()) return rest.begin_bytes;
+  GiveBack(slot, 0, container_bytes_);
+  return status;
+}
+
+absl::Status ContainerLog::TakeSpaceAgain(Caller caller, OpenContainer* open,
+                                          const EncodedRegion& region) {
   const uint32_t slot = open->header.slot;
   const uint64_t begin = AlignUp(open->end_bytes, block_bytes_);
-  if (TakeSpace(slot, begin, container_bytes_).ok()) {
-    open->space_end_bytes = container_bytes_;
-    return absl::OkStatus();
-  }
-  const Gap tail = TailOf(*open);
+  absl::Status status = AdmitSpace(caller, container_bytes_ - begin);
   const uint64_t end = AlignUp(begin + region.size_bytes(), block_bytes_);
-  GiveBack(slot, std::max(tail.begin_bytes, AlignUp(end, kSpaceUnitBytes)), tail.end_bytes);
+  if (status.ok()) {
+    status = TakeSpace(slot, begin, container_bytes_);
+    if (status.ok()) {
+      open->space_end_bytes = container_bytes_;
+      return absl::OkStatus();
+    }
+    const Gap tail = TailOf(*open);
+    GiveBack(slot, std::max(tail.begin_bytes, AlignUp(end, kSpaceUnitBytes)), tail.end_bytes);
+  }
+  if (caller != Caller::kJournal) return status;
   const uint64_t footer =
       FooterBytes(open->contents.regions.size() + 1,
                   open->contents.chunks.size() + region.table.size(), options_.cipher != nullptr);
@@ -304,16 +335,14 @@ absl::Status ContainerLog::PrepareUnlocked(Caller caller, kv::CommitLog::DirectW
   uint32_t keep_free = 0;
   if (caller == Caller::kWriter) keep_free = options_.reserved_slots + options_.journal_slots;
   if (caller == Caller::kJournal) keep_free = options_.reserved_slots;
-  if (caller == Caller::kWriter && options_.admit_container) {
-    STRATA_RETURN_IF_ERROR(options_.admit_container(container_bytes_));
-  }
   STRATA_ASSIGN_OR_RETURN(prepared->slot, options_.table->AcquireSlot(keep_free));
   if (caller != Caller::kWriter) prepared->reserved = !AdmitWriter().ok();
-  if (absl::Status status = TakeSpace(prepared->slot, 0, container_bytes_); !status.ok()) {
-    GiveBack(prepared->slot, 0, container_bytes_);
+  const absl::StatusOr<uint64_t> space_end_bytes = TakeSpaceOfNew(caller, prepared->slot);
+  if (!space_end_bytes.ok()) {
     options_.table->ReleaseSlot(prepared->slot);
-    return status;
+    return space_end_bytes.status();
   }
+  prepared->space_end_bytes = *space_end_bytes;
   {
     MutexLock lock(&mutex_);
     prepared->id = uint64_t{options_.generation} << 32 | next_id_++;
@@ -389,7 +418,7 @@ absl::StatusOr<ContainerLog::OpenContainer*> ContainerLog::OpenWithRoom(
       open->reserved = false;
     }
     if (open.has_value() && open->space_end_bytes < container_bytes_ &&
-        !TakeSpaceAgain(&*open, region).ok()) {
+        !TakeSpaceAgain(caller, &*open, region).ok()) {
       STRATA_RETURN_IF_ERROR(Close(&open));
       continue;
     }
@@ -418,7 +447,7 @@ absl::StatusOr<ContainerLog::OpenContainer*> ContainerLog::OpenWithRoom(
     EncodeContainerHeader(&next.header, bytes.data());
     next.last_crc = next.header.header_crc;
     next.end_bytes = kContainerHeaderBytes;
-    next.space_end_bytes = container_bytes_;
+    next.space_end_bytes = prepared.space_end_bytes;
     next.reserved = prepared.reserved;
     last_opened_id_ = prepared.id;
     unopened_ids_.erase(prepared.id);

@@ -41,6 +41,7 @@
 #include "strata/base/random.h"
 #include "strata/block/buffer.h"
 #include "strata/block/device.h"
+#include "strata/dedup/store.h"
 #include "strata/kv/store.h"
 #include "superblock.h"
 #include "worker_pool.h"
@@ -64,7 +65,7 @@ class ContainerLog final {
     // and writers leave so many more slots to the journal.
     bool journaled = false;
     uint32_t journal_slots = 0;
-    std::function<absl::Status(uint64_t container_bytes)> admit_container = {};
+    std::function<absl::Status(uint64_t bytes, StoreOptions::SpaceUse use)> admit_space = {};
     LogSink log;
   };
   static absl::StatusOr<std::unique_ptr<ContainerLog>> Create(const Options& options);
@@ -143,6 +144,7 @@ class ContainerLog final {
   std::vector<UnsealedContainer> ListUnsealed(uint64_t* position);
 
  private:
+  enum class Caller { kWriter, kCollection, kJournal };
   struct OpenContainer {
     ContainerHeader header;
     ContainerContents contents;
@@ -173,13 +175,14 @@ class ContainerLog final {
     uint64_t id = 0;
     uint32_t slot = 0;
     uint64_t nonce = 0;
+    uint64_t space_end_bytes = 0;
     bool reserved = false;
   };
-  enum class Caller { kWriter, kCollection, kJournal };
 
   explicit ContainerLog(const Options& options);
 
   uint32_t MostRequests() const;
+  absl::Status AdmitSpace(Caller caller, uint64_t bytes) const;
   std::optional<OpenContainer>& OpenFor(bool may_use_reserve)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return open_[may_use_reserve ? 1 : 0];
@@ -197,9 +200,13 @@ class ContainerLog final {
     uint64_t end_bytes = 0;
   };
   Gap TailOf(const OpenContainer& open) const;
-  // TakeSpace() for a container that an earlier opening left: all that is left of the slot, or, on
-  // a full device, what the region and the footer need.
-  absl::Status TakeSpaceAgain(OpenContainer* open, const EncodedRegion& region)
+  // The same for a whole slot; the journal makes do with TailOf() an empty container. Returns how
+  // far the slot's space was taken.
+  absl::StatusOr<uint64_t> TakeSpaceOfNew(Caller caller, uint32_t slot)
+      ABSL_LOCKS_EXCLUDED(space_mutex_);
+  // TakeSpace() for a container of which a part was given back: all that is left of the slot, or,
+  // where that is refused, what the journal's region and the footer need.
+  absl::Status TakeSpaceAgain(Caller caller, OpenContainer* open, const EncodedRegion& region)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Of a thin device: what no region and no footer will take any more.
   absl::Status GiveBackGap(const OpenContainer& closing, uint64_t footer_begin_bytes)

@@ -205,11 +205,12 @@ absl::StatusOr<std::string> DeviceUri(const DirectoryOptions& options) {
 // works when nothing else does, and to garbage collection for its copies.
 constexpr uint64_t kKeepFreeBytes = 32u << 20;
 constexpr uint64_t kKeepFreeContainers = 2;
+// What the copies leave to the kv store: without it nothing can be freed.
+constexpr uint64_t kLeftByCopiesBytes = kReserveBytes / 2;
 
-absl::Status AdmitContainer(const std::string& path, uint64_t container_bytes) {
+absl::Status AdmitSpace(const std::string& path, uint64_t bytes, uint64_t kept_bytes) {
   STRATA_ASSIGN_OR_RETURN(const uint64_t free_bytes, FreeBytes(path));
-  const uint64_t kept_bytes = kKeepFreeBytes + kKeepFreeContainers * container_bytes;
-  if (free_bytes >= container_bytes + kept_bytes) return absl::OkStatus();
+  if (free_bytes >= bytes + kept_bytes) return absl::OkStatus();
   return absl::ResourceExhaustedError(
       absl::StrCat("the filesystem of ", path, " is full: ", free_bytes, " bytes are free, ",
                    kept_bytes, " are kept for metadata and collecting garbage"));
@@ -296,8 +297,13 @@ class DirectoryStore final : public Directory {
     store_options.read_only = options.read_only;
     store_options.journal = store_options.journal || options.journal;
     if (options.device_uri.empty()) {
-      store_options.admit_container = [path = path_](uint64_t container_bytes) {
-        return AdmitContainer(path, container_bytes);
+      const uint64_t left_by_writers =
+          kKeepFreeBytes + kKeepFreeContainers * uint64_t{store_options.container_bytes};
+      store_options.admit_space = [path = path_, left_by_writers](uint64_t bytes,
+                                                                  StoreOptions::SpaceUse use) {
+        return AdmitSpace(
+            path, bytes,
+            use == StoreOptions::SpaceUse::kWriter ? left_by_writers : kLeftByCopiesBytes);
       };
     }
     STRATA_ASSIGN_OR_RETURN(store_, Store::Open(store_options));

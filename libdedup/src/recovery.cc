@@ -476,7 +476,13 @@ class Opener final {
         .saved_filter = saved_filter_,
         .containers_since_saved = containers_since_saved,
         .chunks_since_saved = chunks_since_saved,
-        .admit = core->options.admit_container,
+        .admit =
+            [core](uint64_t bytes) {
+              const StoreOptions& options = core->options;
+              return options.admit_space == nullptr
+                         ? absl::OkStatus()
+                         : options.admit_space(bytes, StoreOptions::SpaceUse::kWriter);
+            },
         .log = core->options.log,
         .table = core->table.get(),
         .load_contents = [core](uint64_t id) -> absl::StatusOr<ContainerContents> {
@@ -506,7 +512,7 @@ class Opener final {
                               .reserved_slots = kReservedSlots,
                               .journaled = core->superblock.journaled,
                               .journal_slots = core->superblock.journaled ? kJournalSlots : 0,
-                              .admit_container = core->options.admit_container,
+                              .admit_space = core->options.admit_space,
                               .log = core->options.log}));
     if (!core->superblock.journaled || read_only()) return absl::OkStatus();
     STRATA_ASSIGN_OR_RETURN(core->journal,

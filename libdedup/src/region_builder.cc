@@ -70,7 +70,8 @@ bool RegionBuilder::Defers(const Region& region) const {
   const uint32_t roomy = std::min(kRoomyContainers, core_->table->slot_count() / 4);
   const uint64_t roomy_bytes = uint64_t{roomy} * core_->superblock.container_bytes;
   return core_->table->free_slots() > kReservedSlots + roomy &&
-         (options.admit_container == nullptr || options.admit_container(roomy_bytes).ok()) &&
+         (options.admit_space == nullptr ||
+          options.admit_space(roomy_bytes, StoreOptions::SpaceUse::kWriter).ok()) &&
          !LooksIncompressible(region.raw);
 }
 

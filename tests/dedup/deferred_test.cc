@@ -142,9 +142,9 @@ TEST_CASE("deferred compression: whoever admits containers is asked for many of 
   const uint64_t seed = test::Seed();
   MemoryHome home = DeferringHome();
   uint64_t most_bytes = 0;
-  home.options.admit_container = [&most_bytes](uint64_t container_bytes) -> absl::Status {
-    most_bytes = std::max(most_bytes, container_bytes);
-    if (container_bytes <= 4u << 20) return absl::OkStatus();
+  home.options.admit_space = [&most_bytes](uint64_t bytes, StoreOptions::SpaceUse) -> absl::Status {
+    most_bytes = std::max(most_bytes, bytes);
+    if (bytes <= 4u << 20) return absl::OkStatus();
     return absl::ResourceExhaustedError("not as many");
   };
   home.Open();

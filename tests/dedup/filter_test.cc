@@ -503,7 +503,7 @@ TEST_CASE("a disk that is full at the closing costs the filter alone") {
   const Bytes stored = RandomBytes(seed, kStoreBytes);
   FilterHome home;
   bool is_full = false;
-  home.options.admit_container = [&is_full](uint64_t) {
+  home.options.admit_space = [&is_full](uint64_t, StoreOptions::SpaceUse) {
     return is_full ? absl::ResourceExhaustedError("full") : absl::OkStatus();
   };
   home.Open();
@@ -517,7 +517,7 @@ TEST_CASE("a disk that is full at the closing costs the filter alone") {
     is_full = false;
   }
   SECTION("the kv store says so in the middle") {
-    home.options.admit_container = nullptr;
+    home.options.admit_space = nullptr;
     for (uint64_t commits = 0; commits < 3; ++commits) {
       home.Reopen();
       home.PutAll(RandomBytes(seed + 1 + commits, 100000));

@@ -7,8 +7,10 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <vector>
 
-#include "fixture.h"
+#include "journaled.h"
+#include "strata/block/registry.h"
 #include "strata/dedup/directory.h"
 
 namespace strata::dedup {
@@ -48,6 +50,69 @@ class FileHome {
  private:
   const fs::path path_ = fs::temp_directory_path() / ("strata-space-" + std::to_string(getpid()));
   std::unique_ptr<Directory> directory_;
+};
+
+// A store in a file on a disk that is full as soon as the test says so.
+class FullDiskHome {
+ public:
+  FullDiskHome() {
+    fs::create_directories(path_);
+    options_.kv = kv_.get();
+    options_.journal = true;
+    options_.container_bytes = 1u << 20;
+    options_.admit_space = [this](uint64_t, StoreOptions::SpaceUse) {
+      return is_full ? absl::ResourceExhaustedError("full") : absl::OkStatus();
+    };
+  }
+  ~FullDiskHome() {
+    store_.reset();
+    device_.reset();
+    fs::remove_all(path_);
+  }
+  FullDiskHome(const FullDiskHome&) = delete;
+  FullDiskHome& operator=(const FullDiskHome&) = delete;
+
+  Store& Open() {
+    OpenDevice();
+    absl::StatusOr<std::unique_ptr<Store>> opened = Store::Open(options_);
+    INFO(opened.status());
+    REQUIRE(opened.ok());
+    store_ = *std::move(opened);
+    return *store_;
+  }
+
+  Store& store() { return *store_; }
+
+  void Check() {
+    OpenDevice();
+    CheckRebuild(options_);
+  }
+
+  uint64_t ContainerBytes() const {
+    struct stat info {};
+    REQUIRE(stat(Containers().c_str(), &info) == 0);
+    return static_cast<uint64_t>(info.st_blocks) * 512;
+  }
+
+  bool is_full = false;
+
+ private:
+  void OpenDevice() {
+    store_.reset();
+    device_.reset();
+    device_ = block::Registry::WithDefaults({})
+                  .Open("file:" + Containers() + "?create=1&size=" + std::to_string(64u << 20))
+                  .value();
+    options_.device = device_.get();
+  }
+  std::string Containers() const { return path_ / "containers"; }
+
+  const fs::path path_ =
+      fs::temp_directory_path() / ("strata-full-disk-" + std::to_string(getpid()));
+  std::unique_ptr<block::Device> device_;
+  const std::unique_ptr<kv::Store> kv_ = kv::CreateMemoryStore();
+  StoreOptions options_;
+  std::unique_ptr<Store> store_;
 };
 
 }  // namespace
@@ -99,6 +164,49 @@ TEST_CASE("a collection that seals a container gives back what it does not use")
   home.Close();
   CHECK(home.ContainerBytes() < 1u << 20);
   CHECK(home.Open().Verify({}).value().streams.empty());
+}
+
+TEST_CASE("on a full disk deletions take the few KiB that they need, whatever is open") {
+  FullDiskHome home;
+  std::vector<StreamId> streams;
+  const uint64_t seed = test::Seed();
+  home.Open();
+  for (uint64_t i = 0; i < 500; ++i) {
+    streams.push_back(Put(home.store(), RandomBytes(seed + i, 1000)).value().id);
+  }
+  Store& store = home.Open();
+  home.is_full = true;
+  const uint64_t before = home.ContainerBytes();
+  // Their records fill the open container and more.
+  for (size_t i = 1; i < streams.size(); ++i) {
+    const uint64_t bytes = home.ContainerBytes();
+    REQUIRE(store.Delete(streams[i]).ok());
+    REQUIRE(home.ContainerBytes() < bytes + (200u << 10));
+  }
+  CHECK(home.ContainerBytes() > before + (1u << 20));
+  CHECK(absl::IsResourceExhausted(Put(store, RandomBytes(seed + 1000, 1000)).status()));
+  CHECK(Get(store, streams[0]).value() == RandomBytes(seed, 1000));
+  home.Check();
+}
+
+TEST_CASE("on a full disk a collection frees what is dead and copies nothing") {
+  FullDiskHome home;
+  const uint64_t seed = test::Seed();
+  StreamId kept = Put(home.Open(), RandomBytes(seed, 300000)).value().id;
+  const StreamId deleted = Put(home.Open(), RandomBytes(seed + 1, 5u << 20)).value().id;
+  Store& store = home.Open();
+  home.is_full = true;
+  const uint64_t before = home.ContainerBytes();
+  REQUIRE(store.Delete(deleted).ok());
+  const GarbageReport report = store.CollectGarbage({}).value();
+  CHECK(report.containers_freed >= 3);
+  CHECK(report.live_bytes_copied == 0);
+  CHECK(home.ContainerBytes() + report.containers_freed * (1u << 20) < before + (100u << 10));
+  CHECK(Get(store, kept).value() == RandomBytes(seed, 300000));
+  home.is_full = false;
+  CHECK(store.CollectGarbage({}).value().live_bytes_copied > 0);
+  CHECK(Get(store, kept).value() == RandomBytes(seed, 300000));
+  home.Check();
 }
 
 }  // namespace strata::dedup

@@ -136,10 +136,12 @@ struct StoreOptions {
   // Threads of the store's own, which compress, decompress and fingerprint beside the caller's; a
   // single long stream keeps 1 + worker_threads cores busy, a short one never meets them. 0..64.
   uint32_t worker_threads = 0;
-  // Asked before a new container takes its space; an error (ResourceExhausted) is what the writer
-  // gets. Garbage collection does not ask, defer_compression also asks for many at once. Empty:
-  // only the device's size limits.
-  std::function<absl::Status(uint64_t container_bytes)> admit_container = {};
+  // The store asks before it takes `bytes` for a container; an error (ResourceExhausted) is what
+  // the caller gets. Garbage collection and deletions may use what writers leave (kReserved), and a
+  // deletion that is refused takes the few KiB that it needs. defer_compression asks for many
+  // containers at once. Empty: only the device's size limits.
+  enum class SpaceUse { kWriter, kReserved };
+  std::function<absl::Status(uint64_t bytes, SpaceUse use)> admit_space = {};
   LogSink log = {};
 };
 

@@ -15,7 +15,7 @@ set(STRATA_USES_ec base)
 set(STRATA_DIR_kv libkv)
 set(STRATA_USES_kv base)
 
-set(STRATA_DIR_block libnvmedrv)
+set(STRATA_DIR_block libnvmedrv/block)
 set(STRATA_USES_block base)
 
 set(STRATA_DIR_dedup libdedup)

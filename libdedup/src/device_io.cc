@@ -17,12 +17,13 @@ constexpr size_t kMostIdleChannels = 16;
 constexpr int kPollBatch = 32;
 constexpr uint32_t kQueueDepth = 32;
 
-block::Buffer MakeBuffer(const block::Geometry& geometry, size_t size_bytes) {
-  return block::Buffer::ForOverwrite(size_bytes,
-                                     std::max<size_t>(geometry.buffer_alignment_bytes, 4096));
+size_t BufferAlignment(const block::Device& device) {
+  return std::max<size_t>(device.geometry().buffer_alignment_bytes, 4096);
 }
 
 }  // namespace
+
+DeviceIo::DeviceIo(block::Device* device) : device_(device), buffers_(BufferAlignment(*device)) {}
 
 absl::StatusOr<std::unique_ptr<block::Channel>> DeviceIo::Borrow() {
   {
@@ -52,20 +53,22 @@ absl::StatusOr<DeviceBytes> DeviceIo::Read(uint64_t offset_bytes, size_t size_by
   const uint32_t block_bytes = device_->geometry().block_size_bytes;
   const uint64_t begin = AlignDown(offset_bytes, block_bytes);
   const uint64_t end = AlignUp(offset_bytes + size_bytes, block_bytes);
-  block::Buffer buffer = MakeBuffer(device_->geometry(), end - begin);
-  read_bytes_.fetch_add(buffer.size(), std::memory_order_relaxed);
+  DeviceBytes bytes(&buffers_, buffers_.Take(end - begin), offset_bytes - begin, size_bytes);
+  read_bytes_.fetch_add(end - begin, std::memory_order_relaxed);
   STRATA_RETURN_IF_ERROR(WithChannel([&](block::Channel& channel) {
-    return block::ReadBlocking(channel, block::Lba{begin / block_bytes}, buffer.span());
+    return block::ReadBlocking(channel, block::Lba{begin / block_bytes},
+                               bytes.buffer_.span().first(end - begin));
   }));
-  return DeviceBytes(std::move(buffer), offset_bytes - begin, size_bytes);
+  return bytes;
 }
 
 absl::StatusOr<DeviceBytes> DeviceIo::ReadByBlock(uint64_t offset_bytes, size_t size_bytes) {
   const uint32_t block_bytes = device_->geometry().block_size_bytes;
   const uint64_t begin = AlignDown(offset_bytes, block_bytes);
   const uint64_t end = AlignUp(offset_bytes + size_bytes, block_bytes);
-  block::Buffer buffer = MakeBuffer(device_->geometry(), end - begin);
-  std::memset(buffer.data(), 0, buffer.size());
+  DeviceBytes bytes(&buffers_, buffers_.Take(end - begin), offset_bytes - begin, size_bytes);
+  std::byte* const blocks = bytes.buffer_.data();
+  std::memset(blocks, 0, end - begin);
   absl::Status failed;
   bool any = false;
   for (uint64_t at = begin; at < end; at += block_bytes) {
@@ -75,16 +78,16 @@ absl::StatusOr<DeviceBytes> DeviceIo::ReadByBlock(uint64_t offset_bytes, size_t 
       continue;
     }
     any = true;
-    std::memcpy(buffer.data() + (at - begin), block->span().data(), block_bytes);
+    std::memcpy(blocks + (at - begin), block->span().data(), block_bytes);
   }
   if (!any) return failed;
-  return DeviceBytes(std::move(buffer), offset_bytes - begin, size_bytes);
+  return bytes;
 }
 
 absl::Status DeviceIo::Write(uint64_t offset_bytes, std::span<const std::byte> data) {
   const uint32_t block_bytes = device_->geometry().block_size_bytes;
   STRATA_CHECK(offset_bytes % block_bytes == 0 && data.size() % block_bytes == 0, "whole blocks");
-  const block::Buffer buffer = MakeBuffer(device_->geometry(), data.size());
+  const block::Buffer buffer = block::Buffer::ForOverwrite(data.size(), BufferAlignment(*device_));
   std::memcpy(buffer.data(), data.data(), data.size());
   return WithChannel([&](block::Channel& channel) {
     return block::WriteBlocking(channel, block::Lba{offset_bytes / block_bytes}, buffer.span());
@@ -117,12 +120,15 @@ std::shared_ptr<const DeviceRead> DeviceReads::Start(uint64_t offset_bytes, size
   const block::Geometry& geometry = io_->device().geometry();
   const uint64_t begin = AlignDown(offset_bytes, geometry.block_size_bytes);
   const uint64_t end = AlignUp(offset_bytes + size_bytes, geometry.block_size_bytes);
-  block::Buffer buffer = MakeBuffer(geometry, end - begin);
-  io_->read_bytes_.fetch_add(buffer.size(), std::memory_order_relaxed);
+  const size_t whole_bytes = end - begin;
+  io_->read_bytes_.fetch_add(whole_bytes, std::memory_order_relaxed);
   auto read = std::make_shared<DeviceRead>();
+  read->bytes_ = DeviceBytes(&io_->buffers_, io_->buffers_.Take(whole_bytes), offset_bytes - begin,
+                             size_bytes);
+  std::byte* const blocks = read->bytes_.buffer_.data();
   const size_t most_bytes = geometry.max_transfer_bytes;
-  for (size_t at = 0; at < buffer.size(); at += most_bytes) {
-    read->segments_.push_back({buffer.data() + at, std::min(most_bytes, buffer.size() - at)});
+  for (size_t at = 0; at < whole_bytes; at += most_bytes) {
+    read->segments_.push_back({blocks + at, std::min(most_bytes, whole_bytes - at)});
   }
   read->requests_.resize(read->segments_.size());
   for (size_t i = 0; i < read->requests_.size(); ++i) {
@@ -139,7 +145,6 @@ std::shared_ptr<const DeviceRead> DeviceReads::Start(uint64_t offset_bytes, size
       ++of->requests_done_;
     };
   }
-  read->bytes_ = DeviceBytes(std::move(buffer), offset_bytes - begin, size_bytes);
   Submit(read.get());
   under_way_.push_back(read);
   return read;

@@ -12,27 +12,48 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "read_buffers.h"
 #include "strata/base/mutex.h"
 #include "strata/block/buffer.h"
 #include "strata/block/device.h"
 
 namespace strata::dedup {
 
-// Bytes as they came off the device, which reads whole blocks.
+// Bytes as they came off the device, which reads whole blocks. REQUIRES: the DeviceIo they came
+// through lives longer.
 class DeviceBytes final {
  public:
   DeviceBytes() = default;
-  DeviceBytes(block::Buffer buffer, size_t skip_bytes, size_t size_bytes)
-      : buffer_(std::move(buffer)), skip_bytes_(skip_bytes), size_bytes_(size_bytes) {}
+  DeviceBytes(ReadBuffers* buffers, block::Buffer buffer, size_t skip_bytes, size_t size_bytes)
+      : buffers_(buffers),
+        buffer_(std::move(buffer)),
+        skip_bytes_(skip_bytes),
+        size_bytes_(size_bytes) {}
+  ~DeviceBytes() {
+    if (buffers_ != nullptr) buffers_->GiveBack(std::move(buffer_));
+  }
+  DeviceBytes(DeviceBytes&& other) noexcept { *this = std::move(other); }
+  DeviceBytes& operator=(DeviceBytes&& other) noexcept {
+    std::swap(buffers_, other.buffers_);
+    std::swap(buffer_, other.buffer_);
+    std::swap(skip_bytes_, other.skip_bytes_);
+    std::swap(size_bytes_, other.size_bytes_);
+    return *this;
+  }
+
   std::span<const std::byte> span() const {
     return buffer_.span().subspan(skip_bytes_, size_bytes_);
   }
 
  private:
+  friend class DeviceIo;
+  friend class DeviceReads;
+  ReadBuffers* buffers_ = nullptr;
   block::Buffer buffer_;
   size_t skip_bytes_ = 0;
   size_t size_bytes_ = 0;
@@ -40,7 +61,7 @@ class DeviceBytes final {
 
 class DeviceIo final {
  public:
-  explicit DeviceIo(block::Device* device) : device_(device) {}
+  explicit DeviceIo(block::Device* device);
 
   absl::StatusOr<DeviceBytes> Read(uint64_t offset_bytes, size_t size_bytes);
 
@@ -68,6 +89,7 @@ class DeviceIo final {
   absl::Status WithChannel(const ChannelCall& call);
 
   block::Device* const device_;
+  ReadBuffers buffers_;
   std::atomic<uint64_t> read_bytes_{0};
   Mutex mutex_;
   std::vector<std::unique_ptr<block::Channel>> idle_ ABSL_GUARDED_BY(mutex_);

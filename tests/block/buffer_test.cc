@@ -37,16 +37,17 @@ TEST_CASE("buffers of every size are aligned, zero-filled, and hold what is writ
 }
 
 TEST_CASE("a large buffer goes back to the system as it is freed") {
-  void* at = nullptr;
-  constexpr size_t kBytes = 8u << 20;
-  {
-    const Buffer buffer(kBytes);
-    CHECK(IsAligned(buffer, 2u << 20));
-    at = buffer.data();
-    CHECK(msync(at, kBytes, MS_ASYNC) == 0);
+  for (const size_t bytes : {size_t{256} << 10, size_t{8} << 20}) {
+    void* at = nullptr;
+    {
+      const Buffer buffer(bytes);
+      CHECK(IsAligned(buffer, bytes >= 2u << 20 ? 2u << 20 : 4096));
+      at = buffer.data();
+      CHECK(msync(at, bytes, MS_ASYNC) == 0);
+    }
+    CHECK(msync(at, bytes, MS_ASYNC) != 0);
+    CHECK(errno == ENOMEM);
   }
-  CHECK(msync(at, kBytes, MS_ASYNC) != 0);
-  CHECK(errno == ENOMEM);
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 //
 // The sequence of kernel calls against a kernel that does less than it was asked for: transfers
 // stop short, calls are interrupted, operations are refused, media fail.
-#include "kernel_calls.h"
+#include "file/kernel_calls.h"
 
 #include <fcntl.h>
 #include <unistd.h>

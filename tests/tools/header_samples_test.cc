@@ -39,7 +39,7 @@ namespace {
 void OnRead(Request* request) { *static_cast<bool*>(request->context) = request->status.ok(); }
 
 absl::Status Sample(const Segment& segment, bool* was_read) {
-  // Sample of libnvmedrv/include/strata/block/device.h
+  // Sample of libnvmedrv/block/include/strata/block/device.h
   STRATA_ASSIGN_OR_RETURN(std::unique_ptr<Device> device,
                           CreateMemoryDevice({.block_count = 1024}));
   STRATA_ASSIGN_OR_RETURN(std::unique_ptr<Channel> channel, device->OpenChannel({}));

@@ -14,7 +14,7 @@
 
 #include <cstdint>
 
-#include "backing_file.h"
+#include "file/backing_file.h"
 #include "request_queue.h"
 #include "strata/block/buffer.h"
 #include "strata/block/device.h"

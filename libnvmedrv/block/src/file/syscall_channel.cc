@@ -8,8 +8,8 @@
 #include <cerrno>
 
 #include "absl/strings/str_cat.h"
-#include "file_channels.h"
-#include "kernel_calls.h"
+#include "file/file_channels.h"
+#include "file/kernel_calls.h"
 #include "strata/base/check.h"
 #include "strata/base/status_macros.h"
 #include "wakeup.h"

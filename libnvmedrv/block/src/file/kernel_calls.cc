@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernel_calls.h"
+#include "file/kernel_calls.h"
 
 #include <fcntl.h>
 #include <linux/falloc.h>

@@ -12,15 +12,21 @@
 namespace strata::block {
 namespace {
 
+constexpr size_t kMappedBytes = 256u << 10;
+constexpr size_t kPageBytes = 4096;
 constexpr size_t kHugePageBytes = 2u << 20;
 
-// Zero-filled, aligned to a huge page.
+// Zero-filled, aligned to a page.
+std::byte* Map(size_t size_bytes) {
+  void* const data = mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  STRATA_CHECK(data != MAP_FAILED, "out of memory for a block buffer");
+  return static_cast<std::byte*>(data);
+}
+
+// The same, aligned to a huge page.
 std::byte* MapHuge(size_t size_bytes) {
-  const size_t reserved_bytes = size_bytes + kHugePageBytes;
-  void* const reserved = mmap(nullptr, reserved_bytes, PROT_READ | PROT_WRITE,
-                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  STRATA_CHECK(reserved != MAP_FAILED, "out of memory for a block buffer");
-  auto* const begin = static_cast<std::byte*>(reserved);
+  std::byte* const begin = Map(size_bytes + kHugePageBytes);
   const size_t before =
       (kHugePageBytes - reinterpret_cast<uintptr_t>(begin) % kHugePageBytes) % kHugePageBytes;
   std::byte* const data = begin + before;
@@ -49,8 +55,10 @@ Buffer Buffer::ForOverwrite(size_t size_bytes, size_t alignment_bytes) {
   const bool huge = size_bytes >= kHugePageBytes && alignment_bytes <= kHugePageBytes;
   const size_t unit_bytes = huge ? kHugePageBytes : alignment_bytes;
   const size_t rounded_bytes = (size_bytes + unit_bytes - 1) / unit_bytes * unit_bytes;
-  if (huge) {
-    buffer.data_ = std::unique_ptr<std::byte[], Free>(MapHuge(rounded_bytes), Free{rounded_bytes});
+  if (huge || (size_bytes >= kMappedBytes && alignment_bytes <= kPageBytes)) {
+    const size_t mapped_bytes = (rounded_bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
+    buffer.data_ = std::unique_ptr<std::byte[], Free>(
+        huge ? MapHuge(mapped_bytes) : Map(mapped_bytes), Free{mapped_bytes});
     return buffer;
   }
   void* memory = std::aligned_alloc(alignment_bytes, rounded_bytes);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Memory that any device accepts: aligned to a page (or more). Two megabytes and more lie in huge
-// pages where the kernel has some: what the device transfers then is in few segments. Such a buffer
-// is a mapping of its own, which goes back to the system as it is freed: on a heap, buffers of that
-// alignment leave holes that nothing fits into.
+// Memory that any device accepts: aligned to a page (or more). A buffer of 256 KiB or more is a
+// mapping of its own, which goes back to the system as it is freed: on a heap, such buffers of many
+// sizes leave holes that nothing fits into. Two megabytes and more lie in huge pages where the
+// kernel has some: what the device transfers then is in few segments.
 #pragma once
 
 #include <cstddef>

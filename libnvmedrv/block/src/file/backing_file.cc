@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "backing_file.h"
+#include "file/backing_file.h"
 
 #include <fcntl.h>
 #include <linux/fs.h>

@@ -2,8 +2,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "backing_file.h"
-#include "file_channels.h"
+#include "file/backing_file.h"
+#include "file/file_channels.h"
 #include "strata/base/status_macros.h"
 #include "strata/block/devices.h"
 

@@ -15,8 +15,8 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
-#include "file_channels.h"
-#include "kernel_calls.h"
+#include "file/file_channels.h"
+#include "file/kernel_calls.h"
 #include "strata/base/check.h"
 #include "strata/base/fork.h"
 #include "strata/base/status_macros.h"

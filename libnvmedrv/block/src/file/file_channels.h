@@ -8,7 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "backing_file.h"
+#include "file/backing_file.h"
 #include "strata/block/device.h"
 
 namespace strata::block {

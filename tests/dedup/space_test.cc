@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <string>
 #include <vector>
@@ -100,12 +101,17 @@ class FullDiskHome {
   void OpenDevice() {
     store_.reset();
     device_.reset();
+    // The file device takes no space ahead of writes inside the file.
+    if (!fs::exists(Containers())) std::ofstream(Containers()).close();
+    fs::resize_file(Containers(), kDeviceBytes);
     device_ = block::Registry::WithDefaults({})
-                  .Open("file:" + Containers() + "?create=1&size=" + std::to_string(64u << 20))
+                  .Open("file:" + Containers() + "?size=" + std::to_string(kDeviceBytes))
                   .value();
     options_.device = device_.get();
   }
   std::string Containers() const { return path_ / "containers"; }
+
+  static constexpr uint64_t kDeviceBytes = 64u << 20;
 
   const fs::path path_ =
       fs::temp_directory_path() / ("strata-full-disk-" + std::to_string(getpid()));

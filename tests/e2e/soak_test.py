@@ -2,6 +2,7 @@
 """Mixed load for as long as STRATA_SOAK_S says [30]: what stratad takes of memory, descriptors and disk does not creep.
 
 Two hours are the real thing: STRATA_SOAK_S=7200 STRATA_BIN=build/release/bin python3 tests/e2e/soak_test.py
+On a machine that has other work to do, STRATA_SOAK_PAUSE_MS is how long each of the clients waits after a request [0].
 """
 import http.client
 import os
@@ -16,6 +17,7 @@ from support.appliance import Appliance, seed
 
 MIB = 1 << 20
 DURATION_S = float(os.environ.get("STRATA_SOAK_S", "30"))
+PAUSE_S = float(os.environ.get("STRATA_SOAK_PAUSE_MS", "0")) / 1000
 WORKERS = 6
 KEYS = 2000
 # From the third quarter to the last. A short run is still warming up.
@@ -40,6 +42,7 @@ class Worker(threading.Thread):
             try:
                 self.chooser.choices(kinds, weights)[0]()
                 self.requests += 1
+                time.sleep(PAUSE_S)
             except (OSError, http.client.HTTPException, AssertionError) as error:
                 self.findings.append(f"{self.name}: {error!r}")
         self.client.close()

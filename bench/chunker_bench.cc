@@ -22,7 +22,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
-#include "chunker_lincdc.h"
+#include "chunking/lincdc.h"
 #include "strata/base/check.h"
 #include "strata/base/random.h"
 #include "strata/dedup/chunker.h"

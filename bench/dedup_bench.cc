@@ -62,8 +62,9 @@
 #include <thread>
 #include <vector>
 
-#include "chunk_index.h"
-#include "gear_table.h"
+#include "chunking/gear_table.h"
+#include "index/chunk_index.h"
+#include "index/summary_filter.h"
 #include "strata/base/check.h"
 #include "strata/base/random.h"
 #include "strata/block/devices.h"
@@ -72,7 +73,6 @@
 #include "strata/dedup/fingerprint.h"
 #include "strata/dedup/store.h"
 #include "strata/kv/engines.h"
-#include "summary_filter.h"
 
 namespace strata::dedup {
 namespace {

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "chunker_lincdc.h"
+#include "chunking/lincdc.h"
 #include "dedup/chunker_reference.h"
 #include "strata/base/check.h"
 #include "strata/dedup/chunker.h"

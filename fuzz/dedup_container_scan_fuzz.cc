@@ -11,10 +11,10 @@
 #include <span>
 #include <vector>
 
-#include "codec.h"
-#include "container_format.h"
-#include "container_scan.h"
-#include "region_format.h"
+#include "format/codec.h"
+#include "format/container_format.h"
+#include "format/container_scan.h"
+#include "format/region_format.h"
 #include "strata/base/check.h"
 #include "strata/base/endian.h"
 

@@ -8,8 +8,8 @@
 #include <string>
 #include <string_view>
 
-#include "journal.h"
-#include "journal_format.h"
+#include "containers/journal.h"
+#include "format/journal_format.h"
 #include "strata/base/check.h"
 
 namespace strata::dedup {

@@ -8,10 +8,10 @@
 #include <string>
 #include <string_view>
 
-#include "catalogue_record.h"
-#include "index_records.h"
-#include "recipe.h"
-#include "saved_filter.h"
+#include "format/catalogue_record.h"
+#include "format/index_records.h"
+#include "format/recipe.h"
+#include "index/saved_filter.h"
 #include "strata/base/check.h"
 
 namespace strata::dedup {

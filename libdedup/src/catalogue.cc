@@ -6,7 +6,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
-#include "catalogue_record.h"
+#include "format/catalogue_record.h"
 #include "strata/base/status_macros.h"
 
 namespace strata::dedup {

@@ -21,8 +21,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "disk_reserve.h"
-#include "index_records.h"
-#include "layout.h"
+#include "format/index_records.h"
+#include "format/layout.h"
 #include "strata/base/file_lock.h"
 #include "strata/base/fork.h"
 #include "strata/base/status_macros.h"

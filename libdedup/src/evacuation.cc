@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "codec.h"
-#include "journal_format.h"
-#include "read_ahead.h"
+#include "containers/read_ahead.h"
+#include "format/codec.h"
+#include "format/journal_format.h"
 #include "strata/base/status_macros.h"
 
 namespace strata::dedup {

@@ -13,11 +13,11 @@
 #include <span>
 #include <vector>
 
-#include "container_table.h"
+#include "format/region_format.h"
 #include "live_set.h"
 #include "pacer.h"
+#include "reading/container_table.h"
 #include "region_builder.h"
-#include "region_format.h"
 #include "store_core.h"
 
 namespace strata::dedup {

@@ -6,7 +6,7 @@
 #include <memory>
 #include <utility>
 
-#include "read_ahead.h"
+#include "containers/read_ahead.h"
 #include "strata/base/status_macros.h"
 
 namespace strata::dedup {

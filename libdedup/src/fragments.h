@@ -17,7 +17,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
-#include "index_records.h"
+#include "format/index_records.h"
 #include "region_builder.h"
 #include "store_core.h"
 

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
-#include "read_ahead.h"
+#include "containers/read_ahead.h"
 #include "store_core.h"
 #include "strata/base/status_macros.h"
 #include "stream_walk.h"

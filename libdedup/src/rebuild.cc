@@ -9,7 +9,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_format.h"
-#include "container_scan.h"
+#include "format/container_scan.h"
 #include "store_core.h"
 #include "strata/base/status_macros.h"
 

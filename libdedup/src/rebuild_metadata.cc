@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "absl/strings/str_format.h"
-#include "container_scan.h"
+#include "format/container_scan.h"
 #include "store_core.h"
 #include "strata/base/status_macros.h"
 

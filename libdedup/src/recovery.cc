@@ -8,9 +8,9 @@
 
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
-#include "chunker_key.h"
-#include "codec.h"
-#include "container_scan.h"
+#include "chunking/key.h"
+#include "format/codec.h"
+#include "format/container_scan.h"
 #include "store_core.h"
 #include "strata/base/clock.h"
 #include "strata/base/random.h"

@@ -17,7 +17,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
-#include "region_format.h"
+#include "format/region_format.h"
 #include "store_core.h"
 #include "strata/dedup/fingerprint.h"
 

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "chunk_reader.h"
-#include "recipe.h"
+#include "containers/chunk_reader.h"
+#include "format/recipe.h"
 
 namespace strata::dedup {
 

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "chunking/tar_splitter.h"
 #include "fragments.h"
 #include "region_builder.h"
 #include "store_core.h"
@@ -15,7 +16,6 @@
 #include "strata/base/clock.h"
 #include "strata/base/status_macros.h"
 #include "strata/dedup/fingerprint.h"
-#include "tar_splitter.h"
 
 namespace strata::dedup {
 namespace {

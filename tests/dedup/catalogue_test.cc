@@ -6,8 +6,8 @@
 
 #include <string>
 
-#include "catalogue_record.h"
 #include "fixture.h"
+#include "format/catalogue_record.h"
 
 namespace strata::dedup {
 namespace {

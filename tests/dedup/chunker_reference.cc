@@ -10,7 +10,7 @@
 #include <string_view>
 #include <utility>
 
-#include "gear_table.h"
+#include "chunking/gear_table.h"
 #include "strata/base/check.h"
 #include "strata/base/endian.h"
 

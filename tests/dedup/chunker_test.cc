@@ -13,10 +13,10 @@
 #include <utility>
 #include <vector>
 
-#include "chunker_lincdc.h"
-#include "chunker_rabin.h"
+#include "chunking/gear_table.h"
+#include "chunking/lincdc.h"
+#include "chunking/rabin.h"
 #include "dedup/chunker_reference.h"
-#include "gear_table.h"
 #include "strata/base/crc32c.h"
 #include "strata/base/endian.h"
 #include "strata/base/random.h"

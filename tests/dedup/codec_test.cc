@@ -2,7 +2,7 @@
 //
 // Every method brings back what it was given, refuses what is not its own, and spends no time on
 // what does not shrink.
-#include "codec.h"
+#include "format/codec.h"
 
 #include <string_view>
 

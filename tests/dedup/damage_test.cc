@@ -6,14 +6,14 @@
 #include <set>
 #include <string>
 
-#include "container_format.h"
 #include "fixture.h"
-#include "index_records.h"
-#include "layout.h"
+#include "format/container_format.h"
+#include "format/index_records.h"
+#include "format/layout.h"
+#include "format/superblock.h"
 #include "strata/base/crc32c.h"
 #include "strata/base/endian.h"
 #include "strata/block/blocking.h"
-#include "superblock.h"
 #include "support/block/fault_device.h"
 
 namespace strata::dedup {

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "codec.h"
 #include "fixture.h"
+#include "format/codec.h"
 
 namespace strata::dedup {
 namespace {

@@ -7,11 +7,11 @@
 #include <set>
 #include <string>
 
-#include "cipher.h"
-#include "codec.h"
 #include "fixture.h"
+#include "format/cipher.h"
+#include "format/codec.h"
+#include "format/region_format.h"
 #include "region_bytes.h"
-#include "region_format.h"
 #include "strata/base/endian.h"
 #include "strata/block/blocking.h"
 

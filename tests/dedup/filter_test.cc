@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "index_records.h"
+#include "format/index_records.h"
+#include "index/saved_filter.h"
 #include "journaled.h"
-#include "saved_filter.h"
 #include "support/kv/crash_kv.h"
 
 namespace strata::dedup {

@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "fingerprint/sha256_lanes.h"
 #include "fixture.h"
-#include "sha256_lanes.h"
 
 namespace strata::dedup {
 namespace {

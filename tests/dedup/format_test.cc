@@ -7,17 +7,17 @@
 #include <string>
 
 #include "absl/strings/escaping.h"
-#include "codec.h"
-#include "container_format.h"
-#include "container_scan.h"
 #include "fixture.h"
-#include "index_records.h"
-#include "recipe.h"
+#include "format/codec.h"
+#include "format/container_format.h"
+#include "format/container_scan.h"
+#include "format/index_records.h"
+#include "format/recipe.h"
+#include "format/region_format.h"
+#include "format/superblock.h"
 #include "region_bytes.h"
-#include "region_format.h"
 #include "strata/base/crc32c.h"
 #include "strata/base/endian.h"
-#include "superblock.h"
 
 namespace strata::dedup {
 namespace {

@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <string>
 
-#include "journal_format.h"
+#include "format/journal_format.h"
 #include "strata/base/endian.h"
 #include "strata/block/blocking.h"
 #include "strata/dedup/directory.h"

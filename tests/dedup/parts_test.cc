@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The parts that a store is made of, each by itself.
-#include "container_table.h"
 #include "fixture.h"
-#include "metadata_cache.h"
-#include "region_cache.h"
-#include "summary_filter.h"
+#include "index/metadata_cache.h"
+#include "index/summary_filter.h"
+#include "reading/container_table.h"
+#include "reading/region_cache.h"
 
 namespace strata::dedup {
 namespace {

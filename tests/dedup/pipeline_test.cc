@@ -4,9 +4,9 @@
 #include <atomic>
 #include <thread>
 
+#include "containers/worker_pool.h"
 #include "fixture.h"
 #include "support/block/fault_device.h"
-#include "worker_pool.h"
 
 namespace strata::dedup {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "read_buffers.h"
+#include "reading/read_buffers.h"
 
 #include <catch2/catch.hpp>
 #include <utility>

@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "cipher.h"
 #include "fixture.h"
-#include "region_cache.h"
-#include "region_format.h"
+#include "format/cipher.h"
+#include "format/region_format.h"
+#include "reading/region_cache.h"
 #include "strata/block/blocking.h"
 
 namespace strata::dedup {

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "region_format.h"
+#include "format/region_format.h"
 
 namespace strata::dedup {
 

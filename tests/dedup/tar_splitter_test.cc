@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Streams that are tar archives, and streams that only look like them.
-#include "tar_splitter.h"
+#include "chunking/tar_splitter.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "fixture.h"
-#include "layout.h"
+#include "format/layout.h"
 
 namespace strata::dedup {
 namespace {

@@ -81,7 +81,7 @@ absl::Status Evacuation::CopyChunks(uint64_t container_id, const ContainerRecord
     as_stored.push_back(copying.whole() && !record.deferred);
     copies.push_back(std::move(copying));
   }
-  ReadAhead ahead(core_->reader.get(), core_->workers.get());
+  ReadAhead ahead(core_->container_reader.get(), core_->workers.get());
   for (size_t current = 0; current < places.size(); ++current) {
     const Copying& copying = copies[current];
     const std::span<const Fingerprint> chunks =

@@ -90,7 +90,7 @@ absl::Status Fragments::Rewrite(uint64_t stream_bytes) {
   if (stream_bytes < core_->options.rewrite_least_bytes) return absl::OkStatus();
   const std::vector<ChunkPlace> places = Choose(
       static_cast<uint64_t>(static_cast<double>(noted_chunks_) * core_->options.rewrite_budget));
-  ReadAhead ahead(core_->reader.get(), core_->workers.get());
+  ReadAhead ahead(core_->container_reader.get(), core_->workers.get());
   std::map<uint64_t, std::vector<uint32_t>> left;
   for (size_t i = 0; i < places.size(); ++i) {
     ahead.Follow(places, i);

@@ -20,9 +20,11 @@
 #include "format/codec.h"
 #include "format/container_format.h"
 #include "live_set.h"
+#include "long_calls.h"
 #include "pacer.h"
 #include "store_core.h"
 #include "strata/base/status_macros.h"
+#include "stream_records.h"
 #include "stream_walk.h"
 
 namespace strata::dedup {
@@ -241,11 +243,11 @@ class Collection final {
 
   absl::Status CountAll(std::vector<Candidate>* all) {
     for (const auto& [id, record] : sealed_) {
-      absl::StatusOr<ContainerContents> contents = core_->reader->ReadFooter(id, record);
+      absl::StatusOr<ContainerContents> contents = core_->container_reader->ReadFooter(id, record);
       if (absl::IsDataLoss(contents.status())) {
         // The regions do not tell whether one of the journal is missing among them.
         if (MayHoldJournal(id)) STRATA_RETURN_IF_ERROR(core_->journal->NoteNeedsRepair());
-        contents = core_->reader->ReadContents(id, record);
+        contents = core_->container_reader->ReadContents(id, record);
       }
       if (absl::IsDataLoss(contents.status())) {
         core_->reader->CountCorruption();
@@ -470,7 +472,7 @@ class Collection final {
   absl::Status Empty(Emptied* emptied) {
     const Candidate& candidate = *emptied->candidate;
     STRATA_ASSIGN_OR_RETURN(ContainerContents contents,
-                            core_->reader->ReadContents(candidate.id, candidate.record));
+                            core_->container_reader->ReadContents(candidate.id, candidate.record));
     if (LiveJournalBytes(candidate) > 0) {
       STRATA_RETURN_IF_ERROR(evacuation_.CopyJournal(candidate.id, contents));
     }

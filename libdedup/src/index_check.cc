@@ -67,7 +67,8 @@ class Check final {
     there_.clear();
     told_.clear();
     for (const auto& [id, record] : containers_) {
-      const absl::StatusOr<ContainerContents> contents = core_->reader->ReadContents(id, record);
+      const absl::StatusOr<ContainerContents> contents =
+          core_->container_reader->ReadContents(id, record);
       if (!contents.ok()) continue;  // Collected by now, or damaged, which is reported elsewhere.
       told_.insert(id);
       size_t chunk = 0;

@@ -2,6 +2,8 @@
 //
 // Opening a store with a journal: what the journal has and the kv store lost is written to the kv
 // store again. Where it is the other way round, a checkpoint makes the journal whole.
+#include "journal_recovery.h"
+
 #include <algorithm>
 #include <map>
 #include <utility>

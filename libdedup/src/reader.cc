@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A stream on its way out: offset -> recipe -> chunk -> region -> bytes.
+#include "reader.h"
+
 #include <algorithm>
 #include <cstring>
 #include <optional>
@@ -11,6 +13,7 @@
 #include "containers/read_ahead.h"
 #include "store_core.h"
 #include "strata/base/status_macros.h"
+#include "stream_records.h"
 #include "stream_walk.h"
 
 namespace strata::dedup {
@@ -29,7 +32,7 @@ class RecipeReader final : public Reader {
         walk_(core->reader.get(), record_.get()),
         scout_(core->reader.get(), record_.get()),
         most_expected_bytes_(core->options.read_ahead_bytes / 2),
-        ahead_(core->reader.get(), core->workers.get()) {}
+        ahead_(core->container_reader.get(), core->workers.get()) {}
 
   ~RecipeReader() override {
     MutexLock lock(&core_->roots_mutex);
@@ -96,7 +99,8 @@ class RecipeReader final : public Reader {
     while (scouted_ < end && ahead_.expected_bytes() < most_expected_bytes_) {
       const absl::StatusOr<StreamWalk::Position> next = scout_.Find(scouted_);
       if (!next.ok()) break;  // Met again when its turn comes.
-      ahead_.Expect(next->chunk.fingerprint, scouted_);
+      const absl::StatusOr<FoundChunk> found = core_->index->Find(next->chunk.fingerprint);
+      if (found.ok()) ahead_.Expect(found->place, scouted_);
       scouted_ += next->chunk.chunk_bytes;
     }
     ahead_.Start();

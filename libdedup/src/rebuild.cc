@@ -10,6 +10,8 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_format.h"
 #include "format/container_scan.h"
+#include "long_calls.h"
+#include "recovery.h"
 #include "store_core.h"
 #include "strata/base/status_macros.h"
 
@@ -60,7 +62,8 @@ class Rebuild final {
       const std::vector<std::pair<uint64_t, ContainerRecord>>& containers) {
     if (!core_->table->any_lost()) return absl::OkStatus();
     for (const auto& [id, record] : containers) {
-      const absl::StatusOr<ContainerContents> contents = core_->reader->ReadContents(id, record);
+      const absl::StatusOr<ContainerContents> contents =
+          core_->container_reader->ReadContents(id, record);
       if (!contents.ok()) continue;
       STRATA_RETURN_IF_ERROR(core_->index->LeadAwayFromDamage(id, *contents));
     }
@@ -79,7 +82,7 @@ class Rebuild final {
   }
 
   absl::Status Enter(uint64_t id, ContainerRecord record) {
-    absl::StatusOr<ContainerContents> contents = core_->reader->ReadContents(id, record);
+    absl::StatusOr<ContainerContents> contents = core_->container_reader->ReadContents(id, record);
     if (absl::IsDataLoss(contents.status())) {
       Log(core_->options.log, LogLevel::kWarning, std::string(contents.status().message()));
       core_->reader->CountCorruption();
@@ -96,7 +99,7 @@ class Rebuild final {
   }
 
   absl::StatusOr<ContainerContents> FromRegions(uint64_t id) {
-    STRATA_ASSIGN_OR_RETURN(const DeviceBytes bytes, core_->reader->ReadSlot(id));
+    STRATA_ASSIGN_OR_RETURN(const DeviceBytes bytes, core_->container_reader->ReadSlot(id));
     STRATA_ASSIGN_OR_RETURN(
         ContainerScan scan,
         ScanContainer(bytes.span(), core_->superblock.block_bytes, core_->cipher.get()));

@@ -14,8 +14,10 @@
 
 #include "absl/strings/str_format.h"
 #include "format/container_scan.h"
+#include "journal_recovery.h"
 #include "store_core.h"
 #include "strata/base/status_macros.h"
+#include "stream_records.h"
 
 namespace strata::dedup {
 namespace {

@@ -2,6 +2,8 @@
 //
 // Opening a store: check that device and kv store belong together (or make both), load the
 // container records, scan the containers that were open when the store was last used.
+#include "recovery.h"
+
 #include <algorithm>
 #include <bit>
 #include <utility>
@@ -11,6 +13,8 @@
 #include "chunking/key.h"
 #include "format/codec.h"
 #include "format/container_scan.h"
+#include "journal_recovery.h"
+#include "long_calls.h"
 #include "store_core.h"
 #include "strata/base/clock.h"
 #include "strata/base/random.h"
@@ -465,6 +469,13 @@ class Opener final {
       ++containers_since_saved;
       chunks_since_saved += info.record.chunk_count;
     }
+    core->container_reader = std::make_unique<ContainerReader>(
+        ContainerReader::Options{.io = core->io.get(),
+                                 .table = core->table.get(),
+                                 .codec = core->codec.get(),
+                                 .cipher = core->cipher.get(),
+                                 .superblock = &core->superblock,
+                                 .cache_bytes = core->options.data_cache_bytes});
     core->index = std::make_unique<ChunkIndex>(ChunkIndex::Options{
         .kv = core->options.kv,
         .chunks = core->chunks,
@@ -485,19 +496,9 @@ class Opener final {
             },
         .log = core->options.log,
         .table = core->table.get(),
-        .load_contents = [core](uint64_t id) -> absl::StatusOr<ContainerContents> {
-          const std::optional<ContainerInfo> info = core->table->Find(id);
-          if (!info.has_value()) return absl::NotFoundError("the container is gone");
-          return core->reader->ReadContents(id, info->record);
-        }});
-    core->reader = std::make_unique<ChunkReader>(
-        ChunkReader::Options{.io = core->io.get(),
-                             .index = core->index.get(),
-                             .table = core->table.get(),
-                             .codec = core->codec.get(),
-                             .cipher = core->cipher.get(),
-                             .superblock = &core->superblock,
-                             .cache_bytes = core->options.data_cache_bytes});
+        .container_reader = core->container_reader.get()});
+    core->reader = std::make_unique<ChunkReader>(ChunkReader::Options{
+        .index = core->index.get(), .containers = core->container_reader.get()});
     STRATA_ASSIGN_OR_RETURN(
         core->log,
         ContainerLog::Create({.device = core->options.device,
@@ -585,7 +586,7 @@ class Opener final {
   absl::StatusOr<std::optional<ContainerScan>> ScanOpenContainer(
       uint64_t id, const ContainerRecord& record, JournalRecords* records,
       absl::flat_hash_set<uint32_t>* regions) {
-    STRATA_ASSIGN_OR_RETURN(const DeviceBytes bytes, core_->reader->ReadSlot(id));
+    STRATA_ASSIGN_OR_RETURN(const DeviceBytes bytes, core_->container_reader->ReadSlot(id));
     std::vector<CollectedPart> parts;
     std::vector<std::string> damage;
     const RegionVisitor collect = [&](const DecodedRegion& region) {

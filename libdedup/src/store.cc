@@ -9,12 +9,17 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "long_calls.h"
+#include "reader.h"
+#include "recovery.h"
 #include "store_core.h"
 #include "store_guard.h"
 #include "strata/base/check.h"
 #include "strata/base/clock.h"
 #include "strata/base/random.h"
 #include "strata/base/status_macros.h"
+#include "stream_records.h"
+#include "writer.h"
 
 namespace strata::dedup {
 namespace {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "stream_records.h"
+
 #include <algorithm>
 #include <cstring>
 #include <utility>

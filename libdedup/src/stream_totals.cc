@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "store_core.h"
+#include "stream_records.h"
 
 namespace strata::dedup {
 

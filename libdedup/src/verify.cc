@@ -14,8 +14,10 @@
 #include "format/container_scan.h"
 #include "format/salvage.h"
 #include "index_check.h"
+#include "long_calls.h"
 #include "store_core.h"
 #include "strata/base/status_macros.h"
+#include "stream_records.h"
 #include "stream_walk.h"
 
 namespace strata::dedup {
@@ -80,7 +82,7 @@ class Verification final {
     for (const auto& [id, info] : core_->table->List()) {
       if (!info.record.sealed) continue;
       const absl::StatusOr<ContainerContents> contents =
-          core_->reader->ReadContents(id, info.record);
+          core_->container_reader->ReadContents(id, info.record);
       if (!contents.ok()) continue;  // Gone, or reported already.
       absl::Status status = core_->index->LeadAwayFromDamage(id, *contents);
       if (absl::IsDataLoss(status)) continue;  // The index; CheckStreams() meets it.
@@ -123,7 +125,7 @@ class Verification final {
     const uint64_t slot_offset = SlotOffset(container.slot, container_bytes);
     if (container.sealed) {
       absl::StatusOr<ContainerContents> contents =
-          core_->reader->ReadFooter(container.id, container.record);
+          core_->container_reader->ReadFooter(container.id, container.record);
       if (absl::IsNotFound(contents.status())) return absl::OkStatus();  // Collected meanwhile.
       report_.bytes_read += container.record.footer_bytes;
       if (contents.ok()) {
@@ -137,7 +139,7 @@ class Verification final {
             container.id >= core_->journal->checkpoint().first_container) {
           journal_damaged_ = true;
         }
-        contents = core_->reader->ReadContents(container.id, container.record);
+        contents = core_->container_reader->ReadContents(container.id, container.record);
         if (contents.ok()) {
           container.contents = *std::move(contents);
         } else {
@@ -181,7 +183,7 @@ class Verification final {
       STRATA_RETURN_IF_ERROR(CheckHeader(container));
       return CheckRegionsAlone(container);
     }
-    const absl::StatusOr<DeviceBytes> slot = core_->reader->ReadSlot(container.id);
+    const absl::StatusOr<DeviceBytes> slot = core_->container_reader->ReadSlot(container.id);
     if (absl::IsNotFound(slot.status())) return absl::OkStatus();  // Collected meanwhile.
     if (!slot.ok()) {
       STRATA_RETURN_IF_ERROR(ErrorUnlessDamage(slot.status()));

@@ -2,6 +2,8 @@
 //
 // A stream on its way in: bytes -> chunks -> fingerprints -> known or new -> regions of the log,
 // and a recipe beside them. The streams of a group share regions.
+#include "writer.h"
+
 #include <algorithm>
 #include <memory>
 #include <optional>
@@ -16,6 +18,7 @@
 #include "strata/base/clock.h"
 #include "strata/base/status_macros.h"
 #include "strata/dedup/fingerprint.h"
+#include "stream_records.h"
 
 namespace strata::dedup {
 namespace {

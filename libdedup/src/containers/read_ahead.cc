@@ -5,7 +5,6 @@
 #include <optional>
 #include <utility>
 
-#include "containers/chunk_reader.h"
 #include "format/layout.h"
 
 namespace strata::dedup {
@@ -17,7 +16,7 @@ constexpr uint64_t kMostGapBytes = 32u << 10;  // Read along with the regions on
 
 }  // namespace
 
-ReadAhead::ReadAhead(ChunkReader* reader, WorkerPool* workers)
+ReadAhead::ReadAhead(ContainerReader* reader, WorkerPool* workers)
     : reader_(reader), workers_(workers), reads_(reader->io()) {}
 
 ReadAhead::~ReadAhead() { Forget(); }
@@ -34,11 +33,6 @@ void ReadAhead::DropFront() {
   expected_bytes_ -= region->size_bytes;
   if (handed_over_ > 0) --handed_over_;
   planned_ = std::min(planned_, regions_.size());
-}
-
-void ReadAhead::Expect(const Fingerprint& fingerprint, uint64_t position) {
-  const absl::StatusOr<FoundChunk> found = reader_->Locate(fingerprint);
-  if (found.ok()) Expect(found->place, position);
 }
 
 void ReadAhead::Expect(const ChunkPlace& place, uint64_t position, bool as_stored) {

@@ -22,26 +22,23 @@
 #include "absl/status/statusor.h"
 #include "containers/worker_pool.h"
 #include "format/index_records.h"
+#include "reading/container_reader.h"
 #include "reading/device_io.h"
 #include "reading/region_cache.h"
-#include "strata/dedup/fingerprint.h"
 
 namespace strata::dedup {
-
-class ChunkReader;
 
 class ReadAhead final {
  public:
   // Both outlive it.
-  ReadAhead(ChunkReader* reader, WorkerPool* workers);
+  ReadAhead(ContainerReader* reader, WorkerPool* workers);
   ~ReadAhead();
   ReadAhead(const ReadAhead&) = delete;
   ReadAhead& operator=(const ReadAhead&) = delete;
 
-  // Plans to read the region at `place`, or around the chunk, which the reader needs when it comes
-  // to `position`; call in order of position. What is in memory already is kept there.
+  // Plans to read the region at `place`, which the reader needs when it comes to `position`; call
+  // in order of position. What is in memory already is kept there.
   // `as_stored`: for TakeStored(), so that nobody decompresses it.
-  void Expect(const Fingerprint& fingerprint, uint64_t position);
   void Expect(const ChunkPlace& place, uint64_t position, bool as_stored = false);
 
   // Begins to read what was planned.
@@ -87,7 +84,7 @@ class ReadAhead final {
   void HandOver();
   void DropFront();
 
-  ChunkReader* const reader_;
+  ContainerReader* const reader_;
   WorkerPool* const workers_;
   DeviceReads reads_;
   std::deque<std::unique_ptr<Region>> regions_;  // In the order of need.

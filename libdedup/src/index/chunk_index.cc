@@ -124,7 +124,8 @@ void ChunkIndex::LoadTable(uint64_t container_id) {
     MutexLock lock(&mutex_);
     if (cache_.Holds(container_id)) return;
   }
-  const absl::StatusOr<ContainerContents> contents = options_.load_contents(container_id);
+  const absl::StatusOr<ContainerContents> contents =
+      options_.container_reader->ReadContents(container_id, info->record);
   if (contents.ok()) {
     MutexLock lock(&mutex_);
     const std::optional<ContainerInfo> now = options_.table->Find(container_id);

@@ -26,6 +26,7 @@
 #include "index/metadata_cache.h"
 #include "index/saved_filter.h"
 #include "index/summary_filter.h"
+#include "reading/container_reader.h"
 #include "reading/container_table.h"
 #include "strata/base/log.h"
 #include "strata/base/mutex.h"
@@ -64,8 +65,7 @@ class ChunkIndex final {
     std::function<absl::Status(uint64_t bytes)> admit{};
     LogSink log{};
     ContainerTable* table = nullptr;
-    // Reads a sealed container's footer.
-    std::function<absl::StatusOr<ContainerContents>(uint64_t container_id)> load_contents;
+    ContainerReader* container_reader = nullptr;
   };
   explicit ChunkIndex(Options options);
 

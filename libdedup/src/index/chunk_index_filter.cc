@@ -137,7 +137,8 @@ absl::Status ChunkIndex::LoadPieces(const FilterRecord& record, SummaryFilter* f
 absl::Status ChunkIndex::AddContainersFrom(uint64_t first_container) {
   for (const auto& [id, info] : options_.table->List()) {
     if (id < first_container || !info.record.sealed) continue;
-    const absl::StatusOr<ContainerContents> contents = options_.load_contents(id);
+    const absl::StatusOr<ContainerContents> contents =
+        options_.container_reader->ReadContents(id, info.record);
     // Garbage collection copied what is alive to a container that is not sealed yet, or that is
     // added where it is entered.
     if (absl::IsNotFound(contents.status()) && !options_.table->Contains(id)) continue;

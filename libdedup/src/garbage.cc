@@ -269,15 +269,16 @@ class Collection final {
   }
 
   // Older parts of the journal are dead as a whole once a checkpoint follows them. The record of a
-  // key that was written again, or deleted, is dead before; once such are half of the journal, a
-  // checkpoint is worth its writing.
+  // key that was written again, or deleted, is dead before, and records that were written apart
+  // compress badly: once a checkpoint would take two thirds of the journal it is worth its writing.
   absl::Status ReplaceJournal(const std::vector<Candidate>& all) {
     if (core_->journal == nullptr) return absl::OkStatus();
     uint64_t bytes = 0;
     for (const Candidate& candidate : all) bytes += LiveJournalBytes(candidate);
     if (bytes <= core_->options.journal_checkpoint_bytes) return absl::OkStatus();
     STRATA_ASSIGN_OR_RETURN(const uint64_t needed_bytes, core_->journal->EstimateCheckpoint());
-    if (bytes <= 2 * needed_bytes + core_->options.journal_checkpoint_bytes) {
+    if (bytes <=
+        needed_bytes + std::max(needed_bytes / 2, core_->options.journal_checkpoint_bytes)) {
       return absl::OkStatus();
     }
     return WriteCheckpoint(/*for_repair=*/false);

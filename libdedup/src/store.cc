@@ -5,6 +5,7 @@
 #include "strata/dedup/store.h"
 
 #include <algorithm>
+#include <atomic>
 #include <string>
 #include <utility>
 
@@ -63,9 +64,11 @@ class ContainerStore final : public Store {
   }
 
   StreamId NewStreamId() override {
-    StreamId id;
-    const absl::Status status = SecureRandomBytes(id.bytes);
-    STRATA_CHECK(status.ok(), "the kernel gives no random bytes");
+    StreamId id = first_id_;
+    const uint64_t number = next_id_.fetch_add(1, std::memory_order_relaxed);
+    for (size_t i = 0; i < kIdNumberBytes; ++i) {
+      id.bytes[id.bytes.size() - 1 - i] = static_cast<std::byte>(number >> (8 * i));
+    }
     return id;
   }
 
@@ -157,7 +160,18 @@ class ContainerStore final : public Store {
     return DecodeStreamRecord(*value);
   }
 
+  static constexpr size_t kIdNumberBytes = 6;
+
+  static StreamId RandomId() {
+    StreamId id;
+    const absl::Status status = SecureRandomBytes(id.bytes);
+    STRATA_CHECK(status.ok(), "the kernel gives no random bytes");
+    return id;
+  }
+
   std::unique_ptr<StoreCore> core_;
+  const StreamId first_id_ = RandomId();
+  std::atomic<uint64_t> next_id_{0};
 };
 
 absl::Status ContainerStore::Commit(kv::Transaction& txn, const Change& change,

@@ -13,7 +13,8 @@ namespace {
 
 constexpr char kVersion = 1;
 constexpr size_t kMostPartBytes = 1u << 20;
-constexpr size_t kMostPieceBytes = 256u << 10;  // Of a checkpoint; a longer operation is one.
+// Of a checkpoint; a longer operation is one. The longer, the better do they compress.
+constexpr size_t kMostPieceBytes = 1000u << 10;
 constexpr size_t kLeastCompressedBytes = 256;
 
 std::string EncodeNumbers(std::initializer_list<uint64_t> numbers) {
@@ -256,18 +257,38 @@ absl::Status Journal::DumpSpaces(kv::Snapshot& snapshot, bool for_repair,
 }
 
 absl::StatusOr<uint64_t> Journal::EstimateCheckpoint() {
+  // The first operations of each space tell how well the others compress.
+  uint64_t needed_bytes = 0;
   uint64_t raw_bytes = 0;
+  uint64_t sampled_bytes = 0;
+  JournalOperations sample;
+  std::string space_name;
+  EncodedRegion region;
+  const auto add_space = [&] {
+    if (sampled_bytes == 0) return;
+    EncodeRegion(RegionKind::kJournal, {}, sample.bytes(), options_.compression, checkpoint_level(),
+                 *options_.codec, options_.cipher, &region);
+    needed_bytes += static_cast<uint64_t>(static_cast<double>(raw_bytes) *
+                                          static_cast<double>(region.size_bytes()) /
+                                          static_cast<double>(sampled_bytes));
+    raw_bytes = sampled_bytes = 0;
+    sample.Clear();
+  };
   const std::unique_ptr<kv::Snapshot> snapshot = options_.kv->NewSnapshot();
   STRATA_RETURN_IF_ERROR(
-      VisitLogged(*snapshot, [&](const kv::SpaceInfo&, const kv::KeyValue& item) {
-        raw_bytes += item.key.size() + item.value.size();
+      VisitLogged(*snapshot, [&](const kv::SpaceInfo& space, const kv::KeyValue& item) {
+        if (space.name != space_name) add_space();
+        space_name = space.name;
+        const size_t size = item.key.size() + item.value.size();
+        raw_bytes += size;
+        if (sampled_bytes == 0 || sample.bytes().size() + size <= kMostPieceBytes) {
+          sample.Add(space, JournalOperations::Kind::kPut, item.key, item.value);
+          sampled_bytes += size;
+        }
         return absl::OkStatus();
       }));
-  const CheckpointRecord last = checkpoint();
-  const double ratio = last.raw_bytes == 0 ? 0.5
-                                           : static_cast<double>(last.stored_bytes) /
-                                                 static_cast<double>(last.raw_bytes);
-  return static_cast<uint64_t>(static_cast<double>(raw_bytes) * ratio);
+  add_space();
+  return needed_bytes;
 }
 
 absl::Status Journal::NoteNeedsRepair() {

@@ -101,7 +101,7 @@ class Journal final : public kv::CommitLog {
   // Where a record of a checkpoint goes, or of a commit.
   using AppendRegion = std::function<absl::StatusOr<uint64_t>(EncodedRegion* region)>;
 
-  static constexpr int kLeastCheckpointLevel = 3;
+  static constexpr int kLeastCheckpointLevel = 6;
 
   explicit Journal(const Options& options) : options_(options) {}
 

@@ -43,7 +43,8 @@
 
 namespace strata::dedup {
 
-// 128 random bits.
+// 80 random bits, drawn when the store is opened, and a number that grows: the records of streams
+// that are written one after the other lie side by side, and compress.
 struct STRATA_EXPORT StreamId {
   std::array<std::byte, 16> bytes{};
   friend auto operator<=>(const StreamId&, const StreamId&) = default;
@@ -119,9 +120,9 @@ struct StoreOptions {
   // is then all that a durable commit waits for. Once a store has a journal it keeps it. One store
   // with a journal to a kv store, and nobody else writes to that while the store is not open.
   bool journal = false;
-  // Garbage collection writes a checkpoint, which replaces the older journal, once that is longer
-  // than twice what a checkpoint would take, and this.
-  uint64_t journal_checkpoint_bytes = 1u << 20;
+  // Garbage collection writes a checkpoint, which replaces the older journal, once that spares this
+  // much and a third of the journal.
+  uint64_t journal_checkpoint_bytes = 256u << 10;
   size_t metadata_cache_bytes = 16u << 20;  // Fingerprints of recently seen containers.
   size_t data_cache_bytes = 16u << 20;      // Decompressed regions for readers.
   // How much of the stream is on its way from the device for each reader that reads in order, at

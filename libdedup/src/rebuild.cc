@@ -11,8 +11,8 @@
 #include "absl/strings/str_format.h"
 #include "format/container_scan.h"
 #include "long_calls.h"
-#include "recovery.h"
 #include "store_core.h"
+#include "store_identity.h"
 #include "strata/base/status_macros.h"
 
 namespace strata::dedup {

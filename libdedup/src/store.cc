@@ -11,8 +11,8 @@
 
 #include "absl/strings/str_format.h"
 #include "long_calls.h"
+#include "open.h"
 #include "reader.h"
-#include "recovery.h"
 #include "store_core.h"
 #include "store_guard.h"
 #include "strata/base/check.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The parts of an open store, and what writers, readers and the long jobs share. Made by
-// OpenStoreCore() (recovery.h).
+// OpenStoreCore() (open.h).
 //
 // Thread safety: the parts lock for themselves.
 #pragma once

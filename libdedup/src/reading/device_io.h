@@ -77,6 +77,11 @@ class DeviceIo final {
   absl::Status Erase(uint64_t offset_bytes, uint64_t size_bytes);
 
   block::Device& device() const { return *device_; }
+  uint64_t size_bytes() const {
+    return device_->geometry().block_count * device_->geometry().block_size_bytes;
+  }
+  // Without what a thin device lacks at its end.
+  uint64_t present_bytes() const { return size_bytes() - device_->geometry().absent_bytes; }
   uint64_t read_bytes() const { return read_bytes_.load(std::memory_order_relaxed); }
 
  private:

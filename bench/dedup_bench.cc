@@ -549,7 +549,7 @@ class Bench {
                       .containers = *kv->OpenSpace("containers", {}),
                       .metadata_cache_bytes = 64u << 20,
                       .table = &table,
-                      .load_contents = nullptr});
+                      .container_reader = nullptr});
     strata::Random random(1);
     std::vector<Fingerprint> known;
     for (uint64_t id = 1; id <= 50; ++id) {

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "containers/container_log.h"
 
-#include <poll.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
@@ -18,13 +14,9 @@
 namespace strata::dedup {
 namespace {
 
-constexpr size_t kMostWriteBytes = 512u << 10;
-constexpr size_t kMostInFlight = 8;
-constexpr size_t kMostIdleWrites = 4;
 // Of full containers that wait for a flush. Each flush lets the device run dry.
 constexpr size_t kMostChunksWaiting = 16u << 10;
 constexpr size_t kMostContainersWaiting = 16;  // Recovery reads them all.
-constexpr int kSleepMs = 100;
 // What a store that is closed keeps of its open container's space, behind the last region and in
 // the footer: deletions go to the journal there when the filesystem is full at the next opening.
 constexpr uint64_t kKeptTailBytes = 64u << 10;
@@ -41,18 +33,18 @@ uint64_t RandomSeed() {
 
 absl::StatusOr<std::unique_ptr<ContainerLog>> ContainerLog::Create(const Options& options) {
   auto log = std::unique_ptr<ContainerLog>(new ContainerLog(options));
-  {
-    MutexLock lock(&log->mutex_);
-    STRATA_ASSIGN_OR_RETURN(log->channel_,
-                            options.device->OpenChannel({.queue_depth = log->MostRequests()}));
-    STRATA_ASSIGN_OR_RETURN(log->event_fd_, log->channel_->EventFd());
-  }
-  {
-    MutexLock lock(&log->space_mutex_);
-    STRATA_ASSIGN_OR_RETURN(log->space_channel_, options.device->OpenChannel({.queue_depth = 2}));
-  }
-  MutexLock lock(&log->flush_mutex_);
-  STRATA_ASSIGN_OR_RETURN(log->flush_channel_, options.device->OpenChannel({.queue_depth = 2}));
+  MutexLock lock(&log->mutex_);
+  ContainerLog* const self = log.get();
+  STRATA_ASSIGN_OR_RETURN(
+      log->queue_, AppendQueue::Create(
+                       {.device = options.device,
+                        .mutex = &log->mutex_,
+                        .block_bytes = log->block_bytes_,
+                        .most_append_bytes = log->container_bytes_,
+                        .log = options.log,
+                        .on_durable = [self](uint64_t durable) { self->NoteDurable(durable); }}));
+  MutexLock space_lock(&log->space_mutex_);
+  STRATA_ASSIGN_OR_RETURN(log->space_channel_, options.device->OpenChannel({.queue_depth = 2}));
   return log;
 }
 
@@ -60,147 +52,17 @@ ContainerLog::ContainerLog(const Options& options)
     : options_(options),
       block_bytes_(options.superblock->block_bytes),
       container_bytes_(options.superblock->container_bytes),
-      write_bytes_(AlignDown(
-          std::min<size_t>(options.device->geometry().max_transfer_bytes, kMostWriteBytes),
-          options.superblock->block_bytes)),
       random_(RandomSeed()) {}
-
-uint32_t ContainerLog::MostRequests() const {
-  // One append may add a footer and a region to what is in flight; neither is longer than a
-  // container.
-  return static_cast<uint32_t>(kMostInFlight + 2 * (container_bytes_ / write_bytes_ + 2));
-}
 
 ContainerLog::~ContainerLog() {
   FinishEntering();
   MutexLock lock(&mutex_);
-  while (!in_flight_.empty() && WaitForCompletion().ok()) {
-  }
-  // After a failure the writes behind the failed one are still the device's.
-  while (channel_ != nullptr && channel_->in_flight() > 0) channel_->Poll(kMostInFlight);
-  if (!failure_.ok()) return;
+  if (queue_ == nullptr) return;
+  queue_->Drain();
+  if (!queue_->failure().ok()) return;
   for (const std::optional<OpenContainer>& open : open_) {
     if (open.has_value()) GiveBackTail(*open);
   }
-}
-
-absl::Status ContainerLog::Fail(const char* what, const absl::Status& cause) {
-  if (failure_.ok()) {
-    failure_ = absl::FailedPreconditionError(
-        absl::StrFormat("dedup: the store takes no more data since %s failed: %s", what,
-                        std::string(cause.message())));
-    Log(options_.log, LogLevel::kError, std::string(failure_.message()));
-    changed_.NotifyAll();
-  }
-  return failure_;
-}
-
-std::unique_ptr<ContainerLog::Write> ContainerLog::NewWrite(uint64_t device_offset) {
-  std::unique_ptr<Write> write;
-  if (!idle_writes_.empty()) {
-    write = std::move(idle_writes_.back());
-    idle_writes_.pop_back();
-  } else {
-    write = std::make_unique<Write>();
-    write->buffer = block::Buffer(
-        write_bytes_, std::max<size_t>(options_.device->geometry().buffer_alignment_bytes, 4096));
-  }
-  write->device_offset = device_offset;
-  write->filled_bytes = 0;
-  write->done = false;
-  return write;
-}
-
-absl::Status ContainerLog::Stage(uint64_t device_offset, std::span<const std::byte> bytes) {
-  if (staging_ != nullptr && staging_->device_offset + staging_->filled_bytes != device_offset) {
-    STRATA_RETURN_IF_ERROR(SubmitStaged());
-  }
-  while (!bytes.empty()) {
-    if (staging_ == nullptr) {
-      STRATA_CHECK(device_offset % block_bytes_ == 0, "a write begins inside a block");
-      staging_ = NewWrite(device_offset);
-    }
-    const size_t size = std::min(bytes.size(), write_bytes_ - staging_->filled_bytes);
-    std::memcpy(staging_->buffer.data() + staging_->filled_bytes, bytes.data(), size);
-    staging_->filled_bytes += size;
-    device_offset += size;
-    bytes = bytes.subspan(size);
-    if (staging_->filled_bytes == write_bytes_) STRATA_RETURN_IF_ERROR(SubmitStaged());
-  }
-  return absl::OkStatus();
-}
-
-void ContainerLog::MarkStaged(uint64_t position) {
-  staged_ = position;
-  if (staging_ != nullptr) return;
-  // The last byte filled a write, which has left already.
-  if (!in_flight_.empty()) {
-    in_flight_.back()->position = position;
-  } else if (failure_.ok()) {
-    completed_ = position;
-  }
-}
-
-absl::Status ContainerLog::SubmitStaged() {
-  if (staging_ == nullptr) return absl::OkStatus();
-  std::unique_ptr<Write> write = std::move(staging_);
-  const size_t size = AlignUp(write->filled_bytes, block_bytes_);
-  std::memset(write->buffer.data() + write->filled_bytes, 0, size - write->filled_bytes);
-  write->position = staged_;
-  write->segment = {write->buffer.data(), size};
-  const uint32_t device_block = options_.device->geometry().block_size_bytes;
-  write->request = block::Request{};
-  write->request.op = block::Op::kWrite;
-  write->request.lba = block::Lba{write->device_offset / device_block};
-  write->request.block_count = static_cast<uint32_t>(size / device_block);
-  write->request.segments = {&write->segment, 1};
-  write->request.context = write.get();
-  write->request.done = [](block::Request* request) {
-    static_cast<Write*>(request->context)->done = true;
-  };
-  const absl::Status status = channel_->Submit(&write->request);
-  if (!status.ok()) return Fail("a write to the device", status);
-  in_flight_.push_back(std::move(write));
-  PollCompletions();
-  return failure_;
-}
-
-void ContainerLog::PollCompletions() {
-  channel_->Poll(kMostInFlight);
-  while (!in_flight_.empty() && in_flight_.front()->done) {
-    std::unique_ptr<Write> write = std::move(in_flight_.front());
-    in_flight_.pop_front();
-    const bool gives_back = write->buffer.size() == 0;
-    if (!gives_back && !write->request.status.ok()) {
-      (void)Fail("a write to the device", write->request.status);
-    } else if (failure_.ok()) {
-      completed_ = write->position;
-    }
-    if (!gives_back && idle_writes_.size() < kMostIdleWrites)
-      idle_writes_.push_back(std::move(write));
-    changed_.NotifyAll();
-  }
-}
-
-absl::Status ContainerLog::WaitForCompletion() {
-  PollCompletions();
-  if (!failure_.ok() || in_flight_.empty()) return failure_;
-  if (sleeping_) {
-    changed_.Wait(&mutex_);
-    return failure_;
-  }
-  sleeping_ = true;
-  mutex_.Unlock();
-  struct pollfd event = {.fd = event_fd_, .events = POLLIN, .revents = 0};
-  if (poll(&event, 1, kSleepMs) > 0) {
-    uint64_t count = 0;
-    [[maybe_unused]] const ssize_t size = read(event_fd_, &count, sizeof(count));
-  }
-  mutex_.Lock();
-  sleeping_ = false;
-  PollCompletions();
-  changed_.NotifyAll();
-  return failure_;
 }
 
 bool ContainerLog::Fits(const OpenContainer& open, const EncodedRegion& region) const {
@@ -307,20 +169,8 @@ absl::Status ContainerLog::GiveBackGap(const OpenContainer& closing, uint64_t fo
   const uint64_t begin = AlignUp(slot_offset + closing.end_bytes, unit);
   const uint64_t end = AlignDown(slot_offset + footer_begin_bytes, unit);
   if (begin >= end) return absl::OkStatus();
-  auto write = std::make_unique<Write>();
-  write->position = staged_;
-  write->request.op = block::Op::kDiscard;
-  write->request.lba = block::Lba{begin / geometry.block_size_bytes};
-  write->request.block_count = static_cast<uint32_t>((end - begin) / geometry.block_size_bytes);
-  write->request.context = write.get();
-  write->request.done = [](block::Request* request) {
-    static_cast<Write*>(request->context)->done = true;
-  };
-  if (absl::Status status = channel_->Submit(&write->request); !status.ok()) {
-    return Fail("a discard on the device", status);
-  }
-  in_flight_.push_back(std::move(write));
-  return absl::OkStatus();
+  return queue_->Discard(block::Lba{begin / geometry.block_size_bytes},
+                         static_cast<uint32_t>((end - begin) / geometry.block_size_bytes));
 }
 
 void ContainerLog::GiveBackTail(const OpenContainer& open) {
@@ -363,7 +213,7 @@ absl::Status ContainerLog::PrepareUnlocked(Caller caller, kv::CommitLog::DirectW
   options_.table->ReleaseSlot(prepared->slot);
   MutexLock lock(&mutex_);
   unopened_ids_.erase(prepared->id);
-  return Fail("a write to the kv store", status);
+  return queue_->Fail("a write to the kv store", status);
 }
 
 absl::Status ContainerLog::Abandon(const Prepared& prepared, kv::CommitLog::DirectWrite* direct) {
@@ -375,7 +225,7 @@ absl::Status ContainerLog::Abandon(const Prepared& prepared, kv::CommitLog::Dire
   options_.table->ReleaseSlot(prepared.slot);
   MutexLock lock(&mutex_);
   unopened_ids_.erase(prepared.id);
-  return status.ok() ? status : Fail("a write to the kv store", status);
+  return status.ok() ? status : queue_->Fail("a write to the kv store", status);
 }
 
 absl::Status ContainerLog::Prepare(Caller caller, kv::CommitLog::DirectWrite* direct) {
@@ -403,9 +253,9 @@ absl::StatusOr<ContainerLog::OpenContainer*> ContainerLog::OpenWithRoom(
   empty.end_bytes = kContainerHeaderBytes;
   STRATA_CHECK(Fits(empty, region), "a region larger than a container");
   for (;;) {
-    STRATA_RETURN_IF_ERROR(failure_);
-    if (in_flight_.size() >= kMostInFlight) {
-      STRATA_RETURN_IF_ERROR(WaitForCompletion());
+    STRATA_RETURN_IF_ERROR(queue_->failure());
+    if (queue_->full()) {
+      STRATA_RETURN_IF_ERROR(queue_->WaitForCompletion());
       continue;
     }
     std::optional<OpenContainer>& open = OpenFor(collection);
@@ -453,7 +303,7 @@ absl::StatusOr<ContainerLog::OpenContainer*> ContainerLog::OpenWithRoom(
     unopened_ids_.erase(prepared.id);
     open = std::move(next);
     if (collection) collection_containers_.fetch_add(1, std::memory_order_relaxed);
-    STRATA_RETURN_IF_ERROR(Stage(SlotOffset(prepared.slot, container_bytes_), bytes));
+    STRATA_RETURN_IF_ERROR(queue_->Stage(SlotOffset(prepared.slot, container_bytes_), bytes));
   }
 }
 
@@ -476,13 +326,14 @@ absl::Status ContainerLog::Close(std::optional<OpenContainer>* open) {
                            .deferred = closing.contents.deferred,
                            .dense = closing.contents.dense};
   waiting.sealed.contents = std::move(closing.contents);
-  waiting.position = ++appended_;
+  const uint64_t position = queue_->Begin();
+  waiting.position = position;
   const uint64_t footer_at = slot_offset + container_bytes_ - footer.size();
   sealed_.push_back(std::move(waiting));
-  STRATA_RETURN_IF_ERROR(Stage(footer_at - pad, std::vector<std::byte>(pad)));
-  STRATA_RETURN_IF_ERROR(Stage(footer_at, footer));
-  MarkStaged(appended_);
-  STRATA_RETURN_IF_ERROR(SubmitStaged());
+  STRATA_RETURN_IF_ERROR(queue_->Stage(footer_at - pad, std::vector<std::byte>(pad)));
+  STRATA_RETURN_IF_ERROR(queue_->Stage(footer_at, footer));
+  queue_->MarkStaged(position);
+  STRATA_RETURN_IF_ERROR(queue_->Submit());
   return GiveBackGap(closing, container_bytes_ - footer.size() - pad);
 }
 
@@ -491,8 +342,7 @@ absl::StatusOr<uint64_t> ContainerLog::Place(EncodedRegion* region, PinSet* pins
   STRATA_ASSIGN_OR_RETURN(OpenContainer* const open, OpenWithRoom(caller, *region, direct));
   // From here on the lock is not given up.
   const uint64_t slot_offset = SlotOffset(open->header.slot, container_bytes_);
-  const bool joins = staging_ != nullptr && staging_->device_offset + staging_->filled_bytes ==
-                                                slot_offset + open->end_bytes;
+  const bool joins = queue_->Continues(slot_offset + open->end_bytes);
   const uint64_t at = joins ? open->end_bytes : AlignUp(open->end_bytes, block_bytes_);
   PlaceRegion({.container_id = open->header.id,
                .container_nonce = open->header.nonce,
@@ -506,7 +356,7 @@ absl::StatusOr<uint64_t> ContainerLog::Place(EncodedRegion* region, PinSet* pins
   open->last_crc = header.header_crc;
   const size_t first_chunk = open->contents.chunks.size();
   AppendToContents(header, region->table, &open->contents);
-  const uint64_t position = ++appended_;
+  const uint64_t position = queue_->Begin();
   if (options_.journaled) not_durable_.push_back({position, header.container_id, header.sequence});
   if (pins != nullptr) options_.table->Pin(header.container_id, pins);
   options_.index->AddUnsealed(header.container_id, open->contents.regions.back(),
@@ -516,10 +366,10 @@ absl::StatusOr<uint64_t> ContainerLog::Place(EncodedRegion* region, PinSet* pins
   for (const std::span<const std::byte> part :
        {std::span<const std::byte>(region->front), region->uncompressed,
         std::span<const std::byte>(zeroes).first(region->padding_bytes)}) {
-    STRATA_RETURN_IF_ERROR(Stage(next, part));
+    STRATA_RETURN_IF_ERROR(queue_->Stage(next, part));
     next += part.size();
   }
-  MarkStaged(position);
+  queue_->MarkStaged(position);
   return position;
 }
 
@@ -572,9 +422,9 @@ void ContainerLog::EnterSealed() {
   if (is_committing_.load()) return;
   {
     MutexLock lock(&mutex_);
-    if (sealed_.empty() || sealed_.front().position > durable_) return;
+    if (sealed_.empty() || sealed_.front().position > queue_->durable()) return;
   }
-  (void)CommitSealedBehind();  // Errors are failure_.
+  (void)CommitSealedBehind();  // Errors are the queue's failure().
 }
 
 void ContainerLog::FinishEntering() {
@@ -599,39 +449,15 @@ absl::Status ContainerLog::WaitDurableOnly(uint64_t position) {
 
 absl::Status ContainerLog::WaitFlushed(uint64_t position, bool* flushed) {
   MutexLock lock(&mutex_);
-  while (durable_ < position) {
-    STRATA_RETURN_IF_ERROR(failure_);
-    if (flushing_) {
-      changed_.Wait(&mutex_);
-      continue;
-    }
-    flushing_ = true;
-    const uint64_t target = staged_;
-    absl::Status status = SubmitStaged();
-    while (status.ok() && completed_ < target) status = WaitForCompletion();
-    if (status.ok()) {
-      mutex_.Unlock();
-      {
-        MutexLock flush(&flush_mutex_);
-        status = block::FlushBlocking(*flush_channel_);
-      }
-      flushes_.fetch_add(1, std::memory_order_relaxed);
-      *flushed = true;
-      mutex_.Lock();
-      if (status.ok() && failure_.ok()) {
-        durable_ = std::max(durable_, target);
-        while (!not_durable_.empty() && not_durable_.front().position <= durable_) {
-          not_durable_.pop_front();
-        }
-        options_.index->SetDurable(durable_);
-      } else if (!status.ok()) {
-        status = Fail("a flush of the device", status);
-      }
-    }
-    flushing_ = false;
-    changed_.NotifyAll();
+  return queue_->WaitDurable(position, flushed);
+}
+
+void ContainerLog::NoteDurable(uint64_t position) {
+  mutex_.AssertHeld();
+  while (!not_durable_.empty() && not_durable_.front().position <= position) {
+    not_durable_.pop_front();
   }
-  return absl::OkStatus();
+  options_.index->SetDurable(position);
 }
 
 ContainerLog::Waiting ContainerLog::WaitingNow() const {
@@ -639,7 +465,7 @@ ContainerLog::Waiting ContainerLog::WaitingNow() const {
   for (const WaitingContainer& full : sealed_) {
     const size_t chunks = full.sealed.contents.chunks.size();
     waiting.chunks += chunks;
-    if (full.position <= durable_) continue;
+    if (full.position <= queue_->durable()) continue;
     waiting.not_durable_chunks += chunks;
     ++waiting.not_durable_containers;
   }
@@ -649,10 +475,11 @@ ContainerLog::Waiting ContainerLog::WaitingNow() const {
 absl::Status ContainerLog::CommitSealedBehind() {
   if (options_.workers == nullptr || !options_.workers->has_threads()) return CommitSealed();
   MutexLock lock(&mutex_);
-  if (sealed_.empty() || sealed_.front().position > durable_) return absl::OkStatus();
+  if (sealed_.empty() || sealed_.front().position > queue_->durable()) return absl::OkStatus();
   // One that runs may have looked before the last flush; then the next flush sees to the rest.
   if (commit_job_ != nullptr && !commit_job_->done()) return absl::OkStatus();
-  commit_job_ = std::make_shared<Job>([this] { (void)CommitSealed(); });  // Errors are failure_.
+  commit_job_ =
+      std::make_shared<Job>([this] { (void)CommitSealed(); });  // Errors are the queue's failure().
   options_.workers->Submit(commit_job_);
   return absl::OkStatus();
 }
@@ -666,7 +493,7 @@ absl::Status ContainerLog::CommitSealed() {
     MutexLock lock(&mutex_);
     // Only this function takes elements away; push_back moves none.
     for (const WaitingContainer& waiting : sealed_) {
-      if (waiting.position > durable_) break;
+      if (waiting.position > queue_->durable()) break;
       durable.push_back(&waiting.sealed);
     }
   }
@@ -674,7 +501,7 @@ absl::Status ContainerLog::CommitSealed() {
   const absl::Status status = options_.index->CommitSealed(durable);
   {
     MutexLock lock(&mutex_);
-    if (!status.ok()) return Fail("a write to the kv store", status);
+    if (!status.ok()) return queue_->Fail("a write to the kv store", status);
     for (size_t i = 0; i < durable.size(); ++i) sealed_.pop_front();
   }
   options_.index->SaveFilter(current_container(), /*closing=*/false);
@@ -685,11 +512,11 @@ absl::Status ContainerLog::Seal() {
   uint64_t position = 0;
   {
     MutexLock lock(&mutex_);
-    STRATA_RETURN_IF_ERROR(failure_);
+    STRATA_RETURN_IF_ERROR(queue_->failure());
     for (std::optional<OpenContainer>& open : open_) {
       if (open.has_value()) STRATA_RETURN_IF_ERROR(Close(&open));
     }
-    position = appended_;
+    position = queue_->appended();
   }
   STRATA_RETURN_IF_ERROR(WaitDurable(position));
   return CommitSealed();
@@ -743,12 +570,12 @@ uint64_t ContainerLog::current_container() {
 
 uint64_t ContainerLog::position() {
   MutexLock lock(&mutex_);
-  return appended_;
+  return queue_->appended();
 }
 
 std::vector<ContainerLog::UnsealedContainer> ContainerLog::ListUnsealed(uint64_t* position) {
   MutexLock lock(&mutex_);
-  *position = appended_;
+  *position = queue_->appended();
   std::vector<UnsealedContainer> list;
   for (const WaitingContainer& waiting : sealed_) {
     const SealedContainer& sealed = waiting.sealed;

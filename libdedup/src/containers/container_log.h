@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Appends regions to the open container, or to that of garbage collection. Append() places a region
-// and returns at once; the device write happens behind it, many regions to a write. WaitDurable()
-// writes out what is waiting and flushes the device: one flush serves everybody whose region was
-// appended before it began. No thread is needed: callers drive the I/O.
+// and returns at once; the append queue writes it. WaitDurable() waits until it is on stable media.
 //
 // When a container is full its footer is written, and once that is durable it is entered into the
-// chunk index as sealed, by a worker where the store has some. After a failed write or flush nobody
-// knows what the device holds: the log refuses everything from then on.
+// chunk index as sealed, by a worker where the store has some.
 //
 // Where the kv store's commits are logged here (journal.h), one that leads a group of commits calls
 // AppendJournal(): it must not wait for a commit. So the log's mutex is never held over a commit,
@@ -30,6 +27,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "containers/append_queue.h"
 #include "containers/worker_pool.h"
 #include "format/container_format.h"
 #include "format/container_scan.h"
@@ -117,7 +115,7 @@ class ContainerLog final {
     return collection_containers_.load(std::memory_order_relaxed);
   }
 
-  uint64_t flush_count() const { return flushes_.load(std::memory_order_relaxed); }
+  uint64_t flush_count() const { return queue_->flush_count(); }
 
   // What lies in containers that the index does not know as sealed. While these are entered some of
   // them may be in the container table as sealed already: ask here first, then there, and count
@@ -159,17 +157,6 @@ class ContainerLog final {
     SealedContainer sealed;
     uint64_t position = 0;  // Durable when the footer is.
   };
-  // A run of blocks on its way to the device, or, without a buffer, one that is given back.
-  struct Write {
-    block::Buffer buffer;
-    uint64_t device_offset = 0;
-    size_t filled_bytes = 0;
-    uint64_t position = 0;  // Everything up to here lies in this write or an earlier one.
-    block::Request request;
-    block::Segment segment;
-    bool done = false;
-  };
-
   // A slot that is taken, and in the container table, for a container that nobody opened yet.
   struct Prepared {
     uint64_t id = 0;
@@ -181,7 +168,6 @@ class ContainerLog final {
 
   explicit ContainerLog(const Options& options);
 
-  uint32_t MostRequests() const;
   absl::Status AdmitSpace(Caller caller, uint64_t bytes) const;
   std::optional<OpenContainer>& OpenFor(bool may_use_reserve)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -240,27 +226,15 @@ class ContainerLog final {
   };
   Waiting WaitingNow() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  // Copies bytes to where they will be written from; writes out what is full.
-  absl::Status Stage(uint64_t device_offset, std::span<const std::byte> bytes)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status SubmitStaged() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void MarkStaged(uint64_t position) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status WaitForCompletion() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void PollCompletions() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status Fail(const char* what, const absl::Status& cause)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  std::unique_ptr<Write> NewWrite(uint64_t device_offset) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Called by the queue, which holds the mutex.
+  void NoteDurable(uint64_t position);
 
   const Options options_;
-  const uint32_t block_bytes_;  // Writes are multiples of this.
+  const uint32_t block_bytes_;
   const uint32_t container_bytes_;
-  const size_t write_bytes_;  // Most bytes of one write.
 
   Mutex mutex_;
-  CondVar changed_;
-  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
-  std::unique_ptr<block::Channel> channel_ ABSL_GUARDED_BY(mutex_);
-  int event_fd_ = -1;
+  std::unique_ptr<AppendQueue> queue_;  // Locked by mutex_.
   // That of writers, and that of garbage collection: what is compressed anew does not lie among
   // what writers deferred, else it would be copied again. Writers go on in the latter afterwards.
   std::array<std::optional<OpenContainer>, 2> open_ ABSL_GUARDED_BY(mutex_);
@@ -278,25 +252,11 @@ class ContainerLog final {
   std::optional<Prepared> prepared_ ABSL_GUARDED_BY(mutex_);
   Random random_ ABSL_GUARDED_BY(mutex_);
 
-  // Positions: appended >= staged >= completed >= durable.
-  uint64_t appended_ ABSL_GUARDED_BY(mutex_) = 0;
-  uint64_t staged_ ABSL_GUARDED_BY(mutex_) = 0;  // Every byte up to here was copied to staging.
-  uint64_t completed_ ABSL_GUARDED_BY(mutex_) = 0;
-  uint64_t durable_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::unique_ptr<Write> staging_ ABSL_GUARDED_BY(mutex_);
-  std::deque<std::unique_ptr<Write>> in_flight_ ABSL_GUARDED_BY(mutex_);
-  std::vector<std::unique_ptr<Write>> idle_writes_ ABSL_GUARDED_BY(mutex_);
-  bool sleeping_ ABSL_GUARDED_BY(mutex_) = false;  // Somebody waits on event_fd_ for everybody.
-  bool flushing_ ABSL_GUARDED_BY(mutex_) = false;
-
   Mutex committing_;                        // One at a time enters sealed containers, in order.
   std::atomic<bool> is_committing_{false};  // Somebody, perhaps the caller, holds committing_.
   Mutex space_mutex_;
   std::unique_ptr<block::Channel> space_channel_ ABSL_GUARDED_BY(space_mutex_);
   std::shared_ptr<Job> commit_job_ ABSL_GUARDED_BY(mutex_);  // Enters them behind the callers.
-  Mutex flush_mutex_;
-  std::unique_ptr<block::Channel> flush_channel_ ABSL_GUARDED_BY(flush_mutex_);
-  std::atomic<uint64_t> flushes_{0};
   std::atomic<uint64_t> collection_containers_{0};
 };
 

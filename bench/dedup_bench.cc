@@ -363,9 +363,9 @@ class Bench {
   }
 
   void Large() {
-    constexpr int kMostPasses = 16;
+    constexpr int kMaxPasses = 16;
     constexpr double kHardly = 0.1;  // Of the chunks; the filter is wrong about a few.
-    extra_bytes_ = flags_.store_bytes + kMostPasses * flags_.bytes;
+    extra_bytes_ = flags_.store_bytes + kMaxPasses * flags_.bytes;
     Open(/*fresh=*/true);
     constexpr size_t kPiece = 64u << 20;
     for (size_t at = 0; at < flags_.store_bytes; at += kPiece) {
@@ -374,7 +374,7 @@ class Bench {
     }
     Open(/*fresh=*/false);
     Print("large.open", open_seconds_ * 1e3, "ms");
-    for (int pass = 0; pass < kMostPasses; ++pass) {
+    for (int pass = 0; pass < kMaxPasses; ++pass) {
       content_ = Content(7 + static_cast<uint64_t>(pass), flags_.bytes);
       const Stats before = store_->Stats();
       const double begin = ProcessSeconds();

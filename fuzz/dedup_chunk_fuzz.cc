@@ -20,7 +20,7 @@ namespace strata::dedup {
 namespace {
 
 constexpr size_t kHead = 8;
-constexpr size_t kMostData = 6000;
+constexpr size_t kMaxData = 6000;
 
 ChunkerOptions OptionsFrom(std::span<const uint8_t> head) {
   ChunkerOptions options;
@@ -37,7 +37,7 @@ ChunkerOptions OptionsFrom(std::span<const uint8_t> head) {
 std::vector<std::byte> DataFrom(std::span<const uint8_t> rest) {
   std::vector<std::byte> data;
   if (rest.empty()) return data;
-  const size_t size = std::min(kMostData, rest.size() * 64);
+  const size_t size = std::min(kMaxData, rest.size() * 64);
   for (size_t i = 0; i < size; ++i) data.push_back(static_cast<std::byte>(rest[i % rest.size()]));
   return data;
 }

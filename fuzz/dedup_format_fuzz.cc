@@ -20,7 +20,7 @@
 namespace strata::dedup {
 namespace {
 
-constexpr size_t kMostDecompressed = 1u << 20;
+constexpr size_t kMaxDecompressed = 1u << 20;
 
 void Expect(const absl::Status& status) {
   STRATA_CHECK(status.ok() || absl::IsDataLoss(status) || absl::IsUnimplemented(status) ||
@@ -46,7 +46,7 @@ void FixRegion(std::span<std::byte> bytes) {
 void TryRegion(std::span<const std::byte> bytes, Codec& codec) {
   const absl::StatusOr<DecodedRegion> region = DecodeRegion(bytes, nullptr);
   Expect(region.status());
-  if (!region.ok() || region->header.raw_bytes > kMostDecompressed) return;
+  if (!region.ok() || region->header.raw_bytes > kMaxDecompressed) return;
   std::vector<std::byte> raw(region->header.raw_bytes);
   Expect(codec.Decompress(region->header.codec, region->payload, raw));
 }

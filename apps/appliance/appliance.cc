@@ -132,7 +132,7 @@ absl::StatusOr<dedup::GarbageReport> Appliance::ReapAndCollect(const dedup::Garb
                                                                bool fold) {
   STRATA_RETURN_IF_ERROR(Reap().status());
   if (!fold) return directory_->store().CollectGarbage(options);
-  return directory_->store().Deduplicate(
+  return directory_->store().FoldDuplicates(
       {.rewrite_below_live_ratio = options.rewrite_below_live_ratio,
        .max_bytes_per_second = options.max_bytes_per_second,
        .progress = options.progress});

@@ -74,7 +74,7 @@ class Appliance final {
   bool folds() const { return config_.storage.store.mode != dedup::Mode::kInline; }
 
   // Reap(), then a collection; with `fold` one that keeps a single copy of each chunk
-  // (dedup::Store::Deduplicate). FailedPrecondition: one is running. Cancelled: by `progress` or
+  // (dedup::Store::FoldDuplicates). FailedPrecondition: one is running. Cancelled: by `progress` or
   // Stop().
   absl::StatusOr<dedup::GarbageReport> CollectGarbage(dedup::GarbageOptions options, bool fold);
 

@@ -33,11 +33,11 @@ absl::Status SystemError(const std::string& path, const char* what) {
   }
 }
 
-constexpr int kMostTries = 100;
+constexpr int kMaxTries = 100;
 
 // Calls `make` with names that nobody has, until it does not say EEXIST.
 absl::Status MakeUnique(const FilePlace& place, const std::function<int(const char*)>& make) {
-  for (int i = 0; i < kMostTries; ++i) {
+  for (int i = 0; i < kMaxTries; ++i) {
     std::array<std::byte, 6> random{};
     STRATA_RETURN_IF_ERROR(SecureRandomBytes(random));
     std::string name = ".strata-";

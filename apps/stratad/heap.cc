@@ -15,7 +15,7 @@ namespace {
 constexpr uint64_t kIntervalNs = 10'000'000'000;
 
 // Below this there is nothing to be gained: the next requests would ask for the pages again.
-constexpr size_t kLeastFreeBytes = 8 << 20;
+constexpr size_t kMinFreeBytes = 8 << 20;
 
 class TrimmerThread final : public HeapTrimmer {
  public:
@@ -29,7 +29,7 @@ class TrimmerThread final : public HeapTrimmer {
   void Run() {
     while (sleep_.Sleep(kIntervalNs)) {
       // Freed and still the process's, in the heaps as a whole.
-      if (mallinfo2().fordblks >= kLeastFreeBytes) malloc_trim(0);
+      if (mallinfo2().fordblks >= kMinFreeBytes) malloc_trim(0);
     }
   }
 

@@ -16,10 +16,10 @@ namespace {
 constexpr uint64_t kSecond = 1'000'000'000;
 
 // Below this a collection is not worth its walk over everything, however large a share it is.
-constexpr uint64_t kLeastGarbageBytes = 64u << 20;
+constexpr uint64_t kMinGarbageBytes = 64u << 20;
 
 // A collection that the share of garbage calls for is not followed by another within this time.
-constexpr uint64_t kLeastPause = 60 * kSecond;
+constexpr uint64_t kMinPause = 60 * kSecond;
 
 StorageFigures FiguresOf(Appliance& appliance) {
   const dedup::Stats stats = appliance.dedup().Stats();
@@ -105,14 +105,14 @@ std::string CollectionDue(const CollectionPlan& plan, const StorageFigures& last
   if (elapsed_ns >= plan.interval_s * kSecond && work) {
     return absl::StrCat(plan.interval_s, " s since the last");
   }
-  if (elapsed_ns < kLeastPause) return "";
+  if (elapsed_ns < kMinPause) return "";
   const auto share = [&](uint64_t bytes) {
     return static_cast<double>(bytes) / static_cast<double>(std::max<uint64_t>(1, expected));
   };
-  if (gone >= kLeastGarbageBytes && share(gone) >= plan.garbage_ratio) {
+  if (gone >= kMinGarbageBytes && share(gone) >= plan.garbage_ratio) {
     return absl::StrFormat("%.0f %% of what was stored has been deleted", share(gone) * 100);
   }
-  if (undone >= kLeastGarbageBytes && share(undone) >= plan.garbage_ratio) {
+  if (undone >= kMinGarbageBytes && share(undone) >= plan.garbage_ratio) {
     return absl::StrFormat("%.0f %% of what is stored came since the last", share(undone) * 100);
   }
   return "";

@@ -13,7 +13,7 @@ namespace strata::dedup {
 namespace {
 
 constexpr size_t kPageItems = 1000;
-constexpr int kMostAttempts = 64;
+constexpr int kMaxAttempts = 64;
 
 absl::Status Named(std::string_view name, const absl::Status& status) {
   return {status.code(),
@@ -80,7 +80,7 @@ class KvCatalogue final : public Catalogue {
       if (!names.insert(name).second) return Twice(name);
     }
     absl::Status status;
-    for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
+    for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
       status = CommitOnce(change, entries, durability);
       if (!absl::IsAborted(status)) break;
     }
@@ -183,9 +183,9 @@ absl::Status CheckCatalogueName(std::string_view name) {
   if (name.find('\0') != std::string_view::npos) {
     return absl::InvalidArgumentError("a name with a NUL in it");
   }
-  if (name.size() <= kMostNameBytes) return absl::OkStatus();
+  if (name.size() <= kMaxNameBytes) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat("a name of ", name.size(), " bytes; the limit is ", kMostNameBytes));
+      absl::StrCat("a name of ", name.size(), " bytes; the limit is ", kMaxNameBytes));
 }
 
 absl::StatusOr<std::unique_ptr<Catalogue>> Catalogue::Open(Store* store, kv::Store* kv) {

@@ -176,7 +176,7 @@ uint64_t ReadOnlySize(const std::string& containers) {
   struct stat info;
   const uint64_t present_bytes =
       stat(containers.c_str(), &info) == 0 ? static_cast<uint64_t>(info.st_size) : 0;
-  return present_bytes + kMostContainerBytes;
+  return present_bytes + kMaxContainerBytes;
 }
 
 absl::StatusOr<std::string> DeviceUri(const DirectoryOptions& options) {
@@ -299,11 +299,9 @@ class DirectoryStore final : public Directory {
     if (options.device_uri.empty()) {
       const uint64_t left_by_writers =
           kKeepFreeBytes + kKeepFreeContainers * uint64_t{store_options.container_bytes};
-      store_options.admit_space = [path = path_, left_by_writers](uint64_t bytes,
-                                                                  StoreOptions::SpaceUse use) {
-        return AdmitSpace(
-            path, bytes,
-            use == StoreOptions::SpaceUse::kWriter ? left_by_writers : kLeftByCopiesBytes);
+      store_options.admit_space = [path = path_, left_by_writers](uint64_t bytes, SpaceUse use) {
+        return AdmitSpace(path, bytes,
+                          use == SpaceUse::kWriter ? left_by_writers : kLeftByCopiesBytes);
       };
     }
     STRATA_ASSIGN_OR_RETURN(store_, Store::Open(store_options));

@@ -13,7 +13,7 @@ namespace strata::dedup {
 namespace {
 
 // A region that is shorter than this share of what its writer wanted is joined with others.
-constexpr uint32_t kLeastShare = 2;
+constexpr uint32_t kMinShare = 2;
 
 }  // namespace
 
@@ -58,13 +58,13 @@ bool Evacuation::StaysAsItIs(const DecodedRegion& region) const {
   if (!recipes && compress_as_.has_value() && header.settings != compress_as_) return false;
   const uint32_t wanted_bytes =
       header.settings.value_or(CompressionOf(core_->options)).region_bytes;
-  return header.raw_bytes >= wanted_bytes / kLeastShare;
+  return header.raw_bytes >= wanted_bytes / kMinShare;
 }
 
 absl::Status Evacuation::CopyChunks(uint64_t container_id, const ContainerRecord& record,
                                     const ContainerContents& contents) {
   STRATA_ASSIGN_OR_RETURN(const std::vector<bool> here,
-                          core_->index->LeadsHere(container_id, contents));
+                          core_->index->IsCurrentCopy(container_id, contents));
   std::vector<Copying> copies;
   std::vector<ChunkPlace> places;  // One for each of them.
   std::vector<bool> as_stored;

@@ -12,7 +12,7 @@
 namespace strata::dedup {
 namespace {
 
-constexpr size_t kMostRegions = 1u << 20;
+constexpr size_t kMaxRegions = 1u << 20;
 constexpr size_t kRecentOrdinals = 256;
 
 }  // namespace
@@ -34,12 +34,12 @@ void Fragments::Note(const FoundChunk& found) {
   if (place.container_id >= first_own_) return;
   auto known = uses_.find(KeyOf(place));
   if (known == uses_.end()) {
-    if (uses_.size() >= kMostRegions) return;
+    if (uses_.size() >= kMaxRegions) return;
     known = uses_
                 .emplace(KeyOf(place),
                          Use{.first = uses_.size(),
                              .size_units = place.size_units,
-                             .region_chunks = found.region_chunks == 0 ? kMostChunksPerRegion
+                             .region_chunks = found.region_chunks == 0 ? kMaxChunksPerRegion
                                                                        : found.region_chunks})
                 .first;
   }
@@ -87,7 +87,7 @@ std::vector<ChunkPlace> Fragments::Choose(uint64_t budget_chunks) const {
 }
 
 absl::Status Fragments::Rewrite(uint64_t stream_bytes) {
-  if (stream_bytes < core_->options.rewrite_least_bytes) return absl::OkStatus();
+  if (stream_bytes < core_->options.rewrite_min_bytes) return absl::OkStatus();
   const std::vector<ChunkPlace> places = Choose(
       static_cast<uint64_t>(static_cast<double>(noted_chunks_) * core_->options.rewrite_budget));
   ReadAhead ahead(core_->container_reader.get(), core_->workers.get());
@@ -108,7 +108,7 @@ absl::Status Fragments::Rewrite(uint64_t stream_bytes) {
   }
   STRATA_RETURN_IF_ERROR(builder_.Flush());
   for (const auto& [container_id, regions] : left) {
-    STRATA_RETURN_IF_ERROR(core_->index->MarkLeft(container_id, regions));
+    STRATA_RETURN_IF_ERROR(core_->index->MarkSuperseded(container_id, regions));
   }
   core_->counters.rewritten_bytes += copied_bytes_;
   return absl::OkStatus();

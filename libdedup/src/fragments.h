@@ -7,7 +7,7 @@
 // USENIX ATC 2014), applied to regions, in the stream that has just been seen.
 //
 // The index leads to the copy that was stored last; older copies go when the streams that shared
-// their regions do, or with Store::Deduplicate().
+// their regions do, or with Store::FoldDuplicates().
 //
 // Thread safety: none; it belongs to one writer.
 #pragma once

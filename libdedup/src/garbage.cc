@@ -34,13 +34,13 @@ constexpr size_t kContainersPerBatch = 8;
 
 // Of containers that are freed together. Their entries are looked up in the order of their keys: of
 // more, more lie together in the kv store's blocks. The fingerprints are in memory until then.
-constexpr uint64_t kMostChunksPerGroup = 256u << 10;
+constexpr uint64_t kMaxChunksPerGroup = 256u << 10;
 // Deleting an entry takes room in the kv store's log before the container gives any back. So on a
 // full disk the first group is small, and a later one grows with what was freed before it.
 constexpr uint64_t kFirstGroupChunks = 8u << 10;
 constexpr uint64_t kFreedBytesPerEntry = 128;
 // Where so large a share of the chunk index goes, going through all of it costs less than lookups.
-constexpr uint64_t kLeastScannedShare = 8;
+constexpr uint64_t kMinScannedShare = 8;
 
 class Collection final {
  public:
@@ -227,7 +227,8 @@ class Collection final {
   // that of a cable does: such a container is left as it is.
   absl::StatusOr<bool> AnyNeeded(uint64_t id, const ContainerContents& contents,
                                  const LostChunks& lost) {
-    STRATA_ASSIGN_OR_RETURN(const std::vector<bool> here, core_->index->LeadsHere(id, contents));
+    STRATA_ASSIGN_OR_RETURN(const std::vector<bool> here,
+                            core_->index->IsCurrentCopy(id, contents));
     size_t chunk = 0;
     for (const RegionExtent& region : contents.regions) {
       for (uint32_t i = 0; i < region.chunk_count; ++i, ++chunk) {
@@ -324,9 +325,8 @@ class Collection final {
   }
   double CountedNeed(const Candidate& candidate) const {
     const bool journal = LiveJournalBytes(candidate) > 0;
-    return std::max(
-        Share(candidate.live_chunks, kMostChunksPerContainer),
-        Share(journal ? candidate.journal_regions : 0, kMostJournalRegionsPerContainer));
+    return std::max(Share(candidate.live_chunks, kMaxChunksPerContainer),
+                    Share(journal ? candidate.journal_regions : 0, kMaxJournalRegionsPerContainer));
   }
 
   // The share of a container that is taken by what lives in the candidate once it is copied. A
@@ -342,14 +342,14 @@ class Collection final {
   // a fold, it does where the index does not lead to another one.
   absl::StatusOr<std::vector<bool>> Counts(const Candidate& candidate,
                                            const ContainerContents& contents) {
-    if (folds_) return core_->index->LeadsHere(candidate.id, contents);
+    if (folds_) return core_->index->IsCurrentCopy(candidate.id, contents);
     std::vector<bool> counts(contents.chunks.size(), true);
     ContainerContents left;
     std::vector<size_t> left_chunks;
     size_t first_chunk = 0;
     for (const RegionExtent& region : contents.regions) {
       const size_t end_chunk = first_chunk + region.chunk_count;
-      if (std::ranges::binary_search(candidate.record.left_regions, region.offset_units)) {
+      if (std::ranges::binary_search(candidate.record.superseded_regions, region.offset_units)) {
         left.regions.push_back(region);
         for (size_t i = first_chunk; i < end_chunk; ++i) {
           left.chunks.push_back(contents.chunks[i]);
@@ -360,7 +360,7 @@ class Collection final {
     }
     if (left.regions.empty()) return counts;
     STRATA_ASSIGN_OR_RETURN(const std::vector<bool> here,
-                            core_->index->LeadsHere(candidate.id, left));
+                            core_->index->IsCurrentCopy(candidate.id, left));
     for (size_t i = 0; i < here.size(); ++i) counts[left_chunks[i]] = here[i];
     return counts;
   }
@@ -442,8 +442,8 @@ class Collection final {
         return end;
       };
       size_t end = end_of_group(affordable);
-      const bool scans = chunks_of(next, end) * kLeastScannedShare >= sealed_chunks_;
-      if (!scans) end = end_of_group(std::min(affordable, kMostChunksPerGroup));
+      const bool scans = chunks_of(next, end) * kMinScannedShare >= sealed_chunks_;
+      if (!scans) end = end_of_group(std::min(affordable, kMaxChunksPerGroup));
       STRATA_RETURN_IF_ERROR(FreeGroup(next, end, scans));
       for (; next < end; ++next) {
         STRATA_RETURN_IF_ERROR(Report("sweep", next + 1, candidates_.size()));
@@ -563,7 +563,7 @@ absl::StatusOr<GarbageReport> CollectGarbage(StoreCore* core, const GarbageOptio
   return Run(core, options, /*folds=*/false);
 }
 
-absl::StatusOr<GarbageReport> DeduplicateStore(StoreCore* core, const DeduplicateOptions& options) {
+absl::StatusOr<GarbageReport> FoldStore(StoreCore* core, const FoldOptions& options) {
   return Run(core,
              {.rewrite_below_live_ratio = options.rewrite_below_live_ratio,
               .max_bytes_per_second = options.max_bytes_per_second,

@@ -15,9 +15,9 @@
 namespace strata::dedup {
 namespace {
 
-constexpr uint64_t kMostEntriesPerPart = 8u << 20;  // Eight bytes each.
-constexpr uint64_t kMostParts = 256;                // By the first byte of a fingerprint.
-constexpr size_t kMostNamed = 100;
+constexpr uint64_t kMaxEntriesPerPart = 8u << 20;  // Eight bytes each.
+constexpr uint64_t kMaxParts = 256;                // By the first byte of a fingerprint.
+constexpr size_t kMaxNamed = 100;
 
 uint64_t HashOf(const Fingerprint& fingerprint, const ChunkPlace& place) {
   // Where bytes of a SHA-256 go in, multiplying and adding is hash enough.
@@ -41,17 +41,17 @@ class Check final {
       containers_.emplace_back(id, info.record);
       chunks += info.record.chunk_count;
     }
-    const uint64_t parts = std::clamp<uint64_t>(chunks / kMostEntriesPerPart + 1, 1, kMostParts);
+    const uint64_t parts = std::clamp<uint64_t>(chunks / kMaxEntriesPerPart + 1, 1, kMaxParts);
     for (uint64_t part = 0; part < parts; ++part) {
-      begin_ = part * kMostParts / parts;
-      end_ = (part + 1) * kMostParts / parts;
+      begin_ = part * kMaxParts / parts;
+      end_ = (part + 1) * kMaxParts / parts;
       STRATA_RETURN_IF_ERROR(Gather());
       STRATA_RETURN_IF_ERROR(Compare());
       STRATA_RETURN_IF_ERROR(report(part + 1, parts));
     }
-    if (wrong_ > kMostNamed) {
+    if (wrong_ > kMaxNamed) {
       check_->damage.push_back(absl::StrFormat("%d more index entries are wrong; rebuild the index",
-                                               wrong_ - kMostNamed));
+                                               wrong_ - kMaxNamed));
     }
     return absl::OkStatus();
   }
@@ -88,7 +88,7 @@ class Check final {
   absl::Status Compare() {
     const std::unique_ptr<kv::Snapshot> snapshot = core_->options.kv->NewSnapshot();
     kv::Range range{std::string(1, static_cast<char>(begin_)),
-                    end_ == kMostParts ? "" : std::string(1, static_cast<char>(end_))};
+                    end_ == kMaxParts ? "" : std::string(1, static_cast<char>(end_))};
     for (bool more = true; more;) {
       STRATA_ASSIGN_OR_RETURN(
           kv::Page page,
@@ -130,7 +130,7 @@ class Check final {
   }
 
   void Wrong(std::string what) {
-    if (++wrong_ <= kMostNamed) check_->damage.push_back(std::move(what));
+    if (++wrong_ <= kMaxNamed) check_->damage.push_back(std::move(what));
   }
 
   StoreCore* const core_;

@@ -10,7 +10,7 @@
 namespace strata::dedup {
 
 absl::StatusOr<GarbageReport> CollectGarbage(StoreCore* core, const GarbageOptions& options);
-absl::StatusOr<GarbageReport> DeduplicateStore(StoreCore* core, const DeduplicateOptions& options);
+absl::StatusOr<GarbageReport> FoldStore(StoreCore* core, const FoldOptions& options);
 absl::StatusOr<VerifyReport> VerifyStore(StoreCore* core, const VerifyOptions& options);
 absl::Status RebuildChunkIndex(StoreCore* core, const ProgressCallback& progress);
 

@@ -20,15 +20,15 @@
 namespace strata::dedup {
 namespace {
 
-constexpr uint32_t kMostWorkerThreads = 64;
+constexpr uint32_t kMaxWorkerThreads = 64;
 
 absl::Status CheckOptions(const StoreOptions& options) {
   if (options.device == nullptr || options.kv == nullptr) {
     return absl::InvalidArgumentError("dedup: options.device and options.kv must be given");
   }
   const uint32_t container_bytes = options.container_bytes;
-  if (!std::has_single_bit(container_bytes) || container_bytes < kLeastContainerBytes ||
-      container_bytes > kMostContainerBytes) {
+  if (!std::has_single_bit(container_bytes) || container_bytes < kMinContainerBytes ||
+      container_bytes > kMaxContainerBytes) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "dedup: container_bytes is %d, must be a power of two from 1 to 64 MiB", container_bytes));
   }
@@ -36,9 +36,9 @@ absl::Status CheckOptions(const StoreOptions& options) {
     return absl::InvalidArgumentError(
         absl::StrFormat("dedup: mode %d is not known", static_cast<int>(options.mode)));
   }
-  if (options.worker_threads > kMostWorkerThreads) {
+  if (options.worker_threads > kMaxWorkerThreads) {
     return absl::InvalidArgumentError(absl::StrFormat("dedup: worker_threads is %d, must be 0..%d",
-                                                      options.worker_threads, kMostWorkerThreads));
+                                                      options.worker_threads, kMaxWorkerThreads));
   }
   return CheckCompression(CompressionOf(options));
 }
@@ -267,9 +267,8 @@ class Opener final {
         .admit =
             [core](uint64_t bytes) {
               const StoreOptions& options = core->options;
-              return options.admit_space == nullptr
-                         ? absl::OkStatus()
-                         : options.admit_space(bytes, StoreOptions::SpaceUse::kWriter);
+              return options.admit_space == nullptr ? absl::OkStatus()
+                                                    : options.admit_space(bytes, SpaceUse::kWriter);
             },
         .log = core->options.log,
         .table = core->table.get(),

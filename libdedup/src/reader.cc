@@ -21,11 +21,11 @@ namespace {
 
 // How far a reader looks ahead of its caller at first; twice as far with every time that reading
 // goes on in order, up to StoreOptions::read_ahead_bytes.
-constexpr uint64_t kLeastSpanBytes = 512u << 10;
+constexpr uint64_t kMinSpanBytes = 512u << 10;
 
-class RecipeReader final : public Reader {
+class StreamReader final : public Reader {
  public:
-  RecipeReader(StoreCore* core, const StreamId& id, std::unique_ptr<const StreamRecord> record)
+  StreamReader(StoreCore* core, const StreamId& id, std::unique_ptr<const StreamRecord> record)
       : core_(core),
         record_(std::move(record)),
         info_(InfoOf(id, *record_)),
@@ -34,7 +34,7 @@ class RecipeReader final : public Reader {
         most_expected_bytes_(core->options.read_ahead_bytes / 2),
         ahead_(core->container_reader.get(), core->workers.get()) {}
 
-  ~RecipeReader() override {
+  ~StreamReader() override {
     MutexLock lock(&core_->roots_mutex);
     core_->open_streams.erase(record_.get());
   }
@@ -87,7 +87,7 @@ class RecipeReader final : public Reader {
     if (!in_order || scouted_ < position.begin_bytes) {
       ahead_.Forget();
       scouted_ = position.begin_bytes + position.chunk.chunk_bytes;
-      span_bytes_ = kLeastSpanBytes;
+      span_bytes_ = kMinSpanBytes;
       return;
     }
     if (scouted_ - position.begin_bytes > span_bytes_ / 4 * 3 ||
@@ -117,7 +117,7 @@ class RecipeReader final : public Reader {
   StreamWalk walk_;
   StreamWalk scout_;      // Of what is read ahead.
   uint64_t scouted_ = 0;  // It has been there.
-  uint64_t span_bytes_ = kLeastSpanBytes;
+  uint64_t span_bytes_ = kMinSpanBytes;
   const size_t most_expected_bytes_;  // On the device.
   ReadAhead ahead_;
   ChunkBytes chunk_;  // The last one; begins at chunk_begin_ of the stream.
@@ -136,7 +136,7 @@ absl::StatusOr<std::unique_ptr<Reader>> CreateReader(StoreCore* core, const Stre
   STRATA_ASSIGN_OR_RETURN(StreamRecord record, DecodeStreamRecord(*value));
   auto kept = std::make_unique<const StreamRecord>(std::move(record));
   core->open_streams.insert(kept.get());
-  return std::make_unique<RecipeReader>(core, id, std::move(kept));
+  return std::make_unique<StreamReader>(core, id, std::move(kept));
 }
 
 }  // namespace strata::dedup

@@ -23,7 +23,7 @@ namespace strata::dedup {
 namespace {
 
 // Of a container that holds no more regions of the journal each is read by itself.
-constexpr size_t kMostSingleReads = 32;
+constexpr size_t kMaxSingleReads = 32;
 
 class MetadataRebuild final {
  public:
@@ -205,7 +205,7 @@ class MetadataRebuild final {
   absl::Status ReadJournalOf(uint32_t slot, uint64_t id, const ContainerContents& contents) {
     if (contents.journal_regions == 0) return absl::OkStatus();
     DeviceBytes whole;
-    if (contents.journal_regions > kMostSingleReads) {
+    if (contents.journal_regions > kMaxSingleReads) {
       absl::StatusOr<DeviceBytes> bytes = ReadIn(slot, 0, core_.superblock.container_bytes);
       if (bytes.ok()) whole = *std::move(bytes);
     }

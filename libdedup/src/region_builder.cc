@@ -35,7 +35,7 @@ RegionBuilder::Region& RegionBuilder::gathering() {
 
 bool RegionBuilder::Full(const Region& region) const {
   return region.raw.size() >= region.settings.region_bytes ||
-         region.table.size() >= kMostChunksPerRegion;
+         region.table.size() >= kMaxChunksPerRegion;
 }
 
 absl::Status RegionBuilder::SetCompression(const CompressionSettings& settings) {
@@ -63,7 +63,7 @@ bool RegionBuilder::Defers(const Region& region) const {
   const StoreOptions& options = core_->options;
   if (!options.defer_compression || options.compression == Compression::kNone ||
       owner_ == Owner::kCollection || kind_ == RegionKind::kRecipes ||
-      region.raw.size() < kLeastProbedBytes) {
+      region.raw.size() < kMinProbedBytes) {
     return false;
   }
   // Uncompressed data must not be what fills the device.
@@ -71,7 +71,7 @@ bool RegionBuilder::Defers(const Region& region) const {
   const uint64_t roomy_bytes = uint64_t{roomy} * core_->superblock.container_bytes;
   return core_->table->free_slots() > kReservedSlots + roomy &&
          (options.admit_space == nullptr ||
-          options.admit_space(roomy_bytes, StoreOptions::SpaceUse::kWriter).ok()) &&
+          options.admit_space(roomy_bytes, SpaceUse::kWriter).ok()) &&
          !LooksIncompressible(region.raw);
 }
 

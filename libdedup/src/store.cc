@@ -31,10 +31,10 @@ absl::Status NoStream(const StreamId& id) {
   return absl::NotFoundError(absl::StrFormat("dedup: no stream %s", id.ToHex()));
 }
 
-class ContainerStore final : public Store {
+class DedupStore final : public Store {
  public:
-  explicit ContainerStore(std::unique_ptr<StoreCore> core) : core_(std::move(core)) {}
-  ~ContainerStore() override {
+  explicit DedupStore(std::unique_ptr<StoreCore> core) : core_(std::move(core)) {}
+  ~DedupStore() override {
     core_->log->FinishEntering();
     core_->index->SaveFilter(core_->log->current_container(), /*closing=*/true);
   }
@@ -130,9 +130,9 @@ class ContainerStore final : public Store {
     const OperationTimer timer(&core_->counters.collections);
     return dedup::CollectGarbage(core_.get(), options);
   }
-  absl::StatusOr<GarbageReport> Deduplicate(const DeduplicateOptions& options) override {
+  absl::StatusOr<GarbageReport> FoldDuplicates(const FoldOptions& options) override {
     const OperationTimer timer(&core_->counters.collections);
-    return DeduplicateStore(core_.get(), options);
+    return FoldStore(core_.get(), options);
   }
   absl::Status Sync() override { return core_->options.kv->Sync(); }
   absl::StatusOr<VerifyReport> Verify(const VerifyOptions& options) override {
@@ -174,8 +174,8 @@ class ContainerStore final : public Store {
   std::atomic<uint64_t> next_id_{0};
 };
 
-absl::Status ContainerStore::Commit(kv::Transaction& txn, const Change& change,
-                                    kv::Durability durability) {
+absl::Status DedupStore::Commit(kv::Transaction& txn, const Change& change,
+                                kv::Durability durability) {
   const OperationTimer timer(&core_->counters.commits);
   uint64_t bytes_added = 0;
   uint64_t bytes_removed = 0;
@@ -220,7 +220,7 @@ absl::Status ContainerStore::Commit(kv::Transaction& txn, const Change& change,
   return absl::OkStatus();
 }
 
-dedup::Stats ContainerStore::Stats() {
+dedup::Stats DedupStore::Stats() {
   const Counters& counters = core_->counters;
   dedup::Stats stats;
   const StreamTotals::Totals totals = core_->totals.Get(*core_);
@@ -276,7 +276,7 @@ dedup::Stats ContainerStore::Stats() {
 
 absl::StatusOr<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) {
   STRATA_ASSIGN_OR_RETURN(std::unique_ptr<StoreCore> core, OpenStoreCore(options));
-  return GuardStore(std::make_unique<ContainerStore>(std::move(core)), options.read_only);
+  return GuardStore(std::make_unique<DedupStore>(std::move(core)), options.read_only);
 }
 
 }  // namespace strata::dedup

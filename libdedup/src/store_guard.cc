@@ -134,9 +134,9 @@ class GuardedStore final : public Store {
     STRATA_RETURN_IF_ERROR(CheckWritable());
     return store_->CollectGarbage(options);
   }
-  absl::StatusOr<GarbageReport> Deduplicate(const DeduplicateOptions& options) override {
+  absl::StatusOr<GarbageReport> FoldDuplicates(const FoldOptions& options) override {
     STRATA_RETURN_IF_ERROR(CheckWritable());
-    return store_->Deduplicate(options);
+    return store_->FoldDuplicates(options);
   }
   absl::Status Sync() override {
     STRATA_RETURN_IF_ERROR(store_.Check());

@@ -15,7 +15,7 @@
 namespace strata::dedup {
 namespace {
 
-constexpr uint32_t kLeastSlots = kReservedSlots + 2;
+constexpr uint32_t kMinSlots = kReservedSlots + 2;
 
 // A region must fit a container beside its footer, whatever its chunks are like.
 absl::Status CheckChunksFit(const ChunkerOptions& chunker, uint32_t container_bytes) {
@@ -152,7 +152,7 @@ absl::Status StoreIdentity::FinishCreating() {
   }
   STRATA_RETURN_IF_ERROR(CreateChunker(core_->options.chunker).status());
   STRATA_RETURN_IF_ERROR(CheckChunksFit(superblock.chunker, superblock.container_bytes));
-  const uint32_t least_slots = kLeastSlots + (superblock.journaled ? kJournalSlots : 0);
+  const uint32_t least_slots = kMinSlots + (superblock.journaled ? kJournalSlots : 0);
   if (SlotCount(*core_, superblock) < least_slots) {
     return absl::InvalidArgumentError(
         absl::StrFormat("dedup: %s has %d bytes, too few for %d containers of %d bytes each",

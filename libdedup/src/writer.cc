@@ -27,7 +27,7 @@ namespace {
 // cache; where workers help, the window is longer, so that waking them is worth it.
 constexpr size_t kWindowBytes = 256u << 10;
 constexpr size_t kSharedWindowBytes = 1u << 20;
-constexpr size_t kLeastSharedBytes = 256u << 10;
+constexpr size_t kMinSharedBytes = 256u << 10;
 constexpr size_t kBatchBytes = 128u << 10;
 
 // The fingerprints of a window's chunks, a batch at a time: while the caller stores the chunks of
@@ -40,7 +40,7 @@ class Fingerprinting {
       : workers_(workers) {
     size_t bytes = 0;
     for (const std::span<const std::byte> chunk : chunks) bytes += chunk.size();
-    const bool shared = workers->has_threads() && bytes >= kLeastSharedBytes;
+    const bool shared = workers->has_threads() && bytes >= kMinSharedBytes;
     size_t begin = 0;
     bytes = 0;
     for (size_t i = 0; i < chunks.size(); ++i) {
@@ -124,11 +124,11 @@ struct WriterRegions {
   bool flushed = false;
 };
 
-class WriterToLog final : public PreparedWriter {
+class StreamWriter final : public PreparedWriter {
  public:
   // A writer of a group ends its stream at Prepare(); the group makes it durable.
-  WriterToLog(StoreCore* core, const StreamId& id, FinishStream finish,
-              std::shared_ptr<WriterRegions> regions, bool in_group)
+  StreamWriter(StoreCore* core, const StreamId& id, FinishStream finish,
+               std::shared_ptr<WriterRegions> regions, bool in_group)
       : core_(core),
         id_(id),
         finish_(std::move(finish)),
@@ -141,7 +141,7 @@ class WriterToLog final : public PreparedWriter {
         recipe_([this](std::span<const std::byte> node) { return StoreNode(node); }) {
     ++regions_->writing;
   }
-  ~WriterToLog() override {
+  ~StreamWriter() override {
     if (!ended_) --regions_->writing;
   }
 
@@ -286,7 +286,7 @@ class WriterToLog final : public PreparedWriter {
   absl::Status End() {
     STRATA_RETURN_IF_ERROR(AddChunks(pending_, /*last=*/true).status());
     STRATA_ASSIGN_OR_RETURN(record_.root, recipe_.Finish());
-    if (!in_group_ || record_.size_bytes >= core_->options.rewrite_least_bytes) {
+    if (!in_group_ || record_.size_bytes >= core_->options.rewrite_min_bytes) {
       // What is rewritten comes after the stream's own.
       STRATA_RETURN_IF_ERROR(data_.Flush());
       STRATA_RETURN_IF_ERROR(nodes_.Flush());
@@ -346,7 +346,7 @@ class GroupOfWriters final : public WriterGroup {
 
   std::unique_ptr<Writer> NewWriter() override {
     if (round_ == nullptr) round_ = std::make_shared<WriterRegions>(core_);
-    return std::make_unique<WriterToLog>(core_, new_stream_(), nullptr, round_, /*in_group=*/true);
+    return std::make_unique<StreamWriter>(core_, new_stream_(), nullptr, round_, /*in_group=*/true);
   }
 
   absl::Status Prepare() override {
@@ -372,8 +372,8 @@ class GroupOfWriters final : public WriterGroup {
 }  // namespace
 
 std::unique_ptr<Writer> CreateWriter(StoreCore* core, const StreamId& id, FinishStream finish) {
-  return std::make_unique<WriterToLog>(core, id, std::move(finish),
-                                       std::make_shared<WriterRegions>(core), /*in_group=*/false);
+  return std::make_unique<StreamWriter>(core, id, std::move(finish),
+                                        std::make_shared<WriterRegions>(core), /*in_group=*/false);
 }
 
 std::unique_ptr<WriterGroup> CreateWriterGroup(StoreCore* core, NewStream new_stream) {

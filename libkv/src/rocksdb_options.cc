@@ -11,7 +11,7 @@ namespace strata::kv {
 namespace {
 
 // On a full disk memtables are so many times as long, so that the longest log fits into them.
-constexpr size_t kMostReplayed = 4;
+constexpr size_t kMaxReplayed = 4;
 
 }  // namespace
 
@@ -32,8 +32,8 @@ rocksdb::DBOptions DatabaseOptions(const RocksDbOptions& options) {
   if (options.disk_is_full) {
     db.avoid_flush_during_recovery = true;
     db.allow_fallocate = false;
-    db.max_total_wal_size *= kMostReplayed;
-    db.db_write_buffer_size *= kMostReplayed;
+    db.max_total_wal_size *= kMaxReplayed;
+    db.db_write_buffer_size *= kMaxReplayed;
   }
 
   db.stats_dump_period_sec = 0;
@@ -57,7 +57,7 @@ rocksdb::ColumnFamilyOptions SpaceColumnOptions(const RocksDbOptions& options,
   table.format_version = 5;
 
   rocksdb::ColumnFamilyOptions column;
-  column.write_buffer_size = options.memtable_bytes * (options.disk_is_full ? kMostReplayed : 1);
+  column.write_buffer_size = options.memtable_bytes * (options.disk_is_full ? kMaxReplayed : 1);
   column.max_bytes_for_level_base = 4 * options.memtable_bytes;
   column.target_file_size_base = 32u << 20;
   column.level_compaction_dynamic_level_bytes = true;

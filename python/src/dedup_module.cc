@@ -338,9 +338,8 @@ PYBIND11_MODULE(_dedup, m) {
            &PyStore::Collect<dedup::GarbageOptions, &dedup::Store::CollectGarbage>,
            py::arg("rewrite_below_live_ratio") = dedup::GarbageOptions{}.rewrite_below_live_ratio,
            py::arg("max_bytes_per_second") = 0, py::arg("progress") = py::none())
-      .def("deduplicate", &PyStore::Collect<dedup::DeduplicateOptions, &dedup::Store::Deduplicate>,
-           py::arg("rewrite_below_live_ratio") =
-               dedup::DeduplicateOptions{}.rewrite_below_live_ratio,
+      .def("deduplicate", &PyStore::Collect<dedup::FoldOptions, &dedup::Store::FoldDuplicates>,
+           py::arg("rewrite_below_live_ratio") = dedup::FoldOptions{}.rewrite_below_live_ratio,
            py::arg("max_bytes_per_second") = 0, py::arg("progress") = py::none())
       .def("verify", &PyStore::Verify, py::arg("read_data") = true,
            py::arg("progress") = py::none())

@@ -28,7 +28,7 @@ StoreOptions OptionsFor(block::Device* device, kv::Store* kv, const StoreOptions
   options.container_bytes = 1u << 20;
   options.region_bytes = 32u << 10;
   options.compression = Compression::kLz4;
-  options.rewrite_least_bytes = 0;  // Chunks move at every chance.
+  options.rewrite_min_bytes = 0;  // Chunks move at every chance.
   return options;
 }
 
@@ -70,7 +70,7 @@ class Workload {
     const absl::StatusOr<GarbageReport> report =
         random_.Uniform(2) == 0
             ? store.CollectGarbage({.rewrite_below_live_ratio = 0.9, .progress = nullptr})
-            : store.Deduplicate({.progress = nullptr});
+            : store.FoldDuplicates({.progress = nullptr});
     if (report.ok()) containers_freed_ += report->containers_freed;
     return report.status();
   }

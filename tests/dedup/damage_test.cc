@@ -541,7 +541,7 @@ TEST_CASE("of two copies the whole one is kept and found, whichever the index le
     home.disk.FlipBitAtRest(block::Lba{at / 4096}, 5);
     REQUIRE(home.Open().ok());
     REQUIRE(home.store->Verify({}).ok());
-    REQUIRE(home.store->Deduplicate({.progress = nullptr}).ok());
+    REQUIRE(home.store->FoldDuplicates({.progress = nullptr}).ok());
     REQUIRE(home.Open().ok());
     CHECK(*Get(*home.store, first) == data);
     CHECK(*Get(*home.store, second) == data);

@@ -34,8 +34,8 @@ TEST_CASE("deferred compression: stored as it comes, compressed by the next coll
       REQUIRE(home.Get(id) == data);
       const Stats before = home.store->Stats();
       // The last region may be too short to be probed; then it is compressed at once.
-      CHECK(before.deferred_bytes > kSize - kLeastProbedBytes);
-      CHECK(before.compressed_bytes > before.unique_bytes - kLeastProbedBytes);
+      CHECK(before.deferred_bytes > kSize - kMinProbedBytes);
+      CHECK(before.compressed_bytes > before.unique_bytes - kMinProbedBytes);
 
       home.Open();  // Also what was in the open container is known again.
       CHECK(home.store->Stats().deferred_bytes == before.deferred_bytes);
@@ -64,7 +64,7 @@ TEST_CASE("deferred compression: the fold compresses as well") {
   const Bytes data = TextBytes(test::Seed(), 8u << 20);
   home.Put(data);
   const StreamId id = home.Put(data).id;
-  REQUIRE(home.store->Deduplicate({.progress = nullptr}).ok());
+  REQUIRE(home.store->FoldDuplicates({.progress = nullptr}).ok());
   const Stats after = home.store->Stats();
   CHECK(after.deferred_bytes == 0);
   CHECK(after.compressed_bytes < data.size() * 2 / 3);
@@ -142,7 +142,7 @@ TEST_CASE("deferred compression: whoever admits containers is asked for many of 
   const uint64_t seed = test::Seed();
   MemoryHome home = DeferringHome();
   uint64_t most_bytes = 0;
-  home.options.admit_space = [&most_bytes](uint64_t bytes, StoreOptions::SpaceUse) -> absl::Status {
+  home.options.admit_space = [&most_bytes](uint64_t bytes, SpaceUse) -> absl::Status {
     most_bytes = std::max(most_bytes, bytes);
     if (bytes <= 4u << 20) return absl::OkStatus();
     return absl::ResourceExhaustedError("not as many");

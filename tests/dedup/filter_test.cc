@@ -478,7 +478,7 @@ TEST_CASE("through any history no chunk of a stream that is there is taken for n
       } else if (kind == 9) {
         home.Collect();
       } else if (kind == 10) {
-        REQUIRE(home.store->Deduplicate({.progress = nullptr}).ok());
+        REQUIRE(home.store->FoldDuplicates({.progress = nullptr}).ok());
       } else if (kind == 11) {
         REQUIRE(home.store->RebuildIndex(nullptr).ok());
       } else if (kind < 14) {
@@ -503,7 +503,7 @@ TEST_CASE("a disk that is full at the closing costs the filter alone") {
   const Bytes stored = RandomBytes(seed, kStoreBytes);
   FilterHome home;
   bool is_full = false;
-  home.options.admit_space = [&is_full](uint64_t, StoreOptions::SpaceUse) {
+  home.options.admit_space = [&is_full](uint64_t, SpaceUse) {
     return is_full ? absl::ResourceExhaustedError("full") : absl::OkStatus();
   };
   home.Open();

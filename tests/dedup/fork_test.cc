@@ -74,7 +74,7 @@ struct Held {
     report.Refused(store.Stat(id), "Stat");
     report.Refused(store.List({}, 10), "List");
     report.Refused(store.CollectGarbage({}), "CollectGarbage");
-    report.Refused(store.Deduplicate({}), "Deduplicate");
+    report.Refused(store.FoldDuplicates({}), "FoldDuplicates");
     report.Refused(store.Sync(), "Sync");
     report.Refused(store.Verify({}), "Verify");
     report.Refused(store.RebuildIndex(nullptr), "RebuildIndex");
@@ -193,11 +193,11 @@ TEST_CASE("a store is free as its process ends, though a forked child lives on")
   REQUIRE(pipe(wait) == 0);
   const pid_t opener = fork();
   if (opener == 0) {
-    alarm(test::kMostChildSeconds);
+    alarm(test::kMaxChildSeconds);
     const auto directory = Open(scratch.path + "/store");
     if (!directory.ok() || !Put((*directory)->store(), TextBytes(1, 2u << 20)).ok()) _exit(1);
     if (fork() == 0) {
-      alarm(test::kMostChildSeconds);
+      alarm(test::kMaxChildSeconds);
       char byte = 0;
       (void)!write(ready[1], "r", 1);
       (void)!read(wait[0], &byte, 1);

@@ -457,7 +457,7 @@ TEST_CASE("kv records: golden bytes") {
   CHECK(Hex(EncodeContainerRecord(dense)) == "0103" + Hex(container_bytes).substr(4));
   CHECK(*DecodeContainerRecord(EncodeContainerRecord(dense)) == dense);
   ContainerRecord left = container;
-  left.left_regions = {8, 0x1234};
+  left.superseded_regions = {8, 0x1234};
   const std::string left_bytes = EncodeContainerRecord(left);
   CHECK(Hex(left_bytes) == "02" + Hex(container_bytes).substr(2) + "08000000" + "34120000");
   CHECK(*DecodeContainerRecord(left_bytes) == left);
@@ -543,7 +543,7 @@ TEST_CASE("a recipe tree covers its stream, shares its nodes, and has a small ro
     };
     const RecipeNode root = build(entries);
     INFO(chunks << " chunks");
-    CHECK(root.entries.size() <= kMostInlineEntries);
+    CHECK(root.entries.size() <= kMaxInlineEntries);
     std::vector<RecipeEntry> flat;
     const std::function<void(const RecipeNode&)> walk = [&](const RecipeNode& node) {
       for (const RecipeEntry& entry : node.entries) {

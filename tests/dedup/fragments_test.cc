@@ -25,7 +25,7 @@ struct Aged {
   explicit Aged(double rewrite_below_use, uint32_t workers = 0) : home(256u << 20) {
     home.options.region_bytes = 64u << 10;
     home.options.rewrite_below_use = rewrite_below_use;
-    home.options.rewrite_least_bytes = 1u << 20;
+    home.options.rewrite_min_bytes = 1u << 20;
     home.options.worker_threads = workers;
     Random random(seed);
     Bytes data = TextBytes(seed, kBytes);
@@ -81,7 +81,7 @@ TEST_CASE("no chunk stays behind in a region that was left") {
   home.options.compression = Compression::kNone;
   home.options.rewrite_below_use = 1;
   home.options.rewrite_budget = 1;
-  home.options.rewrite_least_bytes = 1u << 20;
+  home.options.rewrite_min_bytes = 1u << 20;
   const uint64_t seed = test::Seed();
   INFO("STRATA_SEED=" << seed);
   Random random(seed);
@@ -119,7 +119,7 @@ TEST_CASE("what was stored again comes back whole, before and after the fold and
     aged.versions.erase(aged.versions.begin(), aged.versions.end() - 4);
     aged.home.Collect();
     check();
-    const auto folded = aged.home.store->Deduplicate({.progress = nullptr});
+    const auto folded = aged.home.store->FoldDuplicates({.progress = nullptr});
     REQUIRE(folded.ok());
     check();
     aged.home.Open();
@@ -138,7 +138,7 @@ TEST_CASE("a device without room for copies takes the stream all the same") {
     home.options.compression = Compression::kNone;
     home.options.rewrite_below_use = 1;
     home.options.rewrite_budget = 1;
-    home.options.rewrite_least_bytes = 1u << 20;
+    home.options.rewrite_min_bytes = 1u << 20;
     home.Open();
     Random random(seed);
     Bytes data = RandomBytes(seed, kBytes);

@@ -25,7 +25,7 @@
 namespace strata::dedup {
 namespace {
 
-constexpr size_t kMostStreams = 10;
+constexpr size_t kMaxStreams = 10;
 
 struct Promises {
   std::map<StreamId, uint64_t> stored;   // And the seed of the content.
@@ -82,7 +82,7 @@ void Send(int pipe, const Message& message) {
     if (!info.ok()) Fail("ingest: " + info.status().ToString());
     Send(pipe, {Message::Kind::kStored, info->id, seed + i});
     streams.push_back(info->id);
-    while (streams.size() > kMostStreams) {
+    while (streams.size() > kMaxStreams) {
       const StreamId id = streams.front();
       streams.pop_front();
       Send(pipe, {Message::Kind::kDeleting, id, 0});
@@ -91,7 +91,7 @@ void Send(int pipe, const Message& message) {
     }
     if (i % 8 != 7) continue;
     const auto report = i % 16 == 7 ? store.CollectGarbage({.progress = nullptr})
-                                    : store.Deduplicate({.progress = nullptr});
+                                    : store.FoldDuplicates({.progress = nullptr});
     if (!report.ok()) Fail("collect: " + report.status().ToString());
   }
 }

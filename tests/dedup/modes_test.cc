@@ -45,10 +45,10 @@ TEST_CASE("whatever the mode, the fold leaves each chunk once and every stream w
       CHECK(home.Damages() == 0);
     };
     check();
-    const auto report = home.store->Deduplicate({.progress = nullptr});
+    const auto report = home.store->FoldDuplicates({.progress = nullptr});
     REQUIRE(report.ok());
     check();
-    REQUIRE(home.store->Deduplicate({.rewrite_below_live_ratio = 1, .progress = nullptr}).ok());
+    REQUIRE(home.store->FoldDuplicates({.rewrite_below_live_ratio = 1, .progress = nullptr}).ok());
     chunks_after[mode] = home.store->Stats().chunk_count;
     home.Open();
     check();
@@ -72,7 +72,7 @@ TEST_CASE("the fold finds equal chunks that lie in one container") {
   const StreamId ids[] = {home.Put(data).id, home.Put(data).id};
   CHECK(home.store->Stats().unique_bytes == 2 * data.size());
   CHECK(home.store->Stats().container_count == 1);
-  const auto report = home.store->Deduplicate({.progress = nullptr});
+  const auto report = home.store->FoldDuplicates({.progress = nullptr});
   REQUIRE(report.ok());
   CHECK(report->duplicate_chunks > 0);
   CHECK(home.store->Stats().unique_bytes < data.size() * 11 / 10);
@@ -106,7 +106,7 @@ TEST_CASE("the fold can be cancelled, goes on the next time, and keeps to its ra
   uint64_t rounds = 0;
   for (bool more = true; more; ++rounds) {
     REQUIRE(rounds < 100);
-    const auto report = home.store->Deduplicate({.progress = [](const Progress& progress) {
+    const auto report = home.store->FoldDuplicates({.progress = [](const Progress& progress) {
       return progress.phase != "sweep" || progress.done < 8;
     }});
     more = absl::IsCancelled(report.status());
@@ -117,7 +117,7 @@ TEST_CASE("the fold can be cancelled, goes on the next time, and keeps to its ra
   CHECK(home.store->Stats().container_count < before / 4);
   CHECK(home.Damages() == 0);
   CHECK(absl::IsInvalidArgument(
-      home.store->Deduplicate({.rewrite_below_live_ratio = -1, .progress = nullptr}).status()));
+      home.store->FoldDuplicates({.rewrite_below_live_ratio = -1, .progress = nullptr}).status()));
 }
 
 TEST_CASE("garbage collection frees nearly all that is dead") {

@@ -33,9 +33,9 @@ TEST_CASE("idle read buffers take a bounded room") {
   for (size_t i = 0; i < 64; ++i) taken.push_back(buffers.Take((256 + 32 * i) * kKiB));
   for (block::Buffer& buffer : taken) {
     buffers.GiveBack(std::move(buffer));
-    CHECK(buffers.idle_bytes() <= ReadBuffers::kMostIdleBytes);
+    CHECK(buffers.idle_bytes() <= ReadBuffers::kMaxIdleBytes);
   }
-  CHECK(buffers.idle_bytes() > ReadBuffers::kMostIdleBytes / 2);
+  CHECK(buffers.idle_bytes() > ReadBuffers::kMaxIdleBytes / 2);
   const size_t before = buffers.idle_bytes();
   buffers.GiveBack(buffers.Take(4 * kKiB));
   buffers.GiveBack(buffers.Take(32u << 20));

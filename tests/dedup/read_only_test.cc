@@ -143,7 +143,7 @@ TEST_CASE("what would change a store that is only read is refused") {
   CHECK(
       refused(store.Commit(*txn, {.add = {}, .copy = {}, .remove = {id}}, kv::Durability::kSync)));
   CHECK(refused(store.CollectGarbage({}).status()));
-  CHECK(refused(store.Deduplicate({}).status()));
+  CHECK(refused(store.FoldDuplicates({}).status()));
   CHECK(refused(store.RebuildIndex(nullptr)));
   // A space that is not there reads as empty, and cannot be written to.
   const kv::SpaceId absent = Must(directory->kv().OpenSpace("absent", {}));

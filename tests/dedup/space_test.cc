@@ -61,7 +61,7 @@ class FullDiskHome {
     options_.kv = kv_.get();
     options_.journal = true;
     options_.container_bytes = 1u << 20;
-    options_.admit_space = [this](uint64_t, StoreOptions::SpaceUse) {
+    options_.admit_space = [this](uint64_t, SpaceUse) {
       return is_full ? absl::ResourceExhaustedError("full") : absl::OkStatus();
     };
   }

@@ -197,14 +197,14 @@ TEST_CASE("a store is free as its process ends, though a forked child lives on")
   REQUIRE(pipe(wait) == 0);
   const pid_t opener = fork();
   if (opener == 0) {
-    alarm(test::kMostChildSeconds);
+    alarm(test::kMaxChildSeconds);
     RocksDbOptions options;
     options.directory = scratch / "store";
     auto store = OpenRocksDbStore(options);
     if (!store.ok()) _exit(1);
     const pid_t child = fork();
     if (child == 0) {
-      alarm(test::kMostChildSeconds);
+      alarm(test::kMaxChildSeconds);
       char byte = 0;
       (void)!write(report[1], "r", 1);
       (void)!read(wait[0], &byte, 1);

@@ -13,7 +13,7 @@ namespace strata::s3 {
 namespace {
 
 constexpr size_t kFull = BodyMemory::kFullBytes;
-constexpr size_t kLeast = BodyMemory::kLeastBytes;
+constexpr size_t kMin = BodyMemory::kMinBytes;
 
 TEST_CASE("buffers come out of the budget and go back into it") {
   BodyMemory memory(2 * kFull);
@@ -39,11 +39,11 @@ TEST_CASE("a used-up budget leaves everybody a small buffer") {
   held.push_back(memory.Take(kFull));
   for (int connection = 0; connection < 100; ++connection) held.push_back(memory.Take(kFull));
   for (size_t i = 2; i < held.size(); ++i) {
-    REQUIRE(held[i].bytes().size() == kLeast);
-    std::memset(held[i].bytes().data(), 0xFF, kLeast);
+    REQUIRE(held[i].bytes().size() == kMin);
+    std::memset(held[i].bytes().data(), 0xFF, kMin);
   }
   CHECK(memory.Take(10).bytes().size() == 10);
-  CHECK(memory.used_bytes() == 2 * kFull + 100 * kLeast);
+  CHECK(memory.used_bytes() == 2 * kFull + 100 * kMin);
   CHECK_FALSE(memory.TryTake(1));  // Beyond the budget there is nothing but what Take() gives.
   held.clear();
   CHECK(memory.Take(kFull).bytes().size() == kFull);

@@ -51,7 +51,7 @@ enum class ChildEnd {
 };
 
 // Time ends only a child that hangs.
-inline constexpr unsigned kMostChildSeconds = 120;
+inline constexpr unsigned kMaxChildSeconds = 120;
 
 // The child's exit status, 0 when `body` found everything as it should be; negative: a signal.
 inline int RunInChild(const std::function<void(ChildReport&)>& body,
@@ -60,7 +60,7 @@ inline int RunInChild(const std::function<void(ChildReport&)>& body,
   const pid_t child = fork();
   if (child < 0) return -1;
   if (child == 0) {
-    alarm(kMostChildSeconds);
+    alarm(kMaxChildSeconds);
     ChildReport report;
     body(report);
     std::fputs(report.wrong().c_str(), stderr);

@@ -33,7 +33,7 @@ constexpr int kRecompressLevel = 12;
 constexpr uint32_t kRecompressBytes = 2u << 20;
 // Of metadata, at once: little work, and of a small store most of what a collection leaves behind.
 constexpr uint64_t kCompactedBytes = 64u << 20;
-constexpr uint64_t kLeastFreeForCompaction = 8 * kCompactedBytes;
+constexpr uint64_t kMinFreeForCompaction = 8 * kCompactedBytes;
 
 absl::StatusOr<Json> Scan(const DedupRequest& request, const dedup::ProgressCallback& progress) {
   std::vector<dedup::ChunkerOptions> chunkers;
@@ -124,7 +124,7 @@ absl::StatusOr<Json> Delete(const DedupRequest& request, const dedup::ProgressCa
 absl::Status CompactMetadata(OpenedStore& store) {
   std::error_code error;
   const auto space = std::filesystem::space(store.directory().path(), error);
-  if (error || space.available < kLeastFreeForCompaction) return absl::OkStatus();
+  if (error || space.available < kMinFreeForCompaction) return absl::OkStatus();
   return store.directory().kv().Compact(kCompactedBytes);
 }
 
@@ -148,7 +148,7 @@ absl::StatusOr<Json> Collect(const DedupRequest& request, const dedup::ProgressC
     return (store->store().*method)(options);
   };
   const absl::StatusOr<dedup::GarbageReport> report =
-      request.fold ? collect(dedup::DeduplicateOptions{}, &dedup::Store::Deduplicate)
+      request.fold ? collect(dedup::FoldOptions{}, &dedup::Store::FoldDuplicates)
                    : collect(dedup::GarbageOptions{}, &dedup::Store::CollectGarbage);
   if (!report.ok()) return store->Of("", report.status());
   if (report->containers_freed > 0) STRATA_RETURN_IF_ERROR(CompactMetadata(*store));

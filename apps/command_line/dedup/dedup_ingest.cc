@@ -29,11 +29,11 @@ using dedup::StreamInfo;
 using Clock = std::chrono::steady_clock;
 
 // A group ends with the first of these that it reaches.
-constexpr size_t kMostGroupEntries = 2000;
-constexpr uint64_t kMostGroupBytes = 64u << 20;
-constexpr size_t kMostGroupRecordBytes = 8u << 20;  // What their entries take.
-constexpr std::chrono::seconds kMostGroupTime{3};
-constexpr uint64_t kLeastLongBytes = 16u << 20;  // Such a file makes no other one wait for it.
+constexpr size_t kMaxGroupEntries = 2000;
+constexpr uint64_t kMaxGroupBytes = 64u << 20;
+constexpr size_t kMaxGroupRecordBytes = 8u << 20;  // What their entries take.
+constexpr std::chrono::seconds kMaxGroupTime{3};
+constexpr uint64_t kMinLongBytes = 16u << 20;  // Such a file makes no other one wait for it.
 
 size_t RecordBytes(const std::string& name, const CatalogueEntry& entry) {
   size_t bytes = 4096 + name.size() + entry.link_target.size() + 20 * entry.holes.size();
@@ -50,9 +50,9 @@ class Group {
   bool empty() const { return change_.add.empty(); }
   bool Holds(const std::string& name) const { return names_.contains(name); }
   bool Full() const {
-    return change_.add.size() >= kMostGroupEntries || bytes_ >= kMostGroupBytes ||
-           record_bytes_ >= kMostGroupRecordBytes ||
-           (!empty() && Clock::now() - begin_ > kMostGroupTime);
+    return change_.add.size() >= kMaxGroupEntries || bytes_ >= kMaxGroupBytes ||
+           record_bytes_ >= kMaxGroupRecordBytes ||
+           (!empty() && Clock::now() - begin_ > kMaxGroupTime);
   }
 
   // Null: the entry has no stream.
@@ -198,7 +198,7 @@ class Ingestion {
   // An error is the one file's, unless the store failed as well.
   absl::Status AddOne(InputTree& tree, const InputFile& file, const std::string& name) {
     STRATA_RETURN_IF_ERROR(dedup::CheckCatalogueName(name));
-    const bool long_one = static_cast<uint64_t>(file.info.st_size) >= kLeastLongBytes ||
+    const bool long_one = static_cast<uint64_t>(file.info.st_size) >= kMinLongBytes ||
                           (file.has_content() && !S_ISREG(file.info.st_mode));
     if (long_one || (request_.force && group_->Holds(name))) {
       store_failure_ = Commit();

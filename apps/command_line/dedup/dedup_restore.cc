@@ -38,7 +38,7 @@ using dedup::EntryKind;
 using dedup::NamedEntry;
 
 constexpr size_t kPieceBytes = 1u << 20;
-constexpr uint64_t kLeastDirectBytes = 4u << 20;
+constexpr uint64_t kMinDirectBytes = 4u << 20;
 
 // The stream of an entry, whose errors say its name.
 class NamedReader {
@@ -279,7 +279,7 @@ class Restoration {
     // Nobody reads it before it has its own mode.
     STRATA_ASSIGN_OR_RETURN(const std::unique_ptr<PartFile> part,
                             PartFile::CreateAt(place, request_.force, entry.mode ? 0600 : 0666));
-    const bool direct = entry.holes.empty() && reader.size_bytes() >= kLeastDirectBytes;
+    const bool direct = entry.holes.empty() && reader.size_bytes() >= kMinDirectBytes;
     STRATA_RETURN_IF_ERROR(direct ? CopyDirect(reader, part.get())
                                   : CopyPieces(reader, part->file()));
     std::vector<std::string> not_kept;

@@ -18,7 +18,7 @@ namespace {
 using dedup::CatalogueEntry;
 using dedup::EntryKind;
 
-constexpr size_t kMostXattrBytes = 256u << 10;  // Of one file, all together.
+constexpr size_t kMaxXattrBytes = 256u << 10;  // Of one file, all together.
 constexpr mode_t kPermissions = 07777;
 constexpr mode_t kSetIds = S_ISUID | S_ISGID;
 
@@ -120,7 +120,7 @@ void TakeXattrs(int fd, CatalogueEntry* entry, std::vector<std::string>* not_kep
       continue;
     }
     total_bytes += name.size() + static_cast<size_t>(bytes);
-    if (total_bytes > kMostXattrBytes) {
+    if (total_bytes > kMaxXattrBytes) {
       not_kept->push_back(absl::StrCat(name, " (more than 256 KiB of extended attributes)"));
       continue;
     }

@@ -16,7 +16,7 @@
 namespace strata::appliance {
 namespace {
 
-constexpr size_t kMostDepth = 400;  // Each level keeps a descriptor open.
+constexpr size_t kMaxDepth = 400;  // Each level keeps a descriptor open.
 constexpr int kStepFlags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
 }  // namespace
@@ -35,7 +35,7 @@ absl::StatusOr<FilePlace> FolderTree::Find(std::string_view relative, bool make)
     return absl::InvalidArgumentError(absl::StrCat(
         "'", std::string(relative), "' leads out of the folder: restore it by its name alone"));
   }
-  if (names.size() > kMostDepth) {
+  if (names.size() > kMaxDepth) {
     return absl::InvalidArgumentError(
         absl::StrCat(path_, "/", std::string(relative), ": more than 400 folders deep"));
   }

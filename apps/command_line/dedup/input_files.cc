@@ -20,8 +20,8 @@ namespace strata::appliance {
 namespace {
 
 constexpr size_t kPieceBytes = 1u << 20;
-constexpr uint64_t kLeastLargeBytes = 4u << 20;
-constexpr uint64_t kMostHoles = 4096;  // As many as an entry of the catalogue holds.
+constexpr uint64_t kMinLargeBytes = 4u << 20;
+constexpr uint64_t kMaxHoles = 4096;  // As many as an entry of the catalogue holds.
 constexpr int kPollMs = 200;
 
 using TakePiece = std::function<absl::Status(std::span<const std::byte>)>;
@@ -98,10 +98,10 @@ std::vector<dedup::Hole> FindHoles(const FileHandle& file, uint64_t size_bytes) 
     }
     at = end;
   }
-  if (holes.size() > kMostHoles) {
-    std::ranges::nth_element(holes, holes.begin() + kMostHoles, std::ranges::greater{},
+  if (holes.size() > kMaxHoles) {
+    std::ranges::nth_element(holes, holes.begin() + kMaxHoles, std::ranges::greater{},
                              &dedup::Hole::size_bytes);
-    holes.resize(kMostHoles);
+    holes.resize(kMaxHoles);
     std::ranges::sort(holes, {}, &dedup::Hole::offset_bytes);
   }
   return holes;
@@ -231,7 +231,7 @@ absl::StatusOr<ContentRead> ReadContent(const FileHandle& file, const TakePiece&
   }
   if (static_cast<uint64_t>(before.st_blocks) * 512 < size_bytes && size_bytes > 4096) {
     STRATA_RETURN_IF_ERROR(TakeBetweenHoles(file, size_bytes, take, &content));
-  } else if (size_bytes >= kLeastLargeBytes) {
+  } else if (size_bytes >= kMinLargeBytes) {
     STRATA_ASSIGN_OR_RETURN(content.size_bytes, TakeLarge(file, take));
   } else {
     // One byte more than it had: so the end is found at once.

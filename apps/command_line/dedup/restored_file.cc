@@ -18,7 +18,7 @@ namespace {
 
 constexpr size_t kPieceBytes = 1u << 20;
 constexpr size_t kPieceCount = 8;
-constexpr uint64_t kLeastDirectBytes = 4u << 20;
+constexpr uint64_t kMinDirectBytes = 4u << 20;
 constexpr uint64_t kBlockBytes = 4096;
 
 uint64_t WholeBlocks(uint64_t size_bytes) {
@@ -30,7 +30,7 @@ uint64_t WholeBlocks(uint64_t size_bytes) {
 absl::StatusOr<std::unique_ptr<RestoredFile>> RestoredFile::Create(PartFile* part,
                                                                    uint64_t size_bytes) {
   auto file = std::unique_ptr<RestoredFile>(new RestoredFile(part, size_bytes));
-  if (size_bytes >= kLeastDirectBytes) STRATA_RETURN_IF_ERROR(file->OpenDevice());
+  if (size_bytes >= kMinDirectBytes) STRATA_RETURN_IF_ERROR(file->OpenDevice());
   const size_t piece_count = file->device_ == nullptr ? 1 : kPieceCount;
   file->memory_ = block::Buffer(piece_count * kPieceBytes);
   for (size_t i = 0; i < piece_count; ++i) {

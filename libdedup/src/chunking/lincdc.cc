@@ -12,7 +12,7 @@
 namespace strata::dedup {
 namespace {
 
-constexpr int kMostBits = 24;
+constexpr int kMaxBits = 24;
 constexpr uint8_t kSubstitutionOffset = 0x63;
 
 // Multiplication in GF(2^8) modulo x^8 + x^4 + x^3 + x + 1, the field of AES.
@@ -141,8 +141,8 @@ class LinCdcChunker final : public FirstCutChunker {
     STRATA_CHECK(find_ != nullptr, "this CPU runs the variant");
     const int bits = std::countr_zero(options.avg_bytes);
     const int level = static_cast<int>(options.normalization);
-    strict_ = LinCdcCriterion::OfBits(std::min(bits + level, kMostBits));
-    lax_ = LinCdcCriterion::OfBits(std::min(bits - level, kMostBits));
+    strict_ = LinCdcCriterion::OfBits(std::min(bits + level, kMaxBits));
+    lax_ = LinCdcCriterion::OfBits(std::min(bits - level, kMaxBits));
     // So that chunks of real data come out as long as those of FastCDC.
     center_ = std::max(options.min_bytes, options.avg_bytes - options.avg_bytes / 8) - 1;
   }

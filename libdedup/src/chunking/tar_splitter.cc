@@ -16,7 +16,7 @@ namespace {
 
 constexpr size_t kSizeAt = 124;
 constexpr size_t kSizeBytes = 12;
-constexpr uint64_t kMostContentBytes = uint64_t{1} << 56;
+constexpr uint64_t kMaxContentBytes = uint64_t{1} << 56;
 constexpr size_t kChecksumAt = 148;
 constexpr size_t kChecksumBytes = 8;
 constexpr size_t kTypeAt = 156;
@@ -64,7 +64,7 @@ std::optional<uint64_t> ContentBytes(const Header& header) {
     return 0;
   }
   const std::optional<uint64_t> size = ParseSize(bytes.subspan(kSizeAt, kSizeBytes));
-  return size.has_value() && *size < kMostContentBytes ? size : std::nullopt;
+  return size.has_value() && *size < kMaxContentBytes ? size : std::nullopt;
 }
 
 }  // namespace

@@ -18,12 +18,12 @@
 namespace strata::dedup {
 namespace {
 
-constexpr size_t kMostWriteBytes = 512u << 10;
-constexpr size_t kMostIdleWrites = 4;
+constexpr size_t kMaxWriteBytes = 512u << 10;
+constexpr size_t kMaxIdleWrites = 4;
 constexpr int kSleepMs = 100;
 
 size_t WriteBytes(const AppendQueue::Options& options) {
-  return AlignDown(std::min<size_t>(options.device->geometry().max_transfer_bytes, kMostWriteBytes),
+  return AlignDown(std::min<size_t>(options.device->geometry().max_transfer_bytes, kMaxWriteBytes),
                    options.block_bytes);
 }
 
@@ -33,7 +33,7 @@ absl::StatusOr<std::unique_ptr<AppendQueue>> AppendQueue::Create(const Options& 
   auto queue = std::unique_ptr<AppendQueue>(new AppendQueue(options));
   // Two appends may be added to what is in flight before somebody looks whether it is full.
   const auto most_requests = static_cast<uint32_t>(
-      kMostInFlight + 2 * (options.most_append_bytes / queue->write_bytes_ + 2));
+      kMaxInFlight + 2 * (options.most_append_bytes / queue->write_bytes_ + 2));
   STRATA_ASSIGN_OR_RETURN(queue->channel_,
                           options.device->OpenChannel({.queue_depth = most_requests}));
   STRATA_ASSIGN_OR_RETURN(queue->event_fd_, queue->channel_->EventFd());
@@ -50,7 +50,7 @@ void AppendQueue::Drain() {
   while (!in_flight_.empty() && WaitForCompletion().ok()) {
   }
   // After a failure the writes behind the failed one are still the device's.
-  while (channel_->in_flight() > 0) channel_->Poll(kMostInFlight);
+  while (channel_->in_flight() > 0) channel_->Poll(kMaxInFlight);
 }
 
 absl::Status AppendQueue::Fail(const char* what, const absl::Status& cause) {
@@ -150,7 +150,7 @@ absl::Status AppendQueue::Discard(block::Lba lba, uint32_t block_count) {
 }
 
 void AppendQueue::Poll() {
-  channel_->Poll(kMostInFlight);
+  channel_->Poll(kMaxInFlight);
   while (!in_flight_.empty() && in_flight_.front()->done) {
     std::unique_ptr<Write> write = std::move(in_flight_.front());
     in_flight_.pop_front();
@@ -160,7 +160,7 @@ void AppendQueue::Poll() {
     } else if (failure_.ok()) {
       completed_ = write->position;
     }
-    if (!gives_back && idle_writes_.size() < kMostIdleWrites) {
+    if (!gives_back && idle_writes_.size() < kMaxIdleWrites) {
       idle_writes_.push_back(std::move(write));
     }
     changed_.NotifyAll();

@@ -64,7 +64,7 @@ class AppendQueue final {
   absl::Status Discard(block::Lba lba, uint32_t block_count);
 
   // Too many writes are in flight for another append; waits until one is done.
-  bool full() const { return in_flight_.size() >= kMostInFlight; }
+  bool full() const { return in_flight_.size() >= kMaxInFlight; }
   absl::Status WaitForCompletion();
 
   // Everything appended up to `position` is on stable media when this returns. `flushed`: set when
@@ -91,7 +91,7 @@ class AppendQueue final {
     block::Segment segment;
     bool done = false;
   };
-  static constexpr size_t kMostInFlight = 8;
+  static constexpr size_t kMaxInFlight = 8;
 
   explicit AppendQueue(const Options& options);
 

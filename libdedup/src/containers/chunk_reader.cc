@@ -10,7 +10,7 @@
 namespace strata::dedup {
 namespace {
 
-constexpr int kMostMoves = 16;  // A chunk is not moved this often while somebody looks for it.
+constexpr int kMaxMoves = 16;  // A chunk is not moved this often while somebody looks for it.
 
 }  // namespace
 
@@ -47,7 +47,7 @@ absl::StatusOr<ChunkBytes> ChunkReader::Read(const Fingerprint& fingerprint, uin
                                              ReadAhead* ahead) {
   absl::Status damage;
   ChunkPlace damaged_place;
-  for (int move = 0; move < kMostMoves; ++move) {
+  for (int move = 0; move < kMaxMoves; ++move) {
     const absl::StatusOr<FoundChunk> found = options_.index->Find(fingerprint);
     if (absl::IsNotFound(found.status())) {
       CountCorruption();

@@ -15,8 +15,8 @@ namespace strata::dedup {
 namespace {
 
 // Of full containers that wait for a flush. Each flush lets the device run dry.
-constexpr size_t kMostChunksWaiting = 16u << 10;
-constexpr size_t kMostContainersWaiting = 16;  // Recovery reads them all.
+constexpr size_t kMaxChunksWaiting = 16u << 10;
+constexpr size_t kMaxContainersWaiting = 16;  // Recovery reads them all.
 // What a store that is closed keeps of its open container's space, behind the last region and in
 // the footer: deletions go to the journal there when the filesystem is full at the next opening.
 constexpr uint64_t kKeptTailBytes = 64u << 10;
@@ -71,8 +71,8 @@ bool ContainerLog::Fits(const OpenContainer& open, const EncodedRegion& region) 
   const size_t chunks = open.contents.chunks.size() + region.table.size();
   const size_t footer =
       FooterBytes(open.contents.regions.size() + 1, chunks, options_.cipher != nullptr);
-  return chunks <= kMostChunksPerContainer &&
-         open.contents.journal_regions < kMostJournalRegionsPerContainer &&
+  return chunks <= kMaxChunksPerContainer &&
+         open.contents.journal_regions < kMaxJournalRegionsPerContainer &&
          AlignUp(end, block_bytes_) + AlignUp(footer, block_bytes_) <= container_bytes_;
 }
 
@@ -85,7 +85,6 @@ absl::Status ContainerLog::AdmitWriter() const {
 }
 
 absl::Status ContainerLog::AdmitSpace(Caller caller, uint64_t bytes) const {
-  using SpaceUse = StoreOptions::SpaceUse;
   if (options_.admit_space == nullptr) return absl::OkStatus();
   return options_.admit_space(bytes,
                               caller == Caller::kWriter ? SpaceUse::kWriter : SpaceUse::kReserved);
@@ -384,12 +383,12 @@ absl::StatusOr<uint64_t> ContainerLog::Append(EncodedRegion* region, PinSet* pin
         position, Place(region, pins, may_use_reserve ? Caller::kCollection : Caller::kWriter,
                         /*direct=*/nullptr));
     waiting = WaitingNow();
-    if (waiting.chunks > 3 * kMostChunksWaiting || sealed_.size() > 3 * kMostContainersWaiting) {
+    if (waiting.chunks > 3 * kMaxChunksWaiting || sealed_.size() > 3 * kMaxContainersWaiting) {
       behind = commit_job_;
     }
   }
-  if (waiting.not_durable_chunks > kMostChunksWaiting ||
-      waiting.not_durable_containers > kMostContainersWaiting) {
+  if (waiting.not_durable_chunks > kMaxChunksWaiting ||
+      waiting.not_durable_containers > kMaxContainersWaiting) {
     STRATA_RETURN_IF_ERROR(WaitDurable(position));
   }
   if (behind != nullptr) options_.workers->Finish(*behind);

@@ -41,7 +41,7 @@
 #include "strata/base/random.h"
 #include "strata/block/buffer.h"
 #include "strata/block/device.h"
-#include "strata/dedup/store.h"
+#include "strata/dedup/types.h"
 #include "strata/kv/store.h"
 
 namespace strata::dedup {
@@ -63,7 +63,7 @@ class ContainerLog final {
     // and writers leave so many more slots to the journal.
     bool journaled = false;
     uint32_t journal_slots = 0;
-    std::function<absl::Status(uint64_t bytes, StoreOptions::SpaceUse use)> admit_space = {};
+    std::function<absl::Status(uint64_t bytes, SpaceUse use)> admit_space = {};
     LogSink log;
   };
   static absl::StatusOr<std::unique_ptr<ContainerLog>> Create(const Options& options);

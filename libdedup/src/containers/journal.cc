@@ -12,10 +12,10 @@ namespace strata::dedup {
 namespace {
 
 constexpr char kVersion = 1;
-constexpr size_t kMostPartBytes = 1u << 20;
+constexpr size_t kMaxPartBytes = 1u << 20;
 // Of a checkpoint; a longer operation is one. The longer, the better do they compress.
-constexpr size_t kMostPieceBytes = 1000u << 10;
-constexpr size_t kLeastCompressedBytes = 256;
+constexpr size_t kMaxPieceBytes = 1000u << 10;
+constexpr size_t kMinCompressedBytes = 256;
 
 std::string EncodeNumbers(std::initializer_list<uint64_t> numbers) {
   std::string bytes(1 + 8 * numbers.size(), kVersion);
@@ -124,13 +124,13 @@ absl::StatusOr<uint64_t> Journal::WriteRecord(JournalPart header,
                                               std::span<const std::byte> operations,
                                               EncodedRegion* region, const AppendRegion& append,
                                               uint64_t* container_id, uint64_t* size_bytes) {
-  const size_t most = std::min<size_t>(kMostPartBytes, options_.container_bytes / 4);
+  const size_t most = std::min<size_t>(kMaxPartBytes, options_.container_bytes / 4);
   for (header.part = 0;; ++header.part) {
     header.operations = operations.first(std::min(operations.size(), most));
     operations = operations.subspan(header.operations.size());
     header.last_part = operations.empty();
     const std::vector<std::byte> raw = EncodeJournalPart(header);
-    const bool compresses = raw.size() >= kLeastCompressedBytes;
+    const bool compresses = raw.size() >= kMinCompressedBytes;
     const int level =
         header.kind == JournalKind::kCheckpoint ? checkpoint_level() : options_.compression_level;
     EncodeRegion(RegionKind::kJournal, {}, raw,
@@ -245,7 +245,7 @@ absl::Status Journal::DumpSpaces(kv::Snapshot& snapshot, bool for_repair,
   };
   STRATA_RETURN_IF_ERROR(VisitLogged(
       snapshot, [&](const kv::SpaceInfo& space, const kv::KeyValue& item) -> absl::Status {
-        if (operations.bytes().size() + item.key.size() + item.value.size() > kMostPieceBytes &&
+        if (operations.bytes().size() + item.key.size() + item.value.size() > kMaxPieceBytes &&
             !operations.empty()) {
           STRATA_RETURN_IF_ERROR(write_piece());
         }
@@ -281,7 +281,7 @@ absl::StatusOr<uint64_t> Journal::EstimateCheckpoint() {
         space_name = space.name;
         const size_t size = item.key.size() + item.value.size();
         raw_bytes += size;
-        if (sampled_bytes == 0 || sample.bytes().size() + size <= kMostPieceBytes) {
+        if (sampled_bytes == 0 || sample.bytes().size() + size <= kMaxPieceBytes) {
           sample.Add(space, JournalOperations::Kind::kPut, item.key, item.value);
           sampled_bytes += size;
         }

@@ -21,7 +21,7 @@
 #include "format/codec.h"
 #include "format/journal_format.h"
 #include "strata/base/mutex.h"
-#include "strata/dedup/store.h"
+#include "strata/dedup/types.h"
 #include "strata/kv/store.h"
 
 namespace strata::dedup {
@@ -101,7 +101,7 @@ class Journal final : public kv::CommitLog {
   // Where a record of a checkpoint goes, or of a commit.
   using AppendRegion = std::function<absl::StatusOr<uint64_t>(EncodedRegion* region)>;
 
-  static constexpr int kLeastCheckpointLevel = 6;
+  static constexpr int kMinCheckpointLevel = 6;
 
   explicit Journal(const Options& options) : options_(options) {}
 
@@ -118,7 +118,7 @@ class Journal final : public kv::CommitLog {
   // Nobody waits for a checkpoint, and it lies long.
   int checkpoint_level() const {
     return options_.compression == Compression::kZstd
-               ? std::max(options_.compression_level, kLeastCheckpointLevel)
+               ? std::max(options_.compression_level, kMinCheckpointLevel)
                : options_.compression_level;
   }
 

@@ -10,9 +10,9 @@
 namespace strata::dedup {
 namespace {
 
-constexpr size_t kMostRunBytes = 1u << 20;
+constexpr size_t kMaxRunBytes = 1u << 20;
 constexpr size_t kFollowBytes = 1u << 20;
-constexpr uint64_t kMostGapBytes = 32u << 10;  // Read along with the regions on both sides of it.
+constexpr uint64_t kMaxGapBytes = 32u << 10;  // Read along with the regions on both sides of it.
 
 }  // namespace
 
@@ -70,8 +70,8 @@ void ReadAhead::Start() {
       const uint64_t next_end = region.device_offset + region.size_bytes;
       if (region.loaded != nullptr ||
           region.place.container_id != regions_[first]->place.container_id ||
-          region.device_offset < end || region.device_offset - end > kMostGapBytes ||
-          next_end - begin > kMostRunBytes) {
+          region.device_offset < end || region.device_offset - end > kMaxGapBytes ||
+          next_end - begin > kMaxRunBytes) {
         break;
       }
       end = next_end;

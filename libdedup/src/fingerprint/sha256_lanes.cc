@@ -30,7 +30,7 @@ constexpr size_t kLanes = 2;
 constexpr size_t kLanes = 3;
 #endif
 // With fewer of the sixteen at work, those with the SHA instructions are faster.
-constexpr size_t kLeastWideLanes = 9;
+constexpr size_t kMinWideLanes = 9;
 
 alignas(16) constexpr std::array<uint32_t, 64> kRoundConstants = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
@@ -318,8 +318,8 @@ void Sha256Lanes(Sha256Engine engine, std::span<const std::span<const std::byte>
   STRATA_CHECK(messages.size() == digests.size(), "one digest per message");
   Batch batch(messages, digests);
   if (engine == Sha256Engine::kWide) return batch.RunWide(1);
-  if (engine == Sha256Engine::kBoth && messages.size() >= kLeastWideLanes) {
-    batch.RunWide(kLeastWideLanes);
+  if (engine == Sha256Engine::kBoth && messages.size() >= kMinWideLanes) {
+    batch.RunWide(kMinWideLanes);
   }
   batch.RunShaInstructions();
 }

@@ -13,8 +13,8 @@ namespace {
 
 constexpr uint8_t kVersion = 1;
 constexpr size_t kLegacyBytes = 32;  // Before there were versions: the stream's id in hexadecimal.
-constexpr uint32_t kMostNanoseconds = 999'999'999;
-constexpr uint32_t kMostMode = 07777;
+constexpr uint32_t kMaxNanoseconds = 999'999'999;
+constexpr uint32_t kMaxMode = 07777;
 
 // Fields follow each other in growing order of their tags, each at most once.
 enum class Tag : uint8_t {
@@ -126,7 +126,7 @@ class Input {
 
   Timestamp Time() {
     const int64_t seconds = UnZigZag(Varint());
-    return {seconds, Number32(kMostNanoseconds)};
+    return {seconds, Number32(kMaxNanoseconds)};
   }
 
  private:
@@ -140,7 +140,7 @@ void ReadHoles(Input* in, std::vector<Hole>* holes) {
     const uint64_t gap = in->Varint();
     const uint64_t size = in->Varint();
     uint64_t offset = 0;
-    if (!in->ok() || holes->size() == kMostHoles || size == 0 || (gap == 0 && !holes->empty()) ||
+    if (!in->ok() || holes->size() == kMaxHoles || size == 0 || (gap == 0 && !holes->empty()) ||
         __builtin_add_overflow(end, gap, &offset) || __builtin_add_overflow(offset, size, &end)) {
       in->Fail();
       return;
@@ -165,7 +165,7 @@ void ReadXattrs(Input* in, std::map<std::string, std::string>* xattrs) {
 bool ReadField(Tag tag, Input* in, CatalogueEntry* entry) {
   switch (tag) {
     case Tag::kMode:
-      entry->mode = in->Number32(kMostMode);
+      entry->mode = in->Number32(kMaxMode);
       return true;
     case Tag::kOwner:
       entry->owner = Owner{};
@@ -208,9 +208,9 @@ const char* WrongWith(const CatalogueEntry& entry) {
   const bool device =
       entry.kind == EntryKind::kCharacterDevice || entry.kind == EntryKind::kBlockDevice;
   if (entry.kind > EntryKind::kBlockDevice) return "no such kind";
-  if (entry.mode.value_or(0) > kMostMode) return "a mode above 07777";
+  if (entry.mode.value_or(0) > kMaxMode) return "a mode above 07777";
   for (const auto& time : {entry.modified, entry.accessed}) {
-    if (time.has_value() && time->nanoseconds > kMostNanoseconds) return "a second of nanoseconds";
+    if (time.has_value() && time->nanoseconds > kMaxNanoseconds) return "a second of nanoseconds";
   }
   if (entry.kind == EntryKind::kSymlink ? entry.link_target.empty() : !entry.link_target.empty()) {
     return "a symbolic link has a target, and nothing else has one";
@@ -225,7 +225,7 @@ const char* WrongWith(const CatalogueEntry& entry) {
   if (!file && (entry.size_bytes != 0 || !entry.holes.empty() || entry.link_id.has_value())) {
     return "fields of a file";
   }
-  if (entry.holes.size() > kMostHoles) return "more than 4096 holes";
+  if (entry.holes.size() > kMaxHoles) return "more than 4096 holes";
   uint64_t end = 0;
   for (const Hole& hole : entry.holes) {
     const bool touches = hole.offset_bytes == end && &hole != &entry.holes.front();

@@ -12,7 +12,7 @@
 
 namespace strata::dedup {
 
-inline constexpr size_t kMostHoles = 4096;
+inline constexpr size_t kMaxHoles = 4096;
 
 // InvalidArgument: fields that do not belong to the kind, or that no decoder would take.
 absl::Status CheckCatalogueEntry(const CatalogueEntry& entry);

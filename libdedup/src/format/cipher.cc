@@ -24,8 +24,8 @@ constexpr size_t kNonceBytes = 12;
 constexpr size_t kTagBytes = 16;
 static_assert(kSaltBytes + kNonceBytes + kTagBytes == kSealBytes);
 
-constexpr size_t kMostIdleContexts = 8;
-constexpr size_t kMostOpenings = 1024;  // Whose keys are remembered.
+constexpr size_t kMaxIdleContexts = 8;
+constexpr size_t kMaxOpenings = 1024;  // Whose keys are remembered.
 
 using Key = std::array<std::byte, 32>;
 
@@ -106,7 +106,7 @@ class AesGcm final : public Cipher {
     MutexLock lock(&mutex_);
     const auto known = keys_.find(salt);
     if (known != keys_.end()) return known->second;
-    if (keys_.size() >= kMostOpenings) keys_.clear();
+    if (keys_.size() >= kMaxOpenings) keys_.clear();
     return keys_[salt] = KeyOf(salt);
   }
 
@@ -125,7 +125,7 @@ class AesGcm final : public Cipher {
   }
   void ReturnContext(Context context) {
     MutexLock lock(&mutex_);
-    if (idle_.size() < kMostIdleContexts) idle_.push_back(std::move(context));
+    if (idle_.size() < kMaxIdleContexts) idle_.push_back(std::move(context));
   }
 
   EncryptionKey key_;

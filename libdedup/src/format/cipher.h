@@ -18,7 +18,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "format/layout.h"
-#include "strata/dedup/store.h"
+#include "strata/dedup/types.h"
 
 namespace strata::dedup {
 

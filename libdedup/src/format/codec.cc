@@ -26,13 +26,13 @@ using Compressor = std::unique_ptr<ZSTD_CCtx, FreeCompressor>;
 using Decompressor = std::unique_ptr<ZSTD_DCtx, FreeDecompressor>;
 
 // Most idle states kept of each kind: one takes about a megabyte.
-constexpr size_t kMostIdle = 4;
+constexpr size_t kMaxIdle = 4;
 
 // Every so often a sample tells whether the data can shrink.
 constexpr size_t kProbeSampleBytes = 4u << 10;
 constexpr size_t kProbeStepBytes = 32u << 10;
 
-constexpr int kLeastHardLevel = 9;
+constexpr int kMinHardLevel = 9;
 
 template <typename State>
 class IdleStates {
@@ -47,7 +47,7 @@ class IdleStates {
 
   void Return(State state) {
     MutexLock lock(&mutex_);
-    if (states_.size() < kMostIdle) states_.push_back(std::move(state));
+    if (states_.size() < kMaxIdle) states_.push_back(std::move(state));
   }
 
  private:
@@ -201,7 +201,7 @@ class CodecWithIdleStates final : public Codec {
 }  // namespace
 
 bool LooksIncompressible(std::span<const std::byte> raw) {
-  if (raw.size() < kLeastProbedBytes) return false;
+  if (raw.size() < kMinProbedBytes) return false;
   for (size_t at = 0; at + kProbeSampleBytes <= raw.size(); at += kProbeStepBytes) {
     const std::span<const std::byte> sample = raw.subspan(at, kProbeSampleBytes);
     if (!LooksEven(sample) || HasMatches(sample)) return false;
@@ -210,7 +210,7 @@ bool LooksIncompressible(std::span<const std::byte> raw) {
 }
 
 bool CompressesHard(const CompressionSettings& settings) {
-  return settings.method == Compression::kZstd && settings.level >= kLeastHardLevel;
+  return settings.method == Compression::kZstd && settings.level >= kMinHardLevel;
 }
 
 std::unique_ptr<Codec> CreateCodec() { return std::make_unique<CodecWithIdleStates>(); }

@@ -11,7 +11,7 @@
 #include <span>
 
 #include "absl/status/status.h"
-#include "strata/dedup/store.h"
+#include "strata/dedup/types.h"
 
 namespace strata::dedup {
 
@@ -31,8 +31,8 @@ class Codec {
 };
 
 // Samples say that compressing would not save even a twentieth: encrypted or compressed before. Of
-// less than kLeastProbedBytes they say nothing: trying it costs no more.
-inline constexpr size_t kLeastProbedBytes = 8u << 10;
+// less than kMinProbedBytes they say nothing: trying it costs no more.
+inline constexpr size_t kMinProbedBytes = 8u << 10;
 bool LooksIncompressible(std::span<const std::byte> raw);
 
 std::unique_ptr<Codec> CreateCodec();

@@ -152,8 +152,8 @@ absl::StatusOr<DecodedFooter> DecodeFooter(std::span<const std::byte> bytes, Cip
   const uint32_t chunk_count = LoadLe32(trailer.data() + kChunkCountAt);
   *footer_bytes = LoadLe32(trailer.data() + kFooterBytesAt);
   const bool sealed = trailer[kSealedAt] != std::byte{0};
-  if (region_count > chunk_count + kMostJournalRegionsPerContainer ||
-      chunk_count > kMostChunksPerContainer ||
+  if (region_count > chunk_count + kMaxJournalRegionsPerContainer ||
+      chunk_count > kMaxChunksPerContainer ||
       *footer_bytes != FooterBytes(region_count, chunk_count, sealed)) {
     return absl::DataLossError("container footer: values out of range");
   }

@@ -47,8 +47,8 @@ absl::StatusOr<DecodedRegion> RegionBehindGap(std::span<const std::byte> slot,
 // Takes `region` in as the last one so far. False: the container cannot hold as much.
 bool Take(const DecodedRegion& region, ContainerScan* scan) {
   const RegionHeader& header = region.header;
-  if (scan->contents.chunks.size() + header.chunk_count > kMostChunksPerContainer ||
-      scan->contents.journal_regions >= kMostJournalRegionsPerContainer) {
+  if (scan->contents.chunks.size() + header.chunk_count > kMaxChunksPerContainer ||
+      scan->contents.journal_regions >= kMaxJournalRegionsPerContainer) {
     return false;
   }
   AppendToContents(header, region.table, &scan->contents);

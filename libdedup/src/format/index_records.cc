@@ -12,7 +12,7 @@ namespace {
 
 constexpr uint8_t kVersion = 1;
 constexpr size_t kPlaceBytes = 18;
-constexpr size_t kContainerRecordBytes = 38;  // Before left_regions.
+constexpr size_t kContainerRecordBytes = 38;  // Before superseded_regions.
 constexpr std::byte kOpen{0};
 constexpr std::byte kSealed{1};
 constexpr std::byte kSealedDeferred{2};
@@ -87,9 +87,9 @@ absl::StatusOr<uint64_t> ParseContainerKey(std::string_view key) {
 }
 
 std::string EncodeContainerRecord(const ContainerRecord& record) {
-  std::string bytes(kContainerRecordBytes + 4 * record.left_regions.size(), '\0');
+  std::string bytes(kContainerRecordBytes + 4 * record.superseded_regions.size(), '\0');
   std::byte* at = Bytes(bytes);
-  at[0] = std::byte{record.left_regions.empty() ? kVersion : kVersionWithLeftRegions};
+  at[0] = std::byte{record.superseded_regions.empty() ? kVersion : kVersionWithLeftRegions};
   at[1] = !record.sealed    ? kOpen
           : record.deferred ? kSealedDeferred
           : record.dense    ? kSealedDense
@@ -102,7 +102,7 @@ std::string EncodeContainerRecord(const ContainerRecord& record) {
   StoreLe32(at + 30, record.recipe_count);
   StoreLe32(at + 34, record.recipe_bytes);
   at += kContainerRecordBytes;
-  for (const uint32_t offset_units : record.left_regions) {
+  for (const uint32_t offset_units : record.superseded_regions) {
     StoreLe32(at, offset_units);
     at += 4;
   }
@@ -121,7 +121,7 @@ absl::StatusOr<ContainerRecord> DecodeContainerRecord(std::string_view bytes) {
   }
   const std::byte* at = Bytes(bytes);
   for (size_t i = kContainerRecordBytes; i < bytes.size(); i += 4) {
-    record.left_regions.push_back(LoadLe32(at + i));
+    record.superseded_regions.push_back(LoadLe32(at + i));
   }
   record.sealed = at[1] != kOpen;
   record.deferred = at[1] == kSealedDeferred;

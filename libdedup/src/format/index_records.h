@@ -55,7 +55,7 @@ struct ContainerRecord {
   bool dense = false;         // All of its data. A hint as well.
   // Offsets in units, growing, of regions that streams have left: chunks of theirs were stored
   // again in denser company, so only the index tells where they are best read. A hint.
-  std::vector<uint32_t> left_regions{};
+  std::vector<uint32_t> superseded_regions{};
 
   uint64_t data_stored_bytes() const { return stored_bytes - recipe_bytes; }
   friend bool operator==(const ContainerRecord&, const ContainerRecord&) = default;

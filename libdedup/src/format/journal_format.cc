@@ -24,8 +24,8 @@ constexpr size_t kPreviousContainerAt = 24;
 constexpr size_t kPieceAt = 32;
 static_assert(kPieceAt + 8 == kJournalHeaderBytes);
 
-constexpr uint32_t kMostParts = 1u << 16;
-constexpr uint32_t kMostPieces = 1u << 30;
+constexpr uint32_t kMaxParts = 1u << 16;
+constexpr uint32_t kMaxPieces = 1u << 30;
 
 constexpr uint8_t kLastPart = 1;
 constexpr uint8_t kLastPiece = 2;
@@ -132,7 +132,7 @@ absl::StatusOr<JournalPart> DecodeJournalPart(std::span<const std::byte> bytes) 
                         ? part.piece == 0 && !part.last_piece && part.sequence > 0 &&
                               part.previous.sequence < part.sequence
                         : part.previous == JournalPlace{} && !part.sync;
-  if (!sane || part.part > kMostParts || part.piece > kMostPieces) return Damaged();
+  if (!sane || part.part > kMaxParts || part.piece > kMaxPieces) return Damaged();
   return part;
 }
 

@@ -20,12 +20,12 @@ inline constexpr uint64_t kSuperblockOffsets[] = {0, 512u << 10};
 inline constexpr uint32_t kSuperblockBytes = 4096;
 inline constexpr uint64_t kDataOffsetBytes = 1u << 20;  // Slot 0 begins here.
 
-inline constexpr uint32_t kLeastContainerBytes = 1u << 20;
-inline constexpr uint32_t kMostContainerBytes = 64u << 20;
-inline constexpr uint32_t kMostChunksPerContainer = 32768;
-inline constexpr uint32_t kMostChunksPerRegion = 16384;
-inline constexpr uint32_t kMostJournalRegionsPerContainer = 16384;
-inline constexpr uint32_t kMostRegionRawBytes =
+inline constexpr uint32_t kMinContainerBytes = 1u << 20;
+inline constexpr uint32_t kMaxContainerBytes = 64u << 20;
+inline constexpr uint32_t kMaxChunksPerContainer = 32768;
+inline constexpr uint32_t kMaxChunksPerRegion = 16384;
+inline constexpr uint32_t kMaxJournalRegionsPerContainer = 16384;
+inline constexpr uint32_t kMaxRegionRawBytes =
     32u << 20;  // One chunk of 16 MiB fits, whatever region_bytes is.
 
 using Uuid = std::array<std::byte, 16>;

@@ -137,7 +137,7 @@ absl::StatusOr<RecipeNode> DecodeRecipeNode(std::span<const std::byte> bytes) {
   node.level = static_cast<uint8_t>(bytes[3]);
   Input in(bytes.subspan(kNodeHeaderBytes));
   in.Entries(LoadLe32(bytes.data() + 4), &node);
-  if (!in.ok() || !in.at_end() || node.level > kMostRecipeLevel) {
+  if (!in.ok() || !in.at_end() || node.level > kMaxRecipeLevel) {
     return absl::DataLossError("recipe: cannot be decoded");
   }
   return node;
@@ -173,7 +173,7 @@ absl::StatusOr<StreamRecord> DecodeStreamRecord(std::string_view bytes) {
   record.new_stored_bytes = in.Varint();
   const uint64_t count = in.Varint();
   if (in.ok()) in.Entries(count, &record.root);
-  if (!in.ok() || !in.at_end() || record.root.level > kMostRecipeLevel ||
+  if (!in.ok() || !in.at_end() || record.root.level > kMaxRecipeLevel ||
       CoveredBytes(record.root) != record.size_bytes) {
     return absl::DataLossError("stream record: cannot be decoded");
   }
@@ -185,12 +185,12 @@ absl::Status RecipeBuilder::Add(const Fingerprint& fingerprint, uint32_t chunk_b
 }
 
 absl::Status RecipeBuilder::AddAt(size_t level, const RecipeEntry& entry) {
-  STRATA_CHECK(level <= kMostRecipeLevel, "a recipe this deep would cover more than 2^64 bytes");
+  STRATA_CHECK(level <= kMaxRecipeLevel, "a recipe this deep would cover more than 2^64 bytes");
   if (levels_.size() <= level) levels_.resize(level + 1);
   std::vector<RecipeEntry>& entries = levels_[level];
   entries.push_back(entry);
   const bool may_end = (static_cast<uint8_t>(entry.fingerprint.bytes.back()) & kNodeEndMask) == 0;
-  if (entries.size() == kMostNodeEntries || (may_end && entries.size() >= kLeastNodeEntries)) {
+  if (entries.size() == kMaxNodeEntries || (may_end && entries.size() >= kMinNodeEntries)) {
     return CloseNode(level);
   }
   return absl::OkStatus();
@@ -207,7 +207,7 @@ absl::StatusOr<RecipeNode> RecipeBuilder::Finish() {
   if (levels_.empty()) return RecipeNode{};
   for (size_t level = 0;; ++level) {
     const bool top = level + 1 == levels_.size();
-    if (top && levels_[level].size() <= kMostInlineEntries) {
+    if (top && levels_[level].size() <= kMaxInlineEntries) {
       return RecipeNode{static_cast<uint8_t>(level), std::move(levels_[level])};
     }
     if (!levels_[level].empty()) STRATA_RETURN_IF_ERROR(CloseNode(level));

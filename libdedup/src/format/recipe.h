@@ -33,10 +33,10 @@ struct RecipeNode {
   friend bool operator==(const RecipeNode&, const RecipeNode&) = default;
 };
 
-inline constexpr uint8_t kMostRecipeLevel = 7;
-inline constexpr size_t kMostInlineEntries = 64;
-inline constexpr size_t kLeastNodeEntries = 64;
-inline constexpr size_t kMostNodeEntries = 512;
+inline constexpr uint8_t kMaxRecipeLevel = 7;
+inline constexpr size_t kMaxInlineEntries = 64;
+inline constexpr size_t kMinNodeEntries = 64;
+inline constexpr size_t kMaxNodeEntries = 512;
 
 std::vector<std::byte> EncodeRecipeNode(const RecipeNode& node);
 absl::StatusOr<RecipeNode> DecodeRecipeNode(std::span<const std::byte> bytes);

@@ -192,8 +192,8 @@ absl::StatusOr<RegionHeader> DecodeRegionHeader(std::span<const std::byte> bytes
   header.sealed = at[kSealedAt] != std::byte{0};
   header.deferred = at[kDeferredAt] != std::byte{0};
   header.settings = LoadSettings(at);
-  if (header.raw_bytes > kMostRegionRawBytes || header.stored_bytes > header.raw_bytes ||
-      header.chunk_count > kMostChunksPerRegion) {
+  if (header.raw_bytes > kMaxRegionRawBytes || header.stored_bytes > header.raw_bytes ||
+      header.chunk_count > kMaxChunksPerRegion) {
     return absl::DataLossError("region header: values out of range");
   }
   return header;

@@ -15,7 +15,7 @@
 #include "format/codec.h"
 #include "format/layout.h"
 #include "strata/dedup/fingerprint.h"
-#include "strata/dedup/store.h"
+#include "strata/dedup/types.h"
 
 namespace strata::dedup {
 

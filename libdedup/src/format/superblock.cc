@@ -109,8 +109,8 @@ absl::StatusOr<Superblock> DecodeSuperblock(std::span<const std::byte> bytes) {
   if (version >= kVersionWithJournal) superblock.journaled = at[kJournaledAt] != std::byte{0};
   const bool sane = LoadLe64(at + kDataOffsetAt) == kDataOffsetBytes &&
                     std::has_single_bit(superblock.container_bytes) &&
-                    superblock.container_bytes >= kLeastContainerBytes &&
-                    superblock.container_bytes <= kMostContainerBytes &&
+                    superblock.container_bytes >= kMinContainerBytes &&
+                    superblock.container_bytes <= kMaxContainerBytes &&
                     std::has_single_bit(superblock.block_bytes) &&
                     superblock.block_bytes >= kUnitBytes &&
                     superblock.block_bytes <= kDataOffsetBytes / 4;

@@ -129,7 +129,7 @@ void ChunkIndex::LoadTable(uint64_t container_id) {
   if (contents.ok()) {
     MutexLock lock(&mutex_);
     const std::optional<ContainerInfo> now = options_.table->Find(container_id);
-    if (now.has_value()) cache_.Insert(container_id, *contents, now->record.left_regions);
+    if (now.has_value()) cache_.Insert(container_id, *contents, now->record.superseded_regions);
   } else if (absl::IsDataLoss(contents.status())) {
     // Unless it was emptied and freed meanwhile, which makes this harmless.
     options_.table->MarkDamaged(container_id, std::string(contents.status().message()));
@@ -255,9 +255,9 @@ absl::Status ChunkIndex::WriteIfFull(kv::WriteBatch* batch, kv::Durability durab
   return absl::OkStatus();
 }
 
-absl::StatusOr<ChunkIndex::Moves> ChunkIndex::FindMoves(std::span<const Entry> entries,
-                                                        bool again) {
-  Moves moves;
+absl::StatusOr<ChunkIndex::Relocations> ChunkIndex::FindRelocations(std::span<const Entry> entries,
+                                                                    bool again) {
+  Relocations moves;
   const auto take = [&](const ChunkPlace& old, const ChunkPlace& place) {
     if (old.container_id == place.container_id) return;
     if (again && old.container_id > place.container_id) return;
@@ -304,19 +304,19 @@ absl::Status ChunkIndex::CommitSealed(std::span<const SealedContainer* const> co
   std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
     return a.fingerprint->bytes < b.fingerprint->bytes;
   });
-  STRATA_ASSIGN_OR_RETURN(Moves moves, FindMoves(entries, again));
+  STRATA_ASSIGN_OR_RETURN(Relocations moves, FindRelocations(entries, again));
   std::vector<ContainerRecord> records;
   for (const SealedContainer* sealed : containers) {
     records.push_back(sealed->record);
     // A rebuild's were left in part already.
     const std::optional<ContainerInfo> now = options_.table->Find(sealed->id);
-    if (now.has_value()) records.back().left_regions = now->record.left_regions;
+    if (now.has_value()) records.back().superseded_regions = now->record.superseded_regions;
     const auto left = moves.left.extract(sealed->id);
-    if (!left.empty()) AddSorted<uint32_t>(left.mapped(), &records.back().left_regions);
+    if (!left.empty()) AddSorted<uint32_t>(left.mapped(), &records.back().superseded_regions);
   }
   // Before the entries move: a crash in between costs no more than lookups.
   for (const auto& [id, regions] : moves.left) {
-    STRATA_RETURN_IF_ERROR(MarkLeftLocked(id, regions));
+    STRATA_RETURN_IF_ERROR(MarkSupersededLocked(id, regions));
   }
   // Entries may go ahead of the records in batches of their own: until these say "sealed",
   // recovery enters them again.
@@ -341,7 +341,7 @@ absl::Status ChunkIndex::CommitSealed(std::span<const SealedContainer* const> co
     options_.table->Update(sealed.id, records[i]);
     MutexLock lock(&mutex_);
     cache_.Remove(sealed.id);  // A rebuild's.
-    cache_.Insert(sealed.id, sealed.contents, records[i].left_regions);
+    cache_.Insert(sealed.id, sealed.contents, records[i].superseded_regions);
     for (const Fingerprint& fingerprint : sealed.contents.chunks) {
       AddToFilter(fingerprint);
       const auto unsealed = unsealed_.find(fingerprint);
@@ -350,20 +350,21 @@ absl::Status ChunkIndex::CommitSealed(std::span<const SealedContainer* const> co
       }
     }
   }
-  for (const auto& [from, to] : moves.from_to) options_.table->PinAlso(from, to);
+  for (const auto& [from, to] : moves.from_to) options_.table->CarryPinsOver(from, to);
   return absl::OkStatus();
 }
 
-absl::Status ChunkIndex::MarkLeft(uint64_t container_id, std::span<const uint32_t> regions) {
+absl::Status ChunkIndex::MarkSuperseded(uint64_t container_id, std::span<const uint32_t> regions) {
   MutexLock writes(&kv_writes_);
-  return MarkLeftLocked(container_id, regions);
+  return MarkSupersededLocked(container_id, regions);
 }
 
-absl::Status ChunkIndex::MarkLeftLocked(uint64_t container_id, std::span<const uint32_t> regions) {
+absl::Status ChunkIndex::MarkSupersededLocked(uint64_t container_id,
+                                              std::span<const uint32_t> regions) {
   const std::optional<ContainerInfo> info = options_.table->Find(container_id);
   if (!info.has_value() || !info->record.sealed) return absl::OkStatus();
   ContainerRecord record = info->record;
-  AddSorted(regions, &record.left_regions);
+  AddSorted(regions, &record.superseded_regions);
   if (record == info->record) return absl::OkStatus();
   kv::WriteBatch batch;
   batch.Put(options_.containers, ContainerKey(container_id), EncodeContainerRecord(record));
@@ -432,7 +433,7 @@ absl::Status ChunkIndex::LeadAwayFromDamage(uint64_t container_id,
   if (from.empty()) return absl::OkStatus();
   STRATA_RETURN_IF_ERROR(options_.kv->Write(batch, kv::Durability::kSync));
   moves_.fetch_add(1);
-  for (const uint64_t id : from) options_.table->PinAlso(id, container_id);
+  for (const uint64_t id : from) options_.table->CarryPinsOver(id, container_id);
   return absl::OkStatus();
 }
 
@@ -463,8 +464,8 @@ absl::StatusOr<std::vector<ChunkPlace>> ChunkIndex::EntriesOf(std::span<const Fi
   return entries;
 }
 
-absl::StatusOr<std::vector<bool>> ChunkIndex::LeadsHere(uint64_t container_id,
-                                                        const ContainerContents& contents) {
+absl::StatusOr<std::vector<bool>> ChunkIndex::IsCurrentCopy(uint64_t container_id,
+                                                            const ContainerContents& contents) {
   STRATA_ASSIGN_OR_RETURN(const std::vector<ChunkPlace> entries, EntriesOf(contents.chunks));
   const std::vector<ChunkPlace> places = PlacesOf(container_id, contents);
   std::vector<bool> here(entries.size());
@@ -539,7 +540,7 @@ absl::Status ChunkIndex::RemoveContainers(std::span<const RemovedContainer> cont
   for (const RemovedContainer& container : containers) {
     gone.insert(container.id);
     MutexLock writes(&kv_writes_);
-    STRATA_RETURN_IF_ERROR(MarkLeftLocked(container.id, container.regions));
+    STRATA_RETURN_IF_ERROR(MarkSupersededLocked(container.id, container.regions));
   }
   STRATA_RETURN_IF_ERROR(search == Search::kScan ? DeleteScannedEntries(gone, go_on)
                                                  : DeleteFoundEntries(containers, gone));

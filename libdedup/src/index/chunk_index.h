@@ -104,7 +104,7 @@ class ChunkIndex final {
 
   // Chunks of these regions (offsets in units) were stored again. REQUIRES: the container is
   // pinned.
-  absl::Status MarkLeft(uint64_t container_id, std::span<const uint32_t> regions);
+  absl::Status MarkSuperseded(uint64_t container_id, std::span<const uint32_t> regions);
 
   // Chunks of the region (offset in units) were found damaged; none given: all of it. Durable when
   // it returns. From then on writers store them again, and where there is another copy no lookup
@@ -129,8 +129,8 @@ class ChunkIndex final {
 
   // For each chunk of a sealed container, whether the index does not lead to another copy, in this
   // container or elsewhere.
-  absl::StatusOr<std::vector<bool>> LeadsHere(uint64_t container_id,
-                                              const ContainerContents& contents);
+  absl::StatusOr<std::vector<bool>> IsCurrentCopy(uint64_t container_id,
+                                                  const ContainerContents& contents);
 
   // Deletes the kv store's entries for which `keep` is false.
   using KeepEntry = std::function<bool(const Fingerprint& fingerprint, const ChunkPlace& place)>;
@@ -157,16 +157,16 @@ class ChunkIndex final {
     ChunkPlace place;
   };
   // Regions (offsets in units) by container, and which containers took over from which.
-  struct Moves {
+  struct Relocations {
     std::map<uint64_t, std::vector<uint32_t>> left;
     std::set<std::pair<uint64_t, uint64_t>> from_to;
   };
   // What `entries`, in the order of their keys, take over from older containers.
-  absl::StatusOr<Moves> FindMoves(std::span<const Entry> entries, bool again)
+  absl::StatusOr<Relocations> FindRelocations(std::span<const Entry> entries, bool again)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(kv_writes_) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status WriteLost(uint64_t container_id, LostChunks lost)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(kv_writes_) ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::Status MarkLeftLocked(uint64_t container_id, std::span<const uint32_t> regions)
+  absl::Status MarkSupersededLocked(uint64_t container_id, std::span<const uint32_t> regions)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(kv_writes_) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Answers without the kv store, for writers. False: only the kv store knows.

@@ -27,11 +27,11 @@ constexpr size_t kPiecesPerRead = 16;
 
 // A filter is kept when it has grown by a share of itself, and by so many keys at least. What it
 // lacks then is read from footers by the next opening.
-constexpr uint64_t kLeastGrowth = 65536;
-constexpr uint64_t kLeastGrowthAtClosing = 4096;
+constexpr uint64_t kMinGrowth = 65536;
+constexpr uint64_t kMinGrowthAtClosing = 4096;
 constexpr uint64_t kGrowthShare = 64;
 constexpr uint64_t kGrowthShareAtClosing = 1024;
-constexpr size_t kMostWriteBytes = 1u << 20;
+constexpr size_t kMaxWriteBytes = 1u << 20;
 
 }  // namespace
 
@@ -79,15 +79,15 @@ size_t ChunkIndex::LookupsToLoad(const FilterRecord& record) const {
 
 absl::Status ChunkIndex::CheckWorthLoading(const FilterRecord& record) const {
   const uint64_t stored = options_.expected_chunks;
-  if (record.count() > 2 * stored + 2 * kLeastGrowth) {
+  if (record.count() > 2 * stored + 2 * kMinGrowth) {
     return absl::FailedPreconditionError(absl::StrFormat(
         "it holds %d chunks, of which at most %d are left", record.count(), stored));
   }
-  if (record.capacity() > 4 * (record.count() + stored) + 16 * kLeastGrowth) {
+  if (record.capacity() > 4 * (record.count() + stored) + 16 * kMinGrowth) {
     return absl::DataLossError(absl::StrFormat("it has room for %d chunks and holds %d",
                                                record.capacity(), record.count()));
   }
-  if (options_.chunks_since_saved > record.count() / 4 + 4 * kLeastGrowth) {
+  if (options_.chunks_since_saved > record.count() / 4 + 4 * kMinGrowth) {
     return absl::FailedPreconditionError(
         absl::StrFormat("it lacks %d chunks of newer containers", options_.chunks_since_saved));
   }
@@ -220,8 +220,8 @@ absl::Status ChunkIndex::SaveFilterIfGrown(uint64_t first_unknown_container, boo
     record.layers = filter_.layers();
   }
   const uint64_t keys = record.count();
-  const uint64_t least = closing ? std::max(kLeastGrowthAtClosing, keys / kGrowthShareAtClosing)
-                                 : std::max(kLeastGrowth, keys / kGrowthShare);
+  const uint64_t least = closing ? std::max(kMinGrowthAtClosing, keys / kGrowthShareAtClosing)
+                                 : std::max(kMinGrowth, keys / kGrowthShare);
   if (keys - keys_when_saved_ < least) return absl::OkStatus();
   keys_when_saved_ = keys;
   if (options_.admit != nullptr) {
@@ -266,7 +266,7 @@ absl::Status ChunkIndex::WritePieces(const FilterRecord& record) {
       }
       batch.Put(*options_.filter, FilterPieceKey(piece),
                 EncodeFilterPiece(record.id, piece, lines));
-      if (batch.size_bytes() < kMostWriteBytes) continue;
+      if (batch.size_bytes() < kMaxWriteBytes) continue;
       STRATA_RETURN_IF_ERROR(options_.kv->Write(batch, kv::Durability::kAsync));
       batch.Clear();
     }

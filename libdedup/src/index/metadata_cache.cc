@@ -12,13 +12,13 @@ size_t MetadataCache::MemoryOf(const Container& container) {
 }
 
 void MetadataCache::Insert(uint64_t container_id, const ContainerContents& contents,
-                           std::span<const uint32_t> left_regions) {
+                           std::span<const uint32_t> superseded_regions) {
   if (Holds(container_id)) return;
   Container container{container_id, {}};
   container.chunks.reserve(contents.chunks.size());
   size_t chunk = 0;
   for (const RegionExtent& region : contents.regions) {
-    if (std::ranges::binary_search(left_regions, region.offset_units)) {
+    if (std::ranges::binary_search(superseded_regions, region.offset_units)) {
       chunk += region.chunk_count;
       continue;
     }

@@ -27,7 +27,7 @@ class MetadataCache final {
 
   // Leaves out the chunks of regions that streams have left, which the kv store must tell.
   void Insert(uint64_t container_id, const ContainerContents& contents,
-              std::span<const uint32_t> left_regions);
+              std::span<const uint32_t> superseded_regions);
   void Remove(uint64_t container_id);
 
   // Counts as a use of the container.

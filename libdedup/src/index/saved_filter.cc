@@ -13,8 +13,8 @@ constexpr uint8_t kVersion = 1;
 constexpr size_t kRecordBytes = 60;  // Before the layers.
 constexpr size_t kLayerBytes = 16;
 constexpr size_t kCrcBytes = 4;
-constexpr size_t kMostLayers = 64;
-constexpr uint64_t kMostLayerKeys = uint64_t{1} << 40;
+constexpr size_t kMaxLayers = 64;
+constexpr uint64_t kMaxLayerKeys = uint64_t{1} << 40;
 constexpr size_t kPieceHeaderBytes = 24;
 
 std::byte* Bytes(std::string& text) { return reinterpret_cast<std::byte*>(text.data()); }
@@ -75,7 +75,7 @@ absl::StatusOr<FilterRecord> DecodeFilterRecord(std::string_view bytes) {
   const std::span<const std::byte> checked = Span(bytes).first(bytes.size() - kCrcBytes);
   const std::byte* at = checked.data();
   const size_t layers = LoadLe32(at + 4);
-  if (at[0] != std::byte{kVersion} || layers == 0 || layers > kMostLayers ||
+  if (at[0] != std::byte{kVersion} || layers == 0 || layers > kMaxLayers ||
       checked.size() != kRecordBytes + kLayerBytes * layers ||
       LoadLe32(at + checked.size()) != Crc32c(checked)) {
     return damaged();
@@ -88,7 +88,7 @@ absl::StatusOr<FilterRecord> DecodeFilterRecord(std::string_view bytes) {
   at += kRecordBytes;
   for (size_t i = 0; i < layers; ++i, at += kLayerBytes) {
     const SummaryFilter::LayerSize layer{LoadLe64(at), LoadLe64(at + 8)};
-    if (layer.capacity == 0 || layer.capacity > kMostLayerKeys || layer.count > kMostLayerKeys) {
+    if (layer.capacity == 0 || layer.capacity > kMaxLayerKeys || layer.count > kMaxLayerKeys) {
       return damaged();
     }
     record.layers.push_back(layer);

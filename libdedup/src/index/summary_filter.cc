@@ -10,8 +10,8 @@ namespace {
 
 constexpr size_t kBitsPerKey = 10;
 constexpr size_t kBitsPerLine = 512;
-constexpr size_t kLeastCapacity = 65536;
-constexpr size_t kMostDoubled = 8u << 20;  // Keys; larger filters grow by less, which wastes less.
+constexpr size_t kMinCapacity = 65536;
+constexpr size_t kMaxDoubled = 8u << 20;  // Keys; larger filters grow by less, which wastes less.
 constexpr int kProbes = 6;
 constexpr size_t kLineBytes = kBitsPerLine / 8;
 constexpr size_t kLinesPerPiece = SummaryFilter::kPieceBytes / kLineBytes;
@@ -37,7 +37,7 @@ static_assert(kProbes * 9 <= 64);
 
 }  // namespace
 
-SummaryFilter::SummaryFilter(size_t expected) { AddLayer(std::max(expected, kLeastCapacity)); }
+SummaryFilter::SummaryFilter(size_t expected) { AddLayer(std::max(expected, kMinCapacity)); }
 
 SummaryFilter::SummaryFilter(std::span<const LayerSize> layers) {
   for (const LayerSize& size : layers) {
@@ -59,7 +59,7 @@ void SummaryFilter::Add(const Fingerprint& fingerprint) {
     const size_t last = layers_.back().capacity;
     size_t total = 0;
     for (const Layer& full : layers_) total += full.capacity;
-    AddLayer(total < kMostDoubled ? last * 2 : total / 3);
+    AddLayer(total < kMaxDoubled ? last * 2 : total / 3);
   }
   Layer& layer = layers_.back();
   const uint64_t index = LineOf(fingerprint, layer.lines.size());

@@ -159,7 +159,7 @@ bool ContainerTable::PinIfUsable(const ChunkPlace& place, PinSet* pins) {
   return !Lost(place) && PinIfUsable(place.container_id, pins);
 }
 
-void ContainerTable::PinAlso(uint64_t from, uint64_t to) {
+void ContainerTable::CarryPinsOver(uint64_t from, uint64_t to) {
   MutexLock lock(&mutex_);
   for (PinSet* const pins : pin_sets_) {
     if (pins->ids_.contains(from)) pins->ids_.insert(to);

@@ -91,7 +91,7 @@ class ContainerTable final {
   bool PinIfUsable(uint64_t id, PinSet* pins);
   bool PinIfUsable(const ChunkPlace& place, PinSet* pins);  // Nor may the chunk be damaged.
   // Whoever relies on `from` relies on `to` as well: the index leads there now for some chunk.
-  void PinAlso(uint64_t from, uint64_t to);
+  void CarryPinsOver(uint64_t from, uint64_t to);
 
   // Garbage collection. From BeginCollection() on the pins of writers that end are kept.
   void BeginCollection();

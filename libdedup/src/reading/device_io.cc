@@ -12,7 +12,7 @@
 namespace strata::dedup {
 namespace {
 
-constexpr size_t kMostIdleChannels = 16;
+constexpr size_t kMaxIdleChannels = 16;
 
 constexpr int kPollBatch = 32;
 constexpr uint32_t kQueueDepth = 32;
@@ -39,7 +39,7 @@ absl::StatusOr<std::unique_ptr<block::Channel>> DeviceIo::Borrow() {
 
 void DeviceIo::GiveBack(std::unique_ptr<block::Channel> channel) {
   MutexLock lock(&mutex_);
-  if (idle_.size() < kMostIdleChannels) idle_.push_back(std::move(channel));
+  if (idle_.size() < kMaxIdleChannels) idle_.push_back(std::move(channel));
 }
 
 absl::Status DeviceIo::WithChannel(const ChannelCall& call) {

@@ -24,12 +24,12 @@ block::Buffer ReadBuffers::Take(size_t size_bytes) {
 }
 
 void ReadBuffers::GiveBack(block::Buffer buffer) {
-  if (buffer.size() < kLargeBytes || buffer.size() > kMostIdleBytes) return;
+  if (buffer.size() < kLargeBytes || buffer.size() > kMaxIdleBytes) return;
   std::vector<block::Buffer> freed;  // Outside the lock.
   MutexLock lock(&mutex_);
   idle_bytes_ += buffer.size();
   idle_.push_back(std::move(buffer));
-  while (idle_bytes_ > kMostIdleBytes) {
+  while (idle_bytes_ > kMaxIdleBytes) {
     idle_bytes_ -= idle_.front().size();
     freed.push_back(std::move(idle_.front()));
     idle_.erase(idle_.begin());

@@ -19,7 +19,7 @@ class ReadBuffers final {
  public:
   // Of this size and more they are kept.
   static constexpr size_t kLargeBytes = 256u << 10;
-  static constexpr size_t kMostIdleBytes = 16u << 20;
+  static constexpr size_t kMaxIdleBytes = 16u << 20;
 
   explicit ReadBuffers(size_t alignment_bytes) : alignment_bytes_(alignment_bytes) {}
 

@@ -108,7 +108,7 @@ BodyMemory::Buffer BodyMemory::TryTake(size_t size_bytes, Use use) {
 BodyMemory::Buffer BodyMemory::Take(size_t size_bytes) {
   Buffer buffer = TryTake(size_bytes);
   if (buffer) return buffer;
-  return Make(ForceClaim(std::min(size_bytes, kLeastBytes), Use::kContent));
+  return Make(ForceClaim(std::min(size_bytes, kMinBytes), Use::kContent));
 }
 
 BodyMemory::Buffer BodyMemory::Make(Claim claim) {

@@ -32,7 +32,7 @@ class BodyMemory final {
   static constexpr size_t kFullBytes = 256 << 10;
 
   // What Take() gives beyond the budget.
-  static constexpr size_t kLeastBytes = 8 << 10;
+  static constexpr size_t kMinBytes = 8 << 10;
 
   // Each has a share of the budget, so that none of them can take all of it from the others.
   enum class Use : uint8_t {
@@ -100,7 +100,7 @@ class BodyMemory final {
   // the share of `use`, is used up now.
   Buffer TryTake(size_t size_bytes, Use use = Use::kContent);
 
-  // The same, or a buffer of at most kLeastBytes when the budget is used up.
+  // The same, or a buffer of at most kMinBytes when the budget is used up.
   // REQUIRES: the caller holds no other buffer, so that there are no more of these than
   // connections.
   Buffer Take(size_t size_bytes);

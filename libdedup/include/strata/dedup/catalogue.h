@@ -94,7 +94,7 @@ struct CatalogueEntry {
   friend bool operator==(const CatalogueEntry&, const CatalogueEntry&) = default;
 };
 
-inline constexpr size_t kMostNameBytes = 8192;
+inline constexpr size_t kMaxNameBytes = 8192;
 // InvalidArgument: no name of the catalogue.
 STRATA_EXPORT absl::Status CheckCatalogueName(std::string_view name);
 

@@ -39,150 +39,88 @@
 #include "strata/base/log.h"
 #include "strata/block/device.h"
 #include "strata/dedup/chunker.h"
+#include "strata/dedup/types.h"
 #include "strata/kv/store.h"
 
 namespace strata::dedup {
 
-// 80 random bits, drawn when the store is opened, and a number that grows: the records of streams
-// that are written one after the other lie side by side, and compress.
-struct STRATA_EXPORT StreamId {
-  std::array<std::byte, 16> bytes{};
-  friend auto operator<=>(const StreamId&, const StreamId&) = default;
-
-  std::string ToHex() const;
-  static absl::StatusOr<StreamId> FromHex(
-      std::string_view hex);  // InvalidArgument: not 32 hexadecimal digits.
-};
-
-struct StreamInfo {
-  StreamId id;
-  uint64_t size_bytes = 0;
-  uint64_t chunk_count = 0;
-  uint64_t created_ns = 0;        // Since the Unix epoch.
-  uint64_t new_chunk_bytes = 0;   // Of these bytes no equal chunk was stored before.
-  uint64_t new_stored_bytes = 0;  // What they took on the device, compressed, with all headers.
-};
-
-// What looks as if it would not shrink is stored as it is, whatever the choice.
-enum class Compression : uint8_t { kNone = 0, kLz4 = 1, kZstd = 2, kGzip = 3 };
-
-struct CompressionSettings {
-  Compression method = Compression::kZstd;
-  int level = 1;  // zstd: -7..19. gzip: 0..3. lz4, none: ignored.
-  // Chunks compressed together, uncompressed size; 16 KiB..4 MiB, and a quarter of a container at
-  // most. Longer regions take less room, shorter ones cost a small random read less.
-  uint32_t region_bytes = 128u << 10;
-  friend bool operator==(const CompressionSettings&, const CompressionSettings&) = default;
-};
-
-// When equal chunks are found. Whatever was stored twice meanwhile, Deduplicate() folds.
-enum class Mode : uint8_t {
-  kInline,       // As they come in: no chunk is stored twice.
-  kHybrid,       // As far as memory answers; a lookup that needs the kv store is left to the fold.
-  kPostProcess,  // No lookups: as fast as chunking, hashing and compressing go.
-};
-
-// A secret of 256 bits, as random as they come. Never print it.
-using EncryptionKey = std::array<std::byte, 32>;
-
 struct StoreOptions {
-  block::Device* device = nullptr;  // Both outlive the Store and are used by it alone (kv: the
-                                    // spaces named "<name>.*").
+  // Both outlive the Store, and nobody else uses the device nor, in kv, the spaces "<name>.*".
+  block::Device* device = nullptr;
   kv::Store* kv = nullptr;
   std::string name = "dedup";
 
-  // Writes neither to the device nor to kv: what would fails with FailedPrecondition. Open
-  // containers are recovered in memory. Where somebody else frees containers, reading what was in
-  // them is DataLoss.
+  // The store writes neither to the device nor to kv; calls that would fail with
+  // FailedPrecondition. It recovers open containers in memory. If another process frees a
+  // container, reading what was in it is DataLoss.
   bool read_only = false;
 
-  // Written down when the store is made; later openings use what is written. A chunker's key is not
-  // written: give the same one at each opening. An encrypted store derives it where none is given.
+  // Making a store writes these down, and later openings use what is written. A chunker's key is
+  // not written: give the same one at each opening. An encrypted store derives a key if none is
+  // given.
   ChunkerOptions chunker;
   uint32_t container_bytes = 8u << 20;  // A power of two, 1..64 MiB.
 
-  // Given when the store is made: everything on the device but headers is encrypted (AES-256-GCM),
-  // and later openings need the same key. The kv store is not: it holds fingerprints of chunks.
+  // A store that is made with a key encrypts everything on the device but headers (AES-256-GCM),
+  // and later openings need the same key. The kv store stays in clear: it holds fingerprints of
+  // chunks.
   std::optional<EncryptionKey> encryption_key = std::nullopt;
 
-  // May differ at each opening; new data follows it. Garbage collection compresses what it copies
-  // as the opening that brought the data said. For these three see CompressionSettings.
+  // These may differ at each opening, and new data follows them. Garbage collection compresses what
+  // it copies as the opening said that brought the data.
   Mode mode = Mode::kInline;
   Compression compression = Compression::kZstd;
   int compression_level = 1;
-  // New data is stored as it comes, so that a backup ends sooner, and the next garbage collection
-  // compresses it. Until then it takes its whole size; where fewer than 64 containers, or a quarter
-  // of a small device, are free, data is compressed at once.
+  // Writers store data uncompressed, so that a backup ends sooner, and the next garbage collection
+  // compresses it. Until then it takes its whole size. When fewer than 64 containers, or a quarter
+  // of a small device, are free, writers compress at once.
   bool defer_compression = false;
   uint32_t region_bytes = 128u << 10;
-  // What is committed to `kv`, to all of its spaces, goes to the device as well, so that
-  // RebuildMetadata() brings back every record when the kv store is lost; one flush of the device
-  // is then all that a durable commit waits for. Once a store has a journal it keeps it. One store
-  // with a journal to a kv store, and nobody else writes to that while the store is not open.
+  // Every commit to `kv`, to all of its spaces, is written to the device first. RebuildMetadata()
+  // then brings back every record when the kv store is lost, and a durable commit waits for one
+  // flush of the device alone. Once a store has a journal it keeps it. A kv store takes one store
+  // with a journal, and nobody writes to it while that store is not open.
   bool journal = false;
   // Garbage collection writes a checkpoint, which replaces the older journal, once that spares this
   // much and a third of the journal.
   uint64_t journal_checkpoint_bytes = 256u << 10;
   size_t metadata_cache_bytes = 16u << 20;  // Fingerprints of recently seen containers.
   size_t data_cache_bytes = 16u << 20;      // Decompressed regions for readers.
-  // How much of the stream is on its way from the device for each reader that reads in order, at
-  // most. A backup product that restores one stream at a time wants 16 MiB.
+  // For each reader that reads in order: how much of the stream is read ahead at most. A backup
+  // product that restores one stream at a time wants 16 MiB.
   size_t read_ahead_bytes = 1u << 20;
-  // A long stream that needs less than this share of a region's chunks takes them along into
-  // regions of its own, as far as rewrite_budget, a share of its known chunks, allows: so newest
-  // streams stay fast to read however many versions went before. 0: never.
+  // Rewriting keeps the newest stream fast to read. If a stream uses less than this share of an old
+  // region, the chunks that it uses are stored again next to the stream's own. 0 turns it off.
   double rewrite_below_use = 0.6;
+  // At most this share of the stream's duplicate chunks is rewritten.
   double rewrite_budget = 0.05;
-  uint64_t rewrite_least_bytes = 32u << 20;  // Of a stream; shorter ones gain nothing by it.
-  // Threads of the store's own, which compress, decompress and fingerprint beside the caller's; a
-  // single long stream keeps 1 + worker_threads cores busy, a short one never meets them. 0..64.
+  // Shorter streams are never rewritten.
+  uint64_t rewrite_min_bytes = 32u << 20;
+  // Threads of the store that compress, decompress and fingerprint beside the caller. One long
+  // stream keeps 1 + worker_threads cores busy; short streams do not use them. 0..64.
   uint32_t worker_threads = 0;
   // The store asks before it takes `bytes` for a container; an error (ResourceExhausted) is what
   // the caller gets. Garbage collection and deletions may use what writers leave (kReserved), and a
   // deletion that is refused takes the few KiB that it needs. defer_compression asks for many
   // containers at once. Empty: only the device's size limits.
-  enum class SpaceUse { kWriter, kReserved };
   std::function<absl::Status(uint64_t bytes, SpaceUse use)> admit_space = {};
   LogSink log = {};
 };
 
-// Long calls report here, at least once a second of work and at the end. Return false to cancel:
-// the call ends with Cancelled, and what it did so far stands.
-struct Progress {
-  std::string_view phase;
-  uint64_t done = 0;
-  uint64_t total = 0;  // 0: not known yet.
-};
-using ProgressCallback = std::function<bool(const Progress&)>;
-
 struct GarbageOptions {
-  // Containers with a smaller live share are copied out and freed. 0..1. With the default a store
-  // takes at most 1.3 times what lives in it when the collection ends, and a container or two.
+  // Containers with a smaller share of live bytes are copied out and freed. 0..1. With the default
+  // a store takes at most 1.3 times what lives in it, and a container or two, after a collection.
   double rewrite_below_live_ratio = 0.8;
   uint64_t max_bytes_per_second = 0;  // Reading and writing together; 0: no limit.
   ProgressCallback progress;
   // How copies are compressed. Nothing: as the writer that brought the data was told to.
   std::optional<CompressionSettings> compress_as = std::nullopt;
-  // Where compress_as is nothing: data that was not compressed so hard yet (zstd from level 9 on,
-  // or stored as it came because it does not shrink) is copied for it, once; it was written in a
-  // hurry and will lie long. At least level 9.
+  // Without compress_as: data that was compressed quickly is copied and compressed like this, once.
+  // At least level 9. Data that has that level, or that does not shrink, is left alone.
   std::optional<CompressionSettings> recompress = std::nullopt;
 };
 
-struct GarbageReport {
-  uint64_t streams_marked = 0;
-  uint64_t containers_examined = 0;
-  uint64_t containers_freed = 0;
-  // Needed chunks of which a later copy is kept. Deduplicate() only.
-  uint64_t duplicate_chunks = 0;
-  uint64_t deferred_bytes = 0;      // Of containers that were compressed now at last.
-  uint64_t recompressed_bytes = 0;  // What containers took that were compressed once more.
-  uint64_t live_bytes_copied = 0;   // On the device.
-  // On the device: of the containers freed, less those that were opened for copies.
-  uint64_t freed_bytes = 0;
-};
-
-struct DeduplicateOptions {
+struct FoldOptions {
   // Containers with a smaller share of chunks that are needed and not stored again later are copied
   // out and freed. 0..1.
   double rewrite_below_live_ratio = 0.95;
@@ -195,73 +133,6 @@ struct DeduplicateOptions {
 struct VerifyOptions {
   bool read_data = true;  // false: container headers, tables and recipes only.
   ProgressCallback progress;
-};
-
-struct Damage {
-  StreamId stream;            // Whose bytes are lost; every affected stream has its own entry.
-  uint64_t offset_bytes = 0;  // The damaged range of the stream.
-  uint64_t size_bytes = 0;
-  std::string detail;  // Container, place on the device, and what is wrong.
-};
-
-struct VerifyReport {
-  uint64_t containers_checked = 0;
-  uint64_t chunks_checked = 0;
-  uint64_t bytes_read = 0;
-  uint64_t streams_checked = 0;
-  uint64_t index_entries_checked = 0;
-  std::vector<std::string>
-      container_damage;         // Each damaged place once, whether or not a stream needs it.
-  std::vector<Damage> streams;  // Empty: every stream reads back whole.
-  // What is wrong with the kv store: records that cannot be read, and index entries that lead to
-  // another chunk than theirs, which RebuildIndex() mends.
-  std::vector<std::string> index_damage;
-};
-
-struct Stats {
-  // What is stored now.
-  uint64_t stream_count = 0;
-  uint64_t logical_bytes = 0;  // Sum of the sizes of all streams.
-  uint64_t chunk_count = 0;    // Unique chunks on the device, dead ones included until collected.
-  uint64_t unique_bytes = 0;   // Their sizes before compression.
-  uint64_t compressed_bytes = 0;  // And after.
-  uint64_t deferred_bytes = 0;    // Of these, in containers that await their compression.
-  uint64_t recipe_count = 0;      // Recipe nodes, which say what streams consist of, and their
-  uint64_t recipe_bytes = 0;      // sizes: beside the chunks above, not among them.
-  uint64_t container_count = 0;
-  // Device space the containers take, headers, tables and padding included.
-  uint64_t container_bytes = 0;
-  uint64_t device_bytes = 0;           // Device size.
-  uint64_t metadata_memory_bytes = 0;  // Filter and caches.
-
-  // Since the store was opened.
-  uint64_t ingested_bytes = 0;
-  uint64_t ingested_chunks = 0;
-  uint64_t duplicate_bytes = 0;
-  uint64_t duplicate_chunks = 0;
-  uint64_t rewritten_bytes = 0;  // Of the duplicates, taken along (rewrite_below_use).
-  uint64_t read_bytes = 0;
-  uint64_t device_read_bytes = 0;  // For readers and all else.
-  uint64_t device_flushes = 0;
-  uint64_t index_reads = 0;  // Lookups that went to the kv store.
-  uint64_t corruptions_found = 0;
-
-  // Calls, and the time that their callers spent in them, all threads together.
-  uint64_t ingests = 0;  // Streams prepared; the time is that of Write() as well.
-  uint64_t ingest_ns = 0;
-  uint64_t reads = 0;
-  uint64_t read_ns = 0;
-  uint64_t commits = 0;  // Of whatever changed streams, Delete() among it.
-  uint64_t commit_ns = 0;
-  uint64_t collections = 0;  // Deduplicate() too.
-  uint64_t collection_ns = 0;
-  uint64_t verifications = 0;
-  uint64_t verification_ns = 0;
-
-  double average_chunk_bytes() const {
-    return chunk_count == 0 ? 0
-                            : static_cast<double>(unique_bytes) / static_cast<double>(chunk_count);
-  }
 };
 
 // Takes a stream in. Dropping it before its commit abandons the stream; its chunks are garbage.
@@ -325,14 +196,6 @@ struct Change {
   std::vector<StreamId> remove;
 };
 
-// What was decided when the store was made.
-struct StoreSettings {
-  ChunkerOptions chunker;      // Without its key.
-  bool chunker_keyed = false;  // The caller gives the chunker's key at each opening.
-  uint32_t container_bytes = 0;
-  bool encrypted = false;
-};
-
 class STRATA_EXPORT Store {
  public:
   // Makes the store when device and kv hold none. FailedPrecondition: device and kv do not belong
@@ -372,7 +235,7 @@ class STRATA_EXPORT Store {
   // Frees what no stream needs, and of chunks that were stored more than once all copies but the
   // last, which keeps the newest streams in one piece. Otherwise as CollectGarbage(); cut short,
   // the next call goes on with what is left.
-  virtual absl::StatusOr<GarbageReport> Deduplicate(const DeduplicateOptions& options) = 0;
+  virtual absl::StatusOr<GarbageReport> FoldDuplicates(const FoldOptions& options) = 0;
 
   // What was committed so far, with kAsync too, survives power loss when this returns.
   virtual absl::Status Sync() = 0;
@@ -385,14 +248,6 @@ class STRATA_EXPORT Store {
   virtual absl::Status RebuildIndex(const ProgressCallback& progress) = 0;
 
   virtual dedup::Stats Stats() = 0;
-};
-
-// What RebuildMetadata() did.
-struct MetadataReport {
-  uint64_t containers_found = 0;
-  uint64_t commits_replayed = 0;  // After the newest whole checkpoint.
-  uint64_t streams = 0;
-  std::vector<std::string> lost;  // What could not be recovered: container, place, and why.
 };
 
 // Makes the kv store of a store with a journal again, from the device alone: `options.kv` is empty,

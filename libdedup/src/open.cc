@@ -258,18 +258,19 @@ class Opener final {
         .chunks = core->chunks,
         .containers = core->containers,
         .metadata_cache_bytes = core->options.metadata_cache_bytes,
-        .expected_chunks = sealed_chunks,
-        .filter = core->filter,
-        .opening = core->store_record.generation,
-        .saved_filter = saved_filter_,
-        .containers_since_saved = containers_since_saved,
-        .chunks_since_saved = chunks_since_saved,
-        .admit =
-            [core](uint64_t bytes) {
-              const StoreOptions& options = core->options;
-              return options.admit_space == nullptr ? absl::OkStatus()
-                                                    : options.admit_space(bytes, SpaceUse::kWriter);
-            },
+        .filter = {.space = core->filter,
+                   .opening = core->store_record.generation,
+                   .expected_chunks = sealed_chunks,
+                   .saved = saved_filter_,
+                   .containers_since_saved = containers_since_saved,
+                   .chunks_since_saved = chunks_since_saved,
+                   .admit =
+                       [core](uint64_t bytes) {
+                         const StoreOptions& options = core->options;
+                         return options.admit_space == nullptr
+                                    ? absl::OkStatus()
+                                    : options.admit_space(bytes, SpaceUse::kWriter);
+                       }},
         .log = core->options.log,
         .table = core->table.get(),
         .container_reader = core->container_reader.get()});

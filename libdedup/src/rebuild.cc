@@ -24,7 +24,7 @@ class Rebuild final {
 
   absl::Status Run() {
     STRATA_RETURN_IF_ERROR(SetState(StoreRecord::State::kRebuilding));
-    STRATA_RETURN_IF_ERROR(core_->index->DropSavedFilter());
+    STRATA_RETURN_IF_ERROR(core_->index->filter().DropSaved());
     STRATA_RETURN_IF_ERROR(DropUnlessReadable());
     std::vector<std::pair<uint64_t, ContainerRecord>> sealed;
     for (const auto& [id, info] : core_->table->List()) {
@@ -47,7 +47,7 @@ class Rebuild final {
         }));
     STRATA_RETURN_IF_ERROR(LeadAwayFromDamage(sealed));
     // Writers may have kept it, while chunks were missing.
-    STRATA_RETURN_IF_ERROR(core_->index->DropSavedFilter());
+    STRATA_RETURN_IF_ERROR(core_->index->filter().DropSaved());
     return SetState(StoreRecord::State::kReady);
   }
 

@@ -36,7 +36,7 @@ class DedupStore final : public Store {
   explicit DedupStore(std::unique_ptr<StoreCore> core) : core_(std::move(core)) {}
   ~DedupStore() override {
     core_->log->FinishEntering();
-    core_->index->SaveFilter(core_->log->current_container(), /*closing=*/true);
+    core_->index->filter().Save(core_->log->current_container(), /*closing=*/true);
   }
 
   std::unique_ptr<Writer> NewWriter() override {

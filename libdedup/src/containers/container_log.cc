@@ -503,7 +503,7 @@ absl::Status ContainerLog::CommitSealed() {
     if (!status.ok()) return queue_->Fail("a write to the kv store", status);
     for (size_t i = 0; i < durable.size(); ++i) sealed_.pop_front();
   }
-  options_.index->SaveFilter(current_container(), /*closing=*/false);
+  options_.index->filter().Save(current_container(), /*closing=*/false);
   return absl::OkStatus();
 }
 

@@ -42,8 +42,19 @@ void AddSorted(std::span<const Number> added, std::vector<Number>* numbers) {
 
 ChunkIndex::ChunkIndex(Options options)
     : options_(std::move(options)),
-      saved_(options_.saved_filter),
-      filter_(/*expected=*/0),
+      filter_(options_.filter, {.kv = options_.kv,
+                                .chunks = options_.chunks,
+                                .containers = options_.containers,
+                                .table = options_.table,
+                                .container_reader = options_.container_reader,
+                                .log = options_.log,
+                                .mutex = &mutex_,
+                                .visit_unsealed =
+                                    [this](const GrowingFilter::VisitFingerprint& visit) {
+                                      mutex_.AssertHeld();
+                                      for (const auto& [fingerprint, unsealed] : unsealed_)
+                                        visit(fingerprint);
+                                    }}),
       cache_(options_.metadata_cache_bytes) {}
 
 absl::Status ChunkIndex::ForEachEntry(const VisitEntry& visit) {
@@ -77,7 +88,7 @@ absl::Status ChunkIndex::CheckReadable() {
 bool ChunkIndex::FindUsable(const Fingerprint& fingerprint, PinSet* pins,
                             std::optional<FoundChunk>* found) {
   found->reset();
-  if (CertainlyNew(fingerprint)) return true;
+  if (filter_.CertainlyNew(fingerprint)) return true;
   if (const auto unsealed = unsealed_.find(fingerprint);
       unsealed != unsealed_.end() && !options_.table->Lost(unsealed->second.chunk.place)) {
     *found = unsealed->second.chunk;
@@ -146,7 +157,7 @@ absl::Status ChunkIndex::FindForDuplicates(std::span<const Fingerprint> fingerpr
       if (!FindUsable(fingerprints[i], pins, &found[i])) unknown.push_back(i);
     }
   }
-  if (!unknown.empty()) PrepareFilter(unknown.size());
+  if (!unknown.empty()) filter_.Prepare(unknown.size());
   size_t misses = 0;
   for (const size_t i : unknown) {
     {
@@ -176,7 +187,7 @@ absl::Status ChunkIndex::FindForDuplicates(std::span<const Fingerprint> fingerpr
       if (moves == moves_.load()) break;
     }
   }
-  const absl::Status filled = AdvanceFilter(misses);
+  const absl::Status filled = filter_.Advance(misses);
   return absl::IsDataLoss(filled) ? absl::OkStatus() : filled;  // The filter stays incomplete.
 }
 
@@ -228,8 +239,8 @@ void ChunkIndex::AddUnsealed(uint64_t container_id, const RegionExtent& region,
                              std::span<const Fingerprint> chunks, uint64_t log_position) {
   MutexLock lock(&mutex_);
   for (size_t i = 0; i < chunks.size(); ++i) {
-    const bool is_certainly_new = CertainlyNew(chunks[i]);
-    AddToFilter(chunks[i]);
+    const bool is_certainly_new = filter_.CertainlyNew(chunks[i]);
+    filter_.Add(chunks[i]);
     const Unsealed added{
         {{container_id, region.offset_units, region.size_units, static_cast<uint16_t>(i)},
          log_position,
@@ -343,7 +354,7 @@ absl::Status ChunkIndex::CommitSealed(std::span<const SealedContainer* const> co
     cache_.Remove(sealed.id);  // A rebuild's.
     cache_.Insert(sealed.id, sealed.contents, records[i].superseded_regions);
     for (const Fingerprint& fingerprint : sealed.contents.chunks) {
-      AddToFilter(fingerprint);
+      filter_.Add(fingerprint);
       const auto unsealed = unsealed_.find(fingerprint);
       if (unsealed != unsealed_.end() && unsealed->second.chunk.place.container_id == sealed.id) {
         unsealed_.erase(unsealed);

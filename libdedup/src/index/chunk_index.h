@@ -23,9 +23,8 @@
 #include "absl/status/statusor.h"
 #include "format/container_format.h"
 #include "format/index_records.h"
+#include "index/growing_filter.h"
 #include "index/metadata_cache.h"
-#include "index/saved_filter.h"
-#include "index/summary_filter.h"
 #include "reading/container_reader.h"
 #include "reading/container_table.h"
 #include "strata/base/log.h"
@@ -53,16 +52,7 @@ class ChunkIndex final {
     kv::SpaceId chunks;
     kv::SpaceId containers;
     size_t metadata_cache_bytes = 0;
-    size_t expected_chunks = 0;  // In the kv store, about.
-    // Where the pieces of the summary filter are kept; nothing: they are not.
-    std::optional<kv::SpaceId> filter{};
-    uint32_t opening = 0;  // This one's number, for the filter's record.
-    // The filter that is there, and how much of sealed containers it may lack.
-    std::optional<FilterRecord> saved_filter{};
-    size_t containers_since_saved = 0;
-    size_t chunks_since_saved = 0;
-    // Whether the filter may take so much room; null: always.
-    std::function<absl::Status(uint64_t bytes)> admit{};
+    FilterOptions filter{};
     LogSink log{};
     ContainerTable* table = nullptr;
     ContainerReader* container_reader = nullptr;
@@ -136,13 +126,7 @@ class ChunkIndex final {
   using KeepEntry = std::function<bool(const Fingerprint& fingerprint, const ChunkPlace& place)>;
   absl::Status Sweep(const KeepEntry& keep);
 
-  // Keeps the summary filter in the kv store once it has grown by a good share; at the closing of
-  // the store by a smaller one. All that is in containers with ids below `first_unknown_container`
-  // was added to this index. A failure is logged, for no more than time depends on it.
-  void SaveFilter(uint64_t first_unknown_container, bool closing);
-  // Durably takes the filter out of the kv store. A rebuild does so before it enters chunks of old
-  // containers, which the kept filter would not learn of, and again when it has entered them.
-  absl::Status DropSavedFilter();
+  GrowingFilter& filter() { return filter_; }
 
   uint64_t kv_reads() const { return kv_reads_.load(std::memory_order_relaxed); }
   size_t memory_bytes() const;
@@ -180,32 +164,6 @@ class ChunkIndex final {
   using VisitEntry =
       std::function<absl::Status(const Fingerprint& fingerprint, const ChunkPlace& place)>;
   absl::Status ForEachEntry(const VisitEntry& visit);
-  // chunk_index_filter.cc
-  // Before so many lookups in the kv store: takes the filter into use, if that is worth it by now.
-  void PrepareFilter(size_t lookups) ABSL_LOCKS_EXCLUDED(filling_, mutex_);
-  // After so many lookups that found nothing in the kv store.
-  absl::Status AdvanceFilter(size_t misses) ABSL_LOCKS_EXCLUDED(filling_, mutex_);
-  absl::Status FillPage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(filling_) ABSL_LOCKS_EXCLUDED(mutex_);
-  size_t LookupsToLoad(const FilterRecord& record) const;
-  absl::Status CheckWorthLoading(const FilterRecord& record) const;
-  absl::Status LoadFilter(const FilterRecord& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(filling_)
-      ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::Status LoadPieces(const FilterRecord& record, SummaryFilter* filter);
-  absl::Status AddContainersFrom(uint64_t first_container) ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::Status SaveFilterIfGrown(uint64_t first_unknown_container, bool closing)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(filling_) ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::Status WritePieces(const FilterRecord& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(filling_)
-      ABSL_LOCKS_EXCLUDED(mutex_);
-  // Puts `filter` in the place of the one that is there, with all chunks that are not sealed.
-  void UseFilter(SummaryFilter filter) ABSL_LOCKS_EXCLUDED(mutex_);
-  void SetFilledTo(const Fingerprint& last) ABSL_LOCKS_EXCLUDED(mutex_);
-  void AddToFilter(const Fingerprint& fingerprint) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (!filter_.MayContain(fingerprint)) filter_.Add(fingerprint);
-  }
-  bool CertainlyNew(const Fingerprint& fingerprint) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return filled_to_.has_value() && fingerprint.bytes <= filled_to_->bytes &&
-           !filter_.MayContain(fingerprint);
-  }
   absl::StatusOr<std::optional<ChunkPlace>> FindInKv(const Fingerprint& fingerprint);
   // Brings the container's table into the cache. A footer that cannot be read makes the container
   // damaged.
@@ -226,23 +184,8 @@ class ChunkIndex final {
   std::atomic<uint64_t> moves_{0};
   std::atomic<uint64_t> durable_position_{0};
 
-  // The summary filter is loaded from the kv store, where it was kept, by the lookups that make it
-  // worth while. Otherwise it is filled from the index bit by bit, by the lookups that it does not
-  // spare yet: opening a large store waits for nothing, and a short visit pays for little.
-  Mutex filling_;
-  static constexpr size_t kFillPageKeys = 1024;
-  size_t fill_credit_keys_ ABSL_GUARDED_BY(filling_) = kFillPageKeys;
-  size_t lookups_ ABSL_GUARDED_BY(filling_) = 0;                 // Before the filter was in use.
-  std::optional<FilterRecord> saved_ ABSL_GUARDED_BY(filling_);  // As it is in the kv store.
-  uint64_t keys_when_saved_ ABSL_GUARDED_BY(filling_) = 0;       // Or when that failed.
-  std::atomic<bool> filter_in_use_{false};  // Until then it has what was stored since the opening.
-  std::atomic<bool> filter_whole_{false};
-
   mutable Mutex mutex_;
-  SummaryFilter filter_ ABSL_GUARDED_BY(mutex_);
-  // The chunks of the kv store up to this one are in the filter, and so are those that are not
-  // sealed. Nothing: it says nothing of any chunk.
-  std::optional<Fingerprint> filled_to_ ABSL_GUARDED_BY(mutex_);
+  GrowingFilter filter_;  // Of mutex_.
   absl::flat_hash_map<Fingerprint, Unsealed, FingerprintHash> unsealed_ ABSL_GUARDED_BY(mutex_);
   MetadataCache cache_ ABSL_GUARDED_BY(mutex_);
   std::string unfinished_ ABSL_GUARDED_BY(mutex_);  // What NoteUnfinished() was told, in words.

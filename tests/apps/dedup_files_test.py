@@ -5,13 +5,16 @@ import os
 import shutil
 import signal
 import stat
+import struct
 import subprocess
+import threading
 import unittest
 
 import program
 from support.appliance import temporary_folder
 
 OK, ERROR, USAGE, DAMAGE = range(4)
+NOBODY = 0xFFFFFFFF  # The id in entries of an ACL that name no one.
 
 
 class DedupFilesTest(unittest.TestCase):
@@ -106,6 +109,51 @@ class DedupFilesTest(unittest.TestCase):
             (self.tree / name).write_bytes(name.encode())
         self.round_trip()
         self.assertEqual({p.name: p.read_bytes() for p in self.back.iterdir()}, {n: n.encode() for n in names})
+
+    def test_extended_attributes_and_acls_come_back(self):
+        file, folder = self.tree / "file", self.tree / "folder"
+        file.write_bytes(b"file")
+        folder.mkdir()
+        entries = ((1, 6, NOBODY), (2, 4, 12345), (4, 4, NOBODY), (16, 6, NOBODY), (32, 0, NOBODY))
+        acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+        given = {file: {"user.note": b"a\0b", "user.empty": b"", "system.posix_acl_access": acl},
+                 folder: {"user.kind": b"folder", "system.posix_acl_default": acl}}
+        try:
+            for path, attributes in given.items():
+                for name, value in attributes.items():
+                    os.setxattr(path, name, value)
+        except OSError as error:
+            self.skipTest(f"this filesystem has no such attributes: {error}")
+        answer = self.round_trip()
+        self.assertEqual(answer["not_kept"], [])
+        for path, attributes in given.items():
+            copy = self.back / path.relative_to(self.tree)
+            self.assertEqual({name: os.getxattr(copy, name) for name in os.listxattr(copy)}, attributes)
+            self.assertEqual(copy.stat().st_mode, path.stat().st_mode)
+
+    def test_a_file_that_changes_while_it_is_read_is_said(self):
+        growing, calm = self.tree / "growing", self.tree / "calm"
+        growing.write_bytes(os.urandom(1 << 20) * 48)
+        calm.write_bytes(b"calm")
+        done = threading.Event()
+
+        def grow():
+            with open(growing, "ab", buffering=0) as file:
+                while not done.wait(0.0005) and file.tell() < 1 << 28:
+                    file.write(b"more")
+
+        writer = threading.Thread(target=grow)
+        writer.start()
+        try:
+            answer = self.dedup("ingest", self.tree, "--name", "v")
+        finally:
+            done.set()
+            writer.join()
+        self.assertEqual(answer["changed"], [str(growing)])
+        self.dedup("restore", "v", "--output", self.back)
+        stored = (self.back / "growing").read_bytes()
+        self.assertTrue(growing.read_bytes().startswith(stored))
+        self.assertGreaterEqual(len(stored), 48 << 20)
 
     def test_one_file_that_cannot_be_read_does_not_end_the_others(self):
         (self.tree / "good").write_bytes(b"good")

@@ -35,6 +35,7 @@ class StreamReader final : public Reader {
         ahead_(core->container_reader.get(), core->workers.get()) {}
 
   ~StreamReader() override {
+    Claim(0);
     MutexLock lock(&core_->roots_mutex);
     core_->open_streams.erase(record_.get());
   }
@@ -88,13 +89,18 @@ class StreamReader final : public Reader {
       ahead_.Forget();
       scouted_ = position.begin_bytes + position.chunk.chunk_bytes;
       span_bytes_ = kMinSpanBytes;
+      Claim(0);
       return;
     }
     if (scouted_ - position.begin_bytes > span_bytes_ / 4 * 3 ||
         ahead_.expected_bytes() > most_expected_bytes_ / 4 * 3) {
       return;
     }
-    span_bytes_ = std::min<uint64_t>(2 * span_bytes_, core_->options.read_ahead_bytes);
+    span_bytes_ = Claim(std::min<uint64_t>(2 * span_bytes_, core_->options.read_ahead_bytes));
+    if (span_bytes_ < least_span_bytes()) {
+      scouted_ = 0;  // As if nothing had been asked for in order.
+      return;
+    }
     const uint64_t end = std::min(position.begin_bytes + span_bytes_, record_->size_bytes);
     while (scouted_ < end && ahead_.expected_bytes() < most_expected_bytes_) {
       const absl::StatusOr<StreamWalk::Position> next = scout_.Find(scouted_);
@@ -104,6 +110,24 @@ class StreamReader final : public Reader {
       scouted_ += next->chunk.chunk_bytes;
     }
     ahead_.Start();
+  }
+
+  uint64_t least_span_bytes() const {
+    return std::min<uint64_t>(kMinSpanBytes, core_->options.read_ahead_bytes);
+  }
+
+  // Takes a share of what all readers together may read ahead, in place of the one that was taken
+  // before, which nobody takes away. Returns how much it is.
+  uint64_t Claim(uint64_t bytes) {
+    std::atomic<uint64_t>& all = core_->read_ahead_bytes;
+    const uint64_t others = all.load(std::memory_order_relaxed) - claimed_bytes_;
+    const uint64_t total = core_->options.read_ahead_total_bytes;
+    const uint64_t share = total > others ? (total - others) / 4 : 0;
+    if (bytes > share) bytes = std::max(share, claimed_bytes_);
+    if (bytes < least_span_bytes()) bytes = 0;
+    all.fetch_add(bytes - claimed_bytes_, std::memory_order_relaxed);
+    claimed_bytes_ = bytes;
+    return bytes;
   }
 
   absl::Status WithPlace(const absl::Status& status, uint64_t offset) const {
@@ -118,6 +142,7 @@ class StreamReader final : public Reader {
   StreamWalk scout_;      // Of what is read ahead.
   uint64_t scouted_ = 0;  // It has been there.
   uint64_t span_bytes_ = kMinSpanBytes;
+  uint64_t claimed_bytes_ = 0;        // Of what all readers may read ahead.
   const size_t most_expected_bytes_;  // On the device.
   ReadAhead ahead_;
   ChunkBytes chunk_;  // The last one; begins at chunk_begin_ of the stream.

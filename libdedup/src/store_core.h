@@ -85,6 +85,8 @@ struct StoreCore {
   Mutex roots_mutex;
   absl::flat_hash_set<const StreamRecord*> open_streams ABSL_GUARDED_BY(roots_mutex);
 
+  std::atomic<uint64_t> read_ahead_bytes{0};  // That readers have claimed.
+
   std::atomic<bool> reorganizing{false};  // Garbage collection or a rebuild runs: one at a time.
 };
 

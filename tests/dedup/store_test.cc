@@ -452,4 +452,37 @@ TEST_CASE("full containers do not wait for a flush without limit, however large 
   REQUIRE(writer->Finish().ok());
 }
 
+TEST_CASE("many slow readers read ahead no more than all of them may together") {
+  const uint64_t seed = test::Seed();
+  INFO("STRATA_SEED=" << seed);
+  constexpr size_t kReaders = 100;
+  constexpr size_t kReadBytes = 200000;
+  constexpr uint64_t kTotalBytes = 8u << 20;
+  MemoryHome home(64u << 20);
+  home.options.read_ahead_total_bytes = kTotalBytes;
+  home.options.data_cache_bytes = 0;
+  home.Open();
+  const Bytes data = RandomBytes(seed, 8u << 20);
+  const StreamId id = home.Put(data).id;
+  home.Open();
+  const uint64_t before = home.store->Stats().device_read_bytes;
+  std::vector<std::unique_ptr<Reader>> readers;
+  Bytes bytes(kReadBytes);
+  for (size_t i = 0; i < kReaders; ++i) {
+    readers.push_back(home.store->OpenReader(id).value());
+    REQUIRE(readers.back()->Read(0, bytes).value() == kReadBytes);
+  }
+  const uint64_t read_bytes = home.store->Stats().device_read_bytes - before;
+  const uint64_t needed_bytes = kReaders * (kReadBytes + (256u << 10));
+  CHECK(read_bytes <= needed_bytes + kTotalBytes);
+  // They get on all the same, and who comes later reads ahead again.
+  REQUIRE(readers[kReaders - 1]->Read(kReadBytes, bytes).value() == kReadBytes);
+  CHECK(std::equal(bytes.begin(), bytes.end(), data.begin() + kReadBytes));
+  readers.clear();
+  const uint64_t alone = home.store->Stats().device_read_bytes;
+  const auto reader = home.store->OpenReader(id).value();
+  REQUIRE(reader->Read(0, bytes).value() == kReadBytes);
+  CHECK(home.store->Stats().device_read_bytes - alone > kReadBytes + (400u << 10));
+}
+
 }  // namespace strata::dedup

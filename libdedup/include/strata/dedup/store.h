@@ -89,6 +89,9 @@ struct StoreOptions {
   // For each reader that reads in order: how much of the stream is read ahead at most. A backup
   // product that restores one stream at a time wants 16 MiB.
   size_t read_ahead_bytes = 1u << 20;
+  // All readers together. A reader gets a quarter of what is left of it at most; one that gets less
+  // than half a MiB reads region by region. So slow readers, however many, hold little memory.
+  size_t read_ahead_total_bytes = 64u << 20;
   // Rewriting keeps the newest stream fast to read. If a stream uses less than this share of an old
   // region, the chunks that it uses are stored again next to the stream's own. 0 turns it off.
   double rewrite_below_use = 0.6;

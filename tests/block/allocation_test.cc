@@ -96,6 +96,11 @@ TEST_CASE("requests allocate nothing") {
     REQUIRE(device.ok());
     CHECK(AllocationsOf(**device, 10'000) == 0);
   }
+  SECTION("null") {
+    auto device = CreateNullDevice({.block_count = 2048});
+    REQUIRE(device.ok());
+    CHECK(AllocationsOf(**device, 10'000) == 0);
+  }
   SECTION("file") {
     for (const bool direct : {true, false}) {
       for (const bool use_io_uring : {true, false}) {

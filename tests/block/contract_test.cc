@@ -33,6 +33,21 @@ std::unique_ptr<Device> MakeFile(FileDeviceOptions options, const char* folder =
   return *std::move(device);
 }
 
+std::unique_ptr<Device> MakeReadOnlyFile(FileDeviceOptions options) {
+  std::string pattern = "/tmp/strata-contract-XXXXXX";
+  const int fd = mkstemp(pattern.data());
+  REQUIRE(fd >= 0);
+  REQUIRE(ftruncate(fd, 16 << 20) == 0);
+  close(fd);
+  options.path = pattern;
+  options.read_only = true;
+  auto device = OpenFileDevice(options);
+  unlink(pattern.c_str());
+  INFO(device.status());
+  REQUIRE(device.ok());
+  return *std::move(device);
+}
+
 std::unique_ptr<Device> MakeDelayed(std::unique_ptr<Device> base) {
   auto device = CreateDelayDevice(std::move(base),
                                   {.read_ns = 30'000, .write_ns = 20'000, .flush_ns = 50'000});
@@ -44,16 +59,18 @@ TEST_CASE("block device contract") {
   const ContractSubject subjects[] = {
       {"memory, 512-byte blocks", [] { return MakeMemory(512); }},
       {"memory, 4096-byte blocks", [] { return MakeMemory(4096); }},
-      {"file, O_DIRECT", [] { return MakeFile({}); }},
+      {"file, O_DIRECT", [] { return MakeFile({}); }, [] { return MakeReadOnlyFile({}); }},
       {"file, 512-byte blocks", [] { return MakeFile({.block_size_bytes = 512}); }},
       {"file, page cache", [] { return MakeFile({.direct = false}); }},
-      {"file, no io_uring", [] { return MakeFile({.use_io_uring = false}); }},
+      {"file, no io_uring", [] { return MakeFile({.use_io_uring = false}); },
+       [] { return MakeReadOnlyFile({.use_io_uring = false}); }},
       {"file, page cache, no io_uring",
        [] { return MakeFile({.direct = false, .use_io_uring = false}); }},
       {"file, tmpfs", [] { return MakeFile({}, "/dev/shm"); }},
       {"fault disk", [] { return FaultDisk({.block_count = 4096, .seed = test::Seed()}).Open(); }},
       {"delay over memory", [] { return MakeDelayed(MakeMemory(4096)); }},
-      {"delay over a file", [] { return MakeDelayed(MakeFile({})); }},
+      {"delay over a file", [] { return MakeDelayed(MakeFile({})); },
+       [] { return MakeDelayed(MakeReadOnlyFile({})); }},
   };
   for (const ContractSubject& subject : subjects) {
     for (const ContractPart& part : DeviceContract()) {

@@ -74,6 +74,10 @@ TEST_CASE("the registry opens what it knows") {
   REQUIRE(memory.ok());
   CHECK((*memory)->geometry().block_count == 2048);
   CHECK((*memory)->geometry().block_size_bytes == 512);
+  auto null = registry.Open("null:?size=1T");
+  REQUIRE(null.ok());
+  CHECK((*null)->geometry().block_count == uint64_t{1} << 28);
+  CHECK((*null)->name() == "null:?size=1099511627776");
   auto delayed = registry.Open("delay:mem:?size=1M;read_us=1");
   REQUIRE(delayed.ok());
   CHECK((*delayed)->geometry().block_count == 256);
@@ -91,6 +95,9 @@ TEST_CASE("the registry names what is wrong") {
   CHECK(CodeOf("mem:/x?size=1M") == absl::StatusCode::kInvalidArgument);
   CHECK(CodeOf("mem:?size=1M&block=1000") == absl::StatusCode::kInvalidArgument);
   CHECK(CodeOf("mem:?size=1000") == absl::StatusCode::kInvalidArgument);
+  CHECK(CodeOf("null:") == absl::StatusCode::kInvalidArgument);
+  CHECK(CodeOf("null:?size=1M&block=1000") == absl::StatusCode::kInvalidArgument);
+  CHECK(CodeOf("null:?size=1M&colour=red") == absl::StatusCode::kInvalidArgument);
   CHECK(CodeOf("delay:mem:?size=1M;read_us=x") == absl::StatusCode::kInvalidArgument);
   CHECK(CodeOf("delay:tape:;read_us=1") == absl::StatusCode::kInvalidArgument);
 }

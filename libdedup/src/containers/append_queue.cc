@@ -2,7 +2,6 @@
 #include "containers/append_queue.h"
 
 #include <poll.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -179,10 +178,7 @@ absl::Status AppendQueue::WaitForCompletion() {
   sleeping_ = true;
   mutex.Unlock();
   struct pollfd event = {.fd = event_fd_, .events = POLLIN, .revents = 0};
-  if (poll(&event, 1, kSleepMs) > 0) {
-    uint64_t count = 0;
-    [[maybe_unused]] const ssize_t size = read(event_fd_, &count, sizeof(count));
-  }
+  poll(&event, 1, kSleepMs);
   mutex.Lock();
   sleeping_ = false;
   Poll();

@@ -6,7 +6,6 @@
 
 #include <poll.h>
 #include <sched.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -124,12 +123,8 @@ void PollOrSleep(Channel& channel) {
     sched_yield();
     return;
   }
-  // A completion may have arrived before the descriptor was made: look again before sleeping.
-  if (channel.Poll(kPollBatch) > 0) return;
   pollfd waiter{.fd = *fd, .events = POLLIN, .revents = 0};
-  if (poll(&waiter, 1, -1) <= 0) return;
-  uint64_t count;
-  [[maybe_unused]] const ssize_t drained = read(*fd, &count, sizeof(count));
+  poll(&waiter, 1, -1);
 }
 
 absl::Status ReadBlocking(Channel& channel, Lba lba, std::span<std::byte> data) {

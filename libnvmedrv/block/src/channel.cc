@@ -12,6 +12,10 @@ bool MovesData(Op op) {
   return op == Op::kRead || op == Op::kWrite || op == Op::kCompare || op == Op::kZoneAppend;
 }
 
+bool ChangesData(Op op) {
+  return op == Op::kWrite || op == Op::kDiscard || op == Op::kWriteZeroes || op == Op::kZoneAppend;
+}
+
 absl::Status CheckSegments(const Request& request, const Geometry& geometry) {
   if (request.segments.size() > geometry.max_segments) {
     return absl::InvalidArgumentError(
@@ -71,6 +75,9 @@ absl::Status CheckRequest(const Request& request, const Geometry& geometry) {
   if (request.done == nullptr) return absl::InvalidArgumentError("request has no done callback");
   if (request.op != Op::kRead && request.op != Op::kWrite) {
     if (absl::Status status = CheckOperation(request, geometry); !status.ok()) return status;
+  }
+  if (geometry.read_only && ChangesData(request.op)) {
+    return absl::FailedPreconditionError("the device is read-only");
   }
   if (request.op == Op::kFlush) {
     if (request.block_count != 0 || !request.segments.empty()) {

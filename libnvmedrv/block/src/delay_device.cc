@@ -141,7 +141,11 @@ class DelayChannel final : public Channel {
     if (base_->in_flight() > 0) {
       next_ns = std::min(next_ns, SystemClock().MonotonicNanos() + kLookAgainNs);
     }
-    if (next_ns == kNever) return;
+    if (next_ns == kNever) {
+      if (!timer_is_set_) return;
+      next_ns = 0;  // Stops the timer, and makes it unreadable where it has run out.
+    }
+    timer_is_set_ = next_ns != 0;
     const itimerspec when{
         .it_interval = {},
         .it_value = {.tv_sec = next_ns / 1'000'000'000, .tv_nsec = next_ns % 1'000'000'000}};
@@ -173,6 +177,7 @@ class DelayChannel final : public Channel {
   std::array<RequestQueue, kKindCount> waiting_;
   uint32_t in_flight_ = 0;
   int timer_ = -1;
+  bool timer_is_set_ = false;
 };
 
 class DelayDevice final : public Device {

@@ -10,12 +10,11 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
-#include "request_queue.h"
+#include "queued_channel.h"
 #include "strata/base/check.h"
 #include "strata/base/fork.h"
 #include "strata/base/status_macros.h"
 #include "strata/block/devices.h"
-#include "wakeup.h"
 
 namespace strata::block {
 namespace {
@@ -61,58 +60,20 @@ class Arena {
   const size_t size_bytes_;
 };
 
-class MemoryChannel final : public Channel {
+class MemoryChannel final : public QueuedChannel {
  public:
   MemoryChannel(const Geometry& geometry, Arena& arena, const ProcessMark& opener,
                 uint32_t queue_depth)
-      : geometry_(geometry), arena_(arena), opener_(opener), queue_depth_(queue_depth) {}
-  ~MemoryChannel() override {
-    STRATA_CHECK(in_flight() == 0, "channel destroyed with I/O in flight");
-  }
-
-  int Poll(int max_completions) override {
-    if (opener_.InForkedChild()) return 0;
-    int completions = 0;
-    while (completions < max_completions && !queue_.empty()) {
-      Request* request = queue_.Pop();
-      Execute(request);
-      --in_flight_;
-      ++completions;
-      request->done(request);
-    }
-    return completions;
-  }
-
-  absl::StatusOr<int> EventFd() override {
-    STRATA_RETURN_IF_ERROR(opener_.Check());
-    const bool is_new = !wakeup_.wanted();
-    absl::StatusOr<int> fd = wakeup_.Fd();
-    if (is_new && !queue_.empty()) wakeup_.Signal();
-    return fd;
-  }
-
-  absl::Status RegisterMemory(std::span<std::byte>) override {
-    return absl::UnimplementedError("a memory device gains nothing from registered memory");
-  }
-
-  uint32_t in_flight() const override { return opener_.InForkedChild() ? 0 : in_flight_; }
-  const Geometry& geometry() const override { return geometry_; }
+      : QueuedChannel(geometry, opener, queue_depth), arena_(arena) {}
 
  protected:
-  absl::Status DoSubmit(Request* request) override {
-    STRATA_RETURN_IF_ERROR(opener_.Check());
-    if (in_flight_ == queue_depth_) return absl::ResourceExhaustedError("queue full");
-    ++in_flight_;
-    if (queue_.empty()) wakeup_.Signal();
-    Prefetch(arena_.at(request->lba.value * geometry_.block_size_bytes));
-    queue_.Push(request);
-    return absl::OkStatus();
+  void Arrived(Request* request) override {
+    Prefetch(arena_.at(request->lba.value * geometry().block_size_bytes));
   }
 
- private:
-  void Execute(Request* request) {
-    const uint64_t offset_bytes = request->lba.value * geometry_.block_size_bytes;
-    const uint64_t size_bytes = uint64_t{request->block_count} * geometry_.block_size_bytes;
+  void Execute(Request* request) override {
+    const uint64_t offset_bytes = request->lba.value * geometry().block_size_bytes;
+    const uint64_t size_bytes = uint64_t{request->block_count} * geometry().block_size_bytes;
     request->status = absl::OkStatus();
     std::byte* media = arena_.at(offset_bytes);
     switch (request->op) {
@@ -149,13 +110,8 @@ class MemoryChannel final : public Channel {
     }
   }
 
-  const Geometry& geometry_;
+ private:
   Arena& arena_;
-  const ProcessMark& opener_;
-  const uint32_t queue_depth_;
-  uint32_t in_flight_ = 0;
-  RequestQueue queue_;
-  Wakeup wakeup_;
 };
 
 class MemoryDevice final : public Device {

@@ -70,23 +70,36 @@ class OptionReader {
   absl::Status status_;
 };
 
-absl::StatusOr<std::unique_ptr<Device>> OpenMemory(const Uri& uri) {
+// The options of mem: and null:, which have no target.
+template <typename Options>
+absl::StatusOr<Options> ReadSizes(const Uri& uri) {
   OptionReader reader(uri);
   const uint64_t size_bytes = reader.Size("size", 0);
-  MemoryDeviceOptions options{.block_size_bytes = reader.Size32("block", 4096)};
+  Options options{.block_size_bytes = reader.Size32("block", 4096)};
   STRATA_RETURN_IF_ERROR(reader.Finish());
   if (!uri.target.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat("mem: takes no target, got '", uri.target, "'"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(uri.scheme, ": takes no target, got '", uri.target, "'"));
   }
   if (options.block_size_bytes == 0 || size_bytes == 0 ||
       size_bytes % options.block_size_bytes != 0) {
-    return absl::InvalidArgumentError(absl::StrCat("mem: size ", size_bytes,
+    return absl::InvalidArgumentError(absl::StrCat(uri.scheme, ": size ", size_bytes,
                                                    " is not a whole number of blocks of ",
                                                    options.block_size_bytes, " bytes"));
   }
   options.block_count = size_bytes / options.block_size_bytes;
-  options.name = absl::StrCat("mem:?size=", size_bytes);
+  options.name = absl::StrCat(uri.scheme, ":?size=", size_bytes);
+  return options;
+}
+
+absl::StatusOr<std::unique_ptr<Device>> OpenMemory(const Uri& uri) {
+  STRATA_ASSIGN_OR_RETURN(const MemoryDeviceOptions options, ReadSizes<MemoryDeviceOptions>(uri));
   return CreateMemoryDevice(options);
+}
+
+absl::StatusOr<std::unique_ptr<Device>> OpenNull(const Uri& uri) {
+  STRATA_ASSIGN_OR_RETURN(const NullDeviceOptions options, ReadSizes<NullDeviceOptions>(uri));
+  return CreateNullDevice(options);
 }
 
 absl::StatusOr<std::unique_ptr<Device>> OpenFile(const Uri& uri, const LogSink& log) {
@@ -119,6 +132,7 @@ absl::StatusOr<std::unique_ptr<Device>> OpenDelay(const Uri& uri, const Registry
 Registry Registry::WithDefaults(LogSink log) {
   Registry registry;
   registry.factories_["mem"] = [](const Uri& uri, const Registry&) { return OpenMemory(uri); };
+  registry.factories_["null"] = [](const Uri& uri, const Registry&) { return OpenNull(uri); };
   registry.factories_["file"] = [log = std::move(log)](const Uri& uri, const Registry&) {
     return OpenFile(uri, log);
   };

@@ -34,9 +34,4 @@ class RequestQueue {
   Request* tail_ = nullptr;
 };
 
-// Whether a read-only device must refuse the operation.
-inline bool IsWrite(Op op) {
-  return op == Op::kWrite || op == Op::kDiscard || op == Op::kWriteZeroes || op == Op::kZoneAppend;
-}
-
 }  // namespace strata::block

@@ -24,7 +24,20 @@ absl::StatusOr<int> Wakeup::Fd() {
   return fd_;
 }
 
+void Wakeup::Drain() {
+  signalled_ = false;
+  if (fd_ < 0) return;
+  uint64_t count;
+  ssize_t got;
+  do {
+    got = read(fd_, &count, sizeof(count));
+  } while (got < 0 && errno == EINTR);
+  // EAGAIN: it was not readable.
+  STRATA_CHECK(got == sizeof(count) || errno == EAGAIN, "read of a channel's eventfd");
+}
+
 void Wakeup::SignalNow() {
+  signalled_ = true;
   const uint64_t one = 1;
   ssize_t written;
   do {

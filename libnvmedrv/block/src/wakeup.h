@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The eventfd of a channel whose completions do not come from the kernel: made when first asked
-// for, signalled by the channel itself, free of cost until then.
+// The eventfd of a channel: made when first asked for, readable between Signal() and Clear(), free
+// of cost until then.
 //
 // Thread safety: none; it belongs to one channel.
 #pragma once
@@ -22,15 +22,24 @@ class Wakeup {
 
   bool wanted() const { return fd_ >= 0; }
 
-  // Makes the descriptor readable; does nothing while nobody asked for it.
+  // Makes the descriptor readable; does nothing before Fd() was called.
   void Signal() {
-    if (fd_ >= 0) SignalNow();
+    if (fd_ >= 0 && !signalled_) SignalNow();
   }
+
+  // Undoes Signal().
+  void Clear() {
+    if (signalled_) Drain();
+  }
+
+  // As Clear(), for a descriptor that the kernel makes readable too. Costs a system call.
+  void Drain();
 
  private:
   void SignalNow();
 
   int fd_ = -1;
+  bool signalled_ = false;
 };
 
 }  // namespace strata::block

@@ -2,7 +2,6 @@
 #include "support/block/device_contract.h"
 
 #include <poll.h>
-#include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <deque>
@@ -282,11 +281,68 @@ void SleepersAreWoken(const ContractSubject& subject) {
       INFO("round " << round << ", " << bench.channel->in_flight()
                     << " in flight: the eventfd was not signalled within 20 s");
       REQUIRE(poll(&waiter, 1, 20'000) == 1);
-      uint64_t value = 0;
-      REQUIRE(read(*fd, &value, sizeof(value)) == sizeof(value));
     }
     for (const TestIo& io : ios) REQUIRE(io.done_count == 1);
   }
+}
+
+bool IsReadable(int fd, int timeout_ms) {
+  pollfd waiter{.fd = fd, .events = POLLIN, .revents = 0};
+  return poll(&waiter, 1, timeout_ms) == 1;
+}
+
+// A sleeper polls and never reads: the channel itself must make its descriptor silent again, and
+// must not do so while completions are left.
+void PollClearsTheDescriptor(const ContractSubject& subject) {
+  Bench bench(subject);
+  Buffer buffer(bench.Bytes(4));
+  std::deque<TestIo> ios;
+  for (uint32_t i = 0; i < 2; ++i) {
+    ios.emplace_back(Op::kRead, Lba{i}, 1,
+                     std::vector{Piece(buffer, bench.Bytes(i), bench.Bytes(1))});
+    REQUIRE(bench.channel->Submit(&ios[i].request) == absl::OkStatus());
+  }
+  // Asked for while requests are in flight: it must not miss them.
+  const absl::StatusOr<int> fd = bench.channel->EventFd();
+  REQUIRE(fd.ok());
+  for (int round = 0; round < 10; ++round) {
+    while (bench.channel->in_flight() > 0) {
+      CHECK(bench.channel->Poll(0) == 0);
+      REQUIRE(IsReadable(*fd, 20'000));
+      bench.channel->Poll(1);
+    }
+    // A late signal may wake a sleeper without need, but not for ever.
+    int wakes = 0;
+    while (IsReadable(*fd, 1) && wakes < 100) {
+      ++wakes;
+      CHECK(bench.channel->Poll(16) == 0);
+    }
+    CHECK(wakes < 100);
+    for (TestIo& io : ios) REQUIRE(bench.channel->Submit(&io.request) == absl::OkStatus());
+  }
+  Drain(*bench.channel);
+}
+
+void ReadOnlyRefusesChanges(const ContractSubject& subject) {
+  {
+    Bench bench(subject);
+    CHECK(!bench.geometry().read_only);
+  }
+  if (!subject.make_read_only) return;
+  Bench bench({.name = subject.name, .make = subject.make_read_only});
+  CHECK(bench.geometry().read_only);
+  Buffer buffer(bench.Bytes(1));
+  using Code = absl::StatusCode;
+  CHECK(WriteBlocking(*bench.channel, Lba{0}, buffer.span()).code() == Code::kFailedPrecondition);
+  CHECK(WriteZeroesBlocking(*bench.channel, Lba{0}, 1).code() == Code::kFailedPrecondition);
+  CHECK(DiscardBlocking(*bench.channel, Lba{0}, 1).code() ==
+        (bench.geometry().supports_discard ? Code::kFailedPrecondition : Code::kUnimplemented));
+  CHECK(bench.channel->in_flight() == 0);
+  CHECK(ReadBlocking(*bench.channel, Lba{0}, buffer.span()) == absl::OkStatus());
+  CHECK(AllZero(buffer.span()));
+  TestIo same(Op::kCompare, Lba{0}, 1, {Whole(buffer)});
+  CHECK(RunIo(*bench.channel, same) == absl::OkStatus());
+  CHECK(FlushBlocking(*bench.channel) == absl::OkStatus());
 }
 
 void FlushesAndForcedWrites(const ContractSubject& subject) {
@@ -550,6 +606,8 @@ constexpr ContractPart kParts[] = {
     {"callbacks run once, from Poll() only", CallbacksRunOnceFromPollOnly},
     {"callbacks may submit", CallbacksMaySubmit},
     {"sleepers are woken", SleepersAreWoken},
+    {"Poll() clears the descriptor", PollClearsTheDescriptor},
+    {"a read-only device refuses changes", ReadOnlyRefusesChanges},
     {"flushes and forced writes", FlushesAndForcedWrites},
     {"discarded blocks read as zeroes", DiscardedBlocksReadAsZeroes},
     {"write-zeroes zeroes", WriteZeroesZeroes},

@@ -24,6 +24,8 @@ struct ContractSubject {
   std::string name;
   // A fresh device of at least 1024 blocks that reads as zeroes.
   std::function<std::unique_ptr<Device>()> make;
+  // The same, read-only. Empty where there is no such device.
+  std::function<std::unique_ptr<Device>()> make_read_only{};
 };
 
 struct ContractPart {

@@ -13,12 +13,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "request_queue.h"
+#include "queued_channel.h"
 #include "strata/base/check.h"
 #include "strata/base/mutex.h"
 #include "strata/base/random.h"
 #include "support/block/sparse_image.h"
-#include "wakeup.h"
 
 namespace strata::block {
 namespace {
@@ -427,62 +426,30 @@ std::shared_ptr<FaultDisk::State> FaultDisk::State::PowerCut(uint64_t seed) {
   return survivor;
 }
 
-class FaultDisk::FaultChannel final : public Channel {
+class FaultDisk::FaultChannel final : public QueuedChannel {
  public:
-  FaultChannel(std::shared_ptr<State> state, uint32_t queue_depth)
-      : state_(std::move(state)), queue_depth_(queue_depth), random_(state_->NextSeed()) {}
-  ~FaultChannel() override {
-    STRATA_CHECK(in_flight_ == 0, "channel destroyed with I/O in flight");
-  }
-
-  int Poll(int max_completions) override {
-    int completions = 0;
-    while (completions < max_completions && !queue_.empty()) {
-      if (state_->options().reorders) {
-        for (uint64_t turns = random_.Uniform(in_flight_); turns > 0; --turns) {
-          queue_.Push(queue_.Pop());
-        }
-      }
-      Request* request = queue_.Pop();
-      state_->Execute(request);
-      --in_flight_;
-      ++completions;
-      request->done(request);
-    }
-    return completions;
-  }
-
-  absl::StatusOr<int> EventFd() override {
-    const bool is_new = !wakeup_.wanted();
-    absl::StatusOr<int> fd = wakeup_.Fd();
-    if (is_new && !queue_.empty()) wakeup_.Signal();
-    return fd;
-  }
-
-  absl::Status RegisterMemory(std::span<std::byte>) override {
-    return absl::UnimplementedError("a fault device gains nothing from registered memory");
-  }
-
-  uint32_t in_flight() const override { return in_flight_; }
-  const Geometry& geometry() const override { return state_->geometry(); }
+  FaultChannel(std::shared_ptr<State> state, const ProcessMark& opener, uint32_t queue_depth)
+      : QueuedChannel(state->geometry(), opener, queue_depth),
+        state_(std::move(state)),
+        random_(state_->NextSeed()) {}
 
  protected:
-  absl::Status DoSubmit(Request* request) override {
-    if (in_flight_ == queue_depth_) return absl::ResourceExhaustedError("queue full");
-    state_->Stamp(request);
-    ++in_flight_;
-    if (queue_.empty()) wakeup_.Signal();
-    queue_.Push(request);
-    return absl::OkStatus();
+  void Arrived(Request* request) override { state_->Stamp(request); }
+
+  Request* Next(RequestQueue& queue) override {
+    if (state_->options().reorders) {
+      for (uint64_t turns = random_.Uniform(in_flight()); turns > 0; --turns) {
+        queue.Push(queue.Pop());
+      }
+    }
+    return queue.Pop();
   }
+
+  void Execute(Request* request) override { state_->Execute(request); }
 
  private:
   const std::shared_ptr<State> state_;
-  const uint32_t queue_depth_;
   Random random_;
-  uint32_t in_flight_ = 0;
-  RequestQueue queue_;
-  Wakeup wakeup_;
 };
 
 class FaultDisk::FaultDevice final : public Device {
@@ -494,11 +461,12 @@ class FaultDisk::FaultDevice final : public Device {
 
   absl::StatusOr<std::unique_ptr<Channel>> OpenChannel(const ChannelOptions& options) override {
     if (options.queue_depth == 0) return absl::InvalidArgumentError("queue_depth is 0");
-    return std::make_unique<FaultChannel>(state_, options.queue_depth);
+    return std::make_unique<FaultChannel>(state_, opener_, options.queue_depth);
   }
 
  private:
   const std::shared_ptr<State> state_;
+  const ProcessMark opener_;
 };
 
 FaultDisk::FaultDisk(const FaultDiskOptions& options) : state_(std::make_shared<State>(options)) {}

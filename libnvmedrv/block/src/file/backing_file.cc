@@ -207,6 +207,7 @@ BackingFile::BackingFile(const FileDeviceOptions& options, int fd, bool direct)
       read_only_(options.read_only),
       direct_(direct) {
   geometry_.block_size_bytes = options.block_size_bytes;
+  geometry_.read_only = options.read_only;
 }
 
 BackingFile::~BackingFile() {

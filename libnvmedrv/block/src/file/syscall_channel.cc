@@ -7,12 +7,10 @@
 
 #include <cerrno>
 
-#include "absl/strings/str_cat.h"
 #include "file/file_channels.h"
 #include "file/kernel_calls.h"
+#include "queued_channel.h"
 #include "strata/base/check.h"
-#include "strata/base/status_macros.h"
-#include "wakeup.h"
 
 namespace strata::block {
 namespace {
@@ -41,57 +39,13 @@ int64_t Make(int fd, const KernelCall& call) {
   return result < 0 ? -errno : result;
 }
 
-class SyscallChannel final : public Channel {
+class SyscallChannel final : public QueuedChannel {
  public:
   SyscallChannel(BackingFile& file, uint32_t queue_depth)
-      : file_(file), queue_depth_(queue_depth), calls_(file) {}
-  ~SyscallChannel() override {
-    STRATA_CHECK(in_flight() == 0, "channel destroyed with I/O in flight");
-  }
-
-  int Poll(int max_completions) override {
-    if (file_.opener().InForkedChild()) return 0;
-    int completions = 0;
-    while (completions < max_completions && !queue_.empty()) {
-      Request* request = queue_.Pop();
-      Run(request);
-      --in_flight_;
-      ++completions;
-      request->done(request);
-    }
-    return completions;
-  }
-
-  absl::StatusOr<int> EventFd() override {
-    STRATA_RETURN_IF_ERROR(file_.opener().Check());
-    const bool is_new = !wakeup_.wanted();
-    absl::StatusOr<int> fd = wakeup_.Fd();
-    if (is_new && !queue_.empty()) wakeup_.Signal();
-    return fd;
-  }
-
-  absl::Status RegisterMemory(std::span<std::byte>) override {
-    return absl::UnimplementedError("plain system calls gain nothing from registered memory");
-  }
-
-  uint32_t in_flight() const override { return file_.opener().InForkedChild() ? 0 : in_flight_; }
-  const Geometry& geometry() const override { return file_.geometry(); }
+      : QueuedChannel(file.geometry(), file.opener(), queue_depth), file_(file), calls_(file) {}
 
  protected:
-  absl::Status DoSubmit(Request* request) override {
-    STRATA_RETURN_IF_ERROR(file_.opener().Check());
-    if (file_.read_only() && IsWrite(request->op)) {
-      return absl::FailedPreconditionError(absl::StrCat(file_.path(), ": opened read-only"));
-    }
-    if (in_flight_ == queue_depth_) return absl::ResourceExhaustedError("queue full");
-    ++in_flight_;
-    if (queue_.empty()) wakeup_.Signal();
-    queue_.Push(request);
-    return absl::OkStatus();
-  }
-
- private:
-  void Run(Request* request) {
+  void Execute(Request* request) override {
     const KernelCalls::Begin begin = calls_.Start(request);
     if (begin == KernelCalls::Begin::kFinished) return;
     STRATA_CHECK(begin == KernelCalls::Begin::kCall, "a request waits though none is running");
@@ -99,12 +53,9 @@ class SyscallChannel final : public Channel {
     }
   }
 
+ private:
   BackingFile& file_;
-  const uint32_t queue_depth_;
   KernelCalls calls_;
-  uint32_t in_flight_ = 0;
-  RequestQueue queue_;
-  Wakeup wakeup_;
 };
 
 }  // namespace

@@ -69,13 +69,19 @@ class UringChannel final : public Channel {
     int completions = RunReady(max_completions);
     HandOver();
     completions += Reap(max_completions - completions);
+    if (completions == 0 && max_completions > 0 && wakeup_.wanted()) {
+      // The kernel signals after it has posted: what is posted after this makes the descriptor
+      // readable again.
+      wakeup_.Drain();
+      completions = Reap(max_completions);
+    }
     HandOver();
     return completions;
   }
 
   absl::StatusOr<int> EventFd() override {
     STRATA_RETURN_IF_ERROR(file_.opener().Check());
-    if (wakeup_.wanted()) return wakeup_.Fd();
+    if (has_event_fd_) return wakeup_.Fd();
     const absl::StatusOr<int> fd = wakeup_.Fd();
     if (!fd.ok()) return fd;
     const int result = io_uring_register_eventfd(&ring_, *fd);
@@ -83,6 +89,7 @@ class UringChannel final : public Channel {
       return absl::UnavailableError(
           absl::StrCat("eventfd of a ring: ", std::generic_category().message(-result)));
     }
+    has_event_fd_ = true;
     if (in_flight_ > 0) wakeup_.Signal();
     return fd;
   }
@@ -95,9 +102,6 @@ class UringChannel final : public Channel {
  protected:
   absl::Status DoSubmit(Request* request) override {
     STRATA_RETURN_IF_ERROR(file_.opener().Check());
-    if (file_.read_only() && IsWrite(request->op)) {
-      return absl::FailedPreconditionError(absl::StrCat(file_.path(), ": opened read-only"));
-    }
     if (in_flight_ == queue_depth_) return absl::ResourceExhaustedError("queue full");
     ++in_flight_;
     switch (calls_.Start(request)) {
@@ -105,8 +109,8 @@ class UringChannel final : public Channel {
         Prepare(request);
         break;
       case KernelCalls::Begin::kFinished:
-        if (ready_.empty()) wakeup_.Signal();
         ready_.Push(request);
+        wakeup_.Signal();
         break;
       case KernelCalls::Begin::kWaits:
         break;
@@ -135,6 +139,7 @@ class UringChannel final : public Channel {
   uint32_t in_flight_ = 0;
   RequestQueue ready_;  // Finished without the kernel; their callbacks run in the next Poll().
   Wakeup wakeup_;
+  bool has_event_fd_ = false;  // The kernel signals it.
   std::array<std::span<std::byte>, kMostRegions> regions_;
   size_t region_count_ = 0;
   bool has_region_table_ = false;

@@ -63,6 +63,7 @@ struct Geometry {
   uint64_t absent_bytes = 0;
 
   bool supports_discard = false;  // Otherwise kDiscard is Unimplemented.
+  bool read_only = false;         // What would change a block is refused by Submit().
   uint64_t zone_size_blocks = 0;  // 0: not zoned. Otherwise writes are sequential within each zone.
 };
 
@@ -120,8 +121,8 @@ class STRATA_EXPORT Channel {
 
   // Starts *request. OK: request->done runs exactly once, later, from Poll(). Error: it never runs.
   // InvalidArgument: range, alignment or segments; OutOfRange: past the end of the device;
-  // Unimplemented: the operation; FailedPrecondition: a write to a device opened read-only, or the
-  // channel of a parent process;
+  // Unimplemented: the operation; FailedPrecondition: a write to a read-only device, or the channel
+  // of a parent process;
   // ResourceExhausted: the queue is full, Poll() first.
   // A channel may hold requests back to start them together, at the latest in the next Poll().
   absl::Status Submit(Request* request);
@@ -130,9 +131,10 @@ class STRATA_EXPORT Channel {
   // Returns how many ran.
   virtual int Poll(int max_completions) = 0;
 
-  // A file descriptor that becomes readable when completions are waiting, for those who sleep
-  // rather than poll. Created by the first call, owned by the channel. The sleeper reads the
-  // eight-byte count away, then calls Poll() until it returns 0, then may sleep again.
+  // A file descriptor that is readable when Poll() may have something to do, for callers that sleep
+  // rather than poll. Created by the first call, owned by the channel. The caller waits for it with
+  // poll(2) or epoll and never reads it: Poll() clears it. A caller may sleep after Poll() has
+  // returned 0; it may be woken without need.
   virtual absl::StatusOr<int> EventFd() = 0;
 
   // Announces memory that many requests will use, so that a device can pin or map it once.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The devices that need nothing but a kernel: memory, a file or kernel block device through
-// io_uring, and the decorator that models latency. Each comes from a factory and keeps the contract
-// in device.h.
+// io_uring, a device that moves no data, and the decorator that models latency. Each comes from a
+// factory and keeps the contract in device.h.
 #pragma once
 
 #include <cstdint>
@@ -26,6 +26,17 @@ struct MemoryDeviceOptions {
 // Memory is taken as blocks are first written. Contents die with the Device.
 STRATA_EXPORT absl::StatusOr<std::unique_ptr<Device>> CreateMemoryDevice(
     const MemoryDeviceOptions& options);
+
+struct NullDeviceOptions {
+  uint64_t block_count = 0;
+  uint32_t block_size_bytes = 4096;
+  std::string name = "null:";
+};
+
+// Completes every request and touches no memory: a read leaves its buffer as it was, a compare
+// finds no difference. It measures the path to a device.
+STRATA_EXPORT absl::StatusOr<std::unique_ptr<Device>> CreateNullDevice(
+    const NullDeviceOptions& options);
 
 struct FileDeviceOptions {
   std::string path{};  // A regular file, or a kernel block device.

@@ -3,7 +3,8 @@
 // Names devices by URI: scheme, a path or a nested URI, and options.
 //
 //   mem:?size=1G                          file:/var/lib/strata/containers?size=64G&create=1
-//   file:/dev/nvme0n1                     delay:file:/tmp/x?size=1G;read_us=100&write_us=200
+//   file:/dev/nvme0n1                     null:?size=1T
+//   delay:file:/tmp/x?size=1G;read_us=100&write_us=200
 //
 // A Registry is an ordinary object: the application that knows more schemes (an NVMe transport, a
 // test double) adds them to its own. Sizes take the suffixes K, M, G, T (powers of 1024). An
@@ -43,7 +44,7 @@ class STRATA_EXPORT Registry {
   using Factory = std::function<absl::StatusOr<std::unique_ptr<Device>>(const Uri& uri,
                                                                         const Registry& registry)>;
 
-  // Knows mem:, file: and delay:. `log` is handed to the devices it opens.
+  // Knows mem:, null:, file: and delay:. `log` is handed to the devices it opens.
   static Registry WithDefaults(LogSink log = {});
 
   // AlreadyExists when the scheme is taken.

@@ -4,7 +4,7 @@
 # in #include lines). strata_add_library() refuses what is not listed here; tools/check reads this
 # same file and refuses includes. A library's public headers are <strata/NAME/...>.
 
-set(STRATA_LIBRARIES base ec kv block dedup object s3)  # Lower layers first.
+set(STRATA_LIBRARIES base ec kv block nvme dedup object s3)  # Lower layers first.
 
 set(STRATA_DIR_base libbase)
 set(STRATA_USES_base "")
@@ -17,6 +17,9 @@ set(STRATA_USES_kv base)
 
 set(STRATA_DIR_block libnvmedrv/block)
 set(STRATA_USES_block base)
+
+set(STRATA_DIR_nvme libnvmedrv/nvme)
+set(STRATA_USES_nvme base block)
 
 set(STRATA_DIR_dedup libdedup)
 set(STRATA_USES_dedup base block kv)

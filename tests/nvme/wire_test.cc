@@ -256,6 +256,7 @@ TEST_CASE("entries, opcodes and registers are libnvme's") {
   CHECK(static_cast<int>(Property::kConfiguration) == NVME_REG_CC);
   CHECK(static_cast<int>(Property::kStatus) == NVME_REG_CSTS);
   CHECK(static_cast<int>(Property::kSubsystemReset) == NVME_REG_NSSR);
+  CHECK(static_cast<int>(Property::kReadyTimeouts) == NVME_REG_CRTO);
   const auto same = [](BitRange ours, unsigned shift, uint64_t mask) {
     CHECK(ours.shift == shift);
     CHECK(ours.mask() >> ours.shift == mask);

@@ -16,6 +16,7 @@ enum class Property : uint32_t {
   kConfiguration = 0x14,
   kStatus = 0x1c,
   kSubsystemReset = 0x20,
+  kReadyTimeouts = 0x68,
 };
 
 // 8 or 4.

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "device/command_table.h"
+
+#include <algorithm>
+
+namespace strata::nvme {
+namespace {
+
+constexpr uint32_t kOfNamespace = kEffectSupported | kEffectScopeNamespace;
+constexpr uint32_t kChangesNamespace = kOfNamespace | kEffectChangesContent;
+constexpr uint32_t kOfController = kEffectSupported | kEffectScopeController;
+
+constexpr uint8_t Number(AdminOpcode opcode) { return static_cast<uint8_t>(opcode); }
+constexpr uint8_t Number(IoOpcode opcode) { return static_cast<uint8_t>(opcode); }
+
+constexpr CommandRow kAdminCommands[] = {
+    {Number(AdminOpcode::kGetLogPage), kOfController},
+    {Number(AdminOpcode::kIdentify), kOfController},
+    {Number(AdminOpcode::kAbort), kOfController},
+    {Number(AdminOpcode::kSetFeatures), kOfController},
+    {Number(AdminOpcode::kGetFeatures), kOfController},
+    {Number(AdminOpcode::kAsyncEventRequest), kOfController},
+    {Number(AdminOpcode::kKeepAlive), kOfController},
+};
+
+constexpr CommandRow kIoCommands[] = {
+    {.opcode = Number(IoOpcode::kFlush), .effects = kOfNamespace, .takes_all_namespaces = true},
+    {.opcode = Number(IoOpcode::kWrite),
+     .effects = kChangesNamespace,
+     .moves_blocks = true,
+     .changes_blocks = true,
+     .has_blocks = true,
+     .direction = DataDirection::kToDevice},
+    {.opcode = Number(IoOpcode::kRead),
+     .effects = kOfNamespace,
+     .moves_blocks = true,
+     .has_blocks = true,
+     .direction = DataDirection::kToHost},
+    {.opcode = Number(IoOpcode::kCompare),
+     .effects = kOfNamespace,
+     .oncs = kOncsCompare,
+     .moves_blocks = true,
+     .has_blocks = true,
+     .direction = DataDirection::kToDevice},
+    {.opcode = Number(IoOpcode::kWriteZeroes),
+     .effects = kChangesNamespace,
+     .oncs = kOncsWriteZeroes,
+     .changes_blocks = true,
+     .has_blocks = true},
+    {.opcode = Number(IoOpcode::kDatasetManagement),
+     .effects = kChangesNamespace,
+     .oncs = kOncsDatasetManagement,
+     .direction = DataDirection::kToDevice},
+    {.opcode = Number(IoOpcode::kVerify),
+     .effects = kOfNamespace,
+     .oncs = kOncsVerify,
+     .has_blocks = true},
+};
+
+constexpr LogPage kLogPages[] = {
+    LogPage::kSupportedLogPages,
+    LogPage::kErrors,
+    LogPage::kHealth,
+    LogPage::kFirmwareSlots,
+    LogPage::kChangedNamespaces,
+    LogPage::kCommandEffects,
+    LogPage::kFeatureEffects,
+    LogPage::kManagementEffects,
+};
+
+constexpr FeatureRow kFeatures[] = {
+    {Feature::kArbitration, true, 0xffffff07},
+    {Feature::kPowerManagement, true, 0x000000ff},
+    {Feature::kTemperatureThreshold, true, 0x003fffff},
+    {Feature::kErrorRecovery, true, 0x0000ffff},
+    {Feature::kVolatileWriteCache, true, 0x00000001},
+    {Feature::kQueueCount, true, 0xffffffff},
+    {Feature::kWriteAtomicity, true, 0x00000001},
+    {Feature::kAsyncEvents, true, 0xffffffff},
+    {Feature::kKeepAliveTimer, true, 0xffffffff},
+    {Feature::kHostId, false, 0},
+};
+
+constexpr Cns kCnsValues[] = {
+    Cns::kNamespace,
+    Cns::kController,
+    Cns::kActiveNamespaces,
+    Cns::kNamespaceDescriptors,
+    Cns::kCommandSetNamespace,
+    Cns::kCommandSetController,
+    Cns::kCommandSetActiveNamespaces,
+    Cns::kIndependentNamespace,
+    Cns::kAllocatedNamespaces,
+    Cns::kAllocatedNamespace,
+    Cns::kControllers,
+    Cns::kCommandSets,
+};
+
+template <typename Row, size_t kCount, typename Matches>
+const Row* Find(const Row (&rows)[kCount], Matches matches) {
+  const Row* row = std::find_if(std::begin(rows), std::end(rows), matches);
+  return row == std::end(rows) ? nullptr : row;
+}
+
+}  // namespace
+
+const CommandRow* FindAdminCommand(uint8_t opcode) {
+  return Find(kAdminCommands, [opcode](const CommandRow& row) { return row.opcode == opcode; });
+}
+
+const CommandRow* FindIoCommand(uint8_t opcode) {
+  return Find(kIoCommands, [opcode](const CommandRow& row) { return row.opcode == opcode; });
+}
+
+std::span<const CommandRow> AdminCommands() { return kAdminCommands; }
+std::span<const CommandRow> IoCommands() { return kIoCommands; }
+
+bool IsSupportedLogPage(uint8_t page) {
+  return std::any_of(std::begin(kLogPages), std::end(kLogPages),
+                     [page](LogPage known) { return static_cast<uint8_t>(known) == page; });
+}
+std::span<const LogPage> LogPages() { return kLogPages; }
+
+const FeatureRow* FindFeature(uint8_t feature) {
+  return Find(kFeatures, [feature](const FeatureRow& row) {
+    return static_cast<uint8_t>(row.feature) == feature;
+  });
+}
+std::span<const FeatureRow> Features() { return kFeatures; }
+
+bool IsSupportedCns(uint8_t cns) {
+  return std::any_of(std::begin(kCnsValues), std::end(kCnsValues),
+                     [cns](Cns known) { return static_cast<uint8_t>(known) == cns; });
+}
+
+}  // namespace strata::nvme

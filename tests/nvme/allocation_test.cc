@@ -8,6 +8,8 @@
 #include <deque>
 #include <new>
 
+#include "strata/nvme/controller.h"
+#include "strata/nvme/loop.h"
 #include "support/nvme/device_rig.h"
 
 namespace {
@@ -25,6 +27,10 @@ void* CountedAllocate(size_t size_bytes) {
 
 void* operator new(size_t size_bytes) { return CountedAllocate(size_bytes); }
 void* operator new[](size_t size_bytes) { return CountedAllocate(size_bytes); }
+void* operator new(size_t size_bytes, const std::nothrow_t&) noexcept {
+  allocation_count.fetch_add(1, std::memory_order_relaxed);
+  return std::malloc(size_bytes);
+}
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, size_t) noexcept { std::free(memory); }
@@ -69,6 +75,46 @@ TEST_CASE("commands allocate nothing") {
   const uint64_t after = allocation_count.load();
   CHECK(after == before);
   CHECK(failed == 500);
+}
+
+TEST_CASE("requests allocate nothing at either end of the loop") {
+  std::shared_ptr<Subsystem> subsystem =
+      *CreateSubsystem({.nqn = kTestNqn, .allow_any_host = true});
+  REQUIRE(subsystem->AddNamespace(*block::CreateMemoryDevice({.block_count = 1024}), {}).ok());
+  const auto controller = *Controller::Open(*OpenLoop(subsystem, {}), {});
+  auto device = *controller->OpenNamespace(1);
+  auto channel = *device->OpenChannel({.queue_depth = 16});
+  REQUIRE(channel->EventFd().ok());
+  block::Buffer buffer(16 * 4096);
+  block::Segment segments[16];
+  block::Request requests[16];
+  int failed = 0;
+  const block::Op ops[] = {block::Op::kRead,    block::Op::kWrite,       block::Op::kFlush,
+                           block::Op::kDiscard, block::Op::kWriteZeroes, block::Op::kCompare};
+  const auto run = [&](int rounds) {
+    for (int round = 0; round < rounds; ++round) {
+      for (size_t i = 0; i < 16; ++i) {
+        segments[i] = {buffer.data() + i * 4096, 4096};
+        requests[i] = block::Request{.op = ops[i % std::size(ops)]};
+        if (requests[i].op != block::Op::kFlush) {
+          requests[i].lba = block::Lba{i};
+          requests[i].block_count = 1;
+        }
+        if (i % 6 != 2 && i % 6 != 3 && i % 6 != 4) requests[i].segments = {&segments[i], 1};
+        requests[i].context = &failed;
+        requests[i].done = [](block::Request* r) {
+          *static_cast<int*>(r->context) += r->status.ok() ? 0 : 1;
+        };
+        failed += channel->Submit(&requests[i]).ok() ? 0 : 1;
+      }
+      while (channel->in_flight() > 0) channel->Poll(8);
+    }
+  };
+  run(2);
+  const uint64_t before = allocation_count.load();
+  run(500);
+  CHECK(allocation_count.load() == before);
+  CHECK(failed == 0);
 }
 
 }  // namespace

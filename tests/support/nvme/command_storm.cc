@@ -191,7 +191,7 @@ std::string CommandStorm::RunIo(const SubmissionEntry& entry, uint8_t fill) {
       StoreLe32(data.data() + at + 4, (fill + at / 16) % 5);
       StoreLe64(data.data() + at + 8, (fill * 7 + at) % 50);
     }
-  } else if (entry.opcode() == 5 && fill % 2 == 0 && found != spaces_.end()) {
+  } else if (entry.opcode() == 5 && fill % 2 == 0 && !data.empty()) {
     const Space& space = found->second;
     std::memcpy(data.data(),
                 space.content.data() + entry.Get(SubmissionEntry::kStartLba) * space.block_bytes,

@@ -80,7 +80,7 @@ void LaneModel::Adopt(std::shared_ptr<const NamespaceTable> table) {
     }
     if (entry == nullptr) continue;
     if (channel == nullptr) {
-      channel = OpenChannel(entry);
+      if (opens_channels_) channel = OpenChannel(entry);
     } else {
       channel->entry = entry;
       channel->retry_at_ns = 0;
@@ -334,7 +334,12 @@ bool LaneModel::AbortWaiting(const QueueModel* queue, uint16_t command_id) {
   return found;
 }
 
-void LaneModel::AddQueue(QueueModel* queue) { queues_.push_back(queue); }
+void LaneModel::AddQueue(QueueModel* queue) {
+  queues_.push_back(queue);
+  if (queue->id() == 0 || opens_channels_) return;
+  opens_channels_ = true;
+  Adopt(table_);
+}
 void LaneModel::RemoveQueue(QueueModel* queue) { std::erase(queues_, queue); }
 
 QueueModel* LaneModel::FindQueue(uint16_t controller_id, uint16_t queue_id) const {

@@ -106,6 +106,7 @@ class LaneModel final : public Lane {
   std::vector<std::unique_ptr<NamespaceChannel>> retired_;   // Of older tables; still busy.
   std::vector<NamespaceChannel*> active_;
   std::vector<QueueModel*> queues_;
+  bool opens_channels_ = false;  // From the first I/O queue on.
   CommandList ready_;
   uint32_t in_flight_ = 0;
   int completions_ = 0;  // Of the Poll() under way.

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The host driver: brings a controller up over any transport and makes block devices of its
+// namespaces.
+//
+//   STRATA_ASSIGN_OR_RETURN(auto controller, Controller::Open(std::move(transport), {}));
+//   STRATA_ASSIGN_OR_RETURN(auto device, controller->OpenNamespace(1));
+//   STRATA_ASSIGN_OR_RETURN(auto channel, device->OpenChannel({}));  // Owns a queue pair.
+//   for (;;) { channel->Poll(64); controller->Poll(); }              // Events, deadlines, resets.
+//
+// The owner calls Poll() now and then, or asks for a thread that does.
+//
+// A reset. A command whose deadline passed is aborted; when that does not end it in time, or when a
+// queue broke, the controller is reset. Reads and compares in flight are started again on the new
+// queue. What changes blocks, and flushes, fail with Unavailable: whether they were carried out is
+// unknown, and only the caller knows what may be written again without overtaking a later write.
+//
+// Thread safety: any thread. A channel is used by one thread at a time.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "strata/base/clock.h"
+#include "strata/base/export.h"
+#include "strata/base/log.h"
+#include "strata/block/device.h"
+#include "strata/nvme/status.h"
+#include "strata/nvme/transport.h"
+#include "strata/nvme/wire/identify.h"
+
+namespace strata::nvme {
+
+struct ControllerOptions {
+  uint32_t admin_queue_entries = 32;  // 8 to 4096.
+  uint32_t max_io_queues = 64;        // Channels at once; the controller may grant fewer.
+  uint32_t io_queue_entries = 128;    // Most of one channel, 2 to 65536.
+  uint64_t command_timeout_ms = 30'000;
+  uint64_t admin_timeout_ms = 60'000;
+  bool has_thread = false;  // Polls every `thread_poll_ms`, so that the owner need not.
+  uint32_t thread_poll_ms = 20;
+  const Clock* clock = nullptr;  // Null: the machine's. It outlives the controller.
+  LogSink log{};
+};
+
+// A command passed through as it is, apart from its command id.
+struct PassthroughResult {
+  Status status{};
+  uint64_t result = 0;
+};
+
+// Latencies of I/O commands: bucket i counts those below 2^(i+1) nanoseconds, the last one all
+// others.
+struct LatencyHistogram {
+  std::array<uint64_t, 40> buckets{};
+  uint64_t count = 0;
+  // An upper bound of the latency that `share` (0 to 1) of the commands kept; 0 without commands.
+  STRATA_EXPORT uint64_t PercentileNs(double share) const;
+};
+
+struct ControllerStatistics {
+  uint64_t reads = 0;
+  uint64_t writes = 0;
+  uint64_t read_bytes = 0;
+  uint64_t written_bytes = 0;
+  uint64_t other_commands = 0;
+  uint64_t errors = 0;
+  uint64_t timeouts = 0;
+  uint64_t resets = 0;
+  uint64_t replays = 0;
+  LatencyHistogram latency{};
+};
+
+class STRATA_EXPORT Controller {
+ public:
+  // Brings the controller up. InvalidArgument: an option; Unavailable: not reached, or it does not
+  // become ready in the time it asks for; DataLoss: what it says of itself makes no sense.
+  static absl::StatusOr<std::unique_ptr<Controller>> Open(std::unique_ptr<Transport> transport,
+                                                          const ControllerOptions& options);
+
+  // Shuts the controller down. REQUIRES: the devices of its namespaces are destroyed.
+  virtual ~Controller() = default;
+
+  virtual std::string name() const = 0;
+  virtual IdentifyController identify() const = 0;
+
+  // The namespaces that exist, ascending. `generation` counts their changes.
+  virtual std::vector<uint32_t> Namespaces() const = 0;
+  virtual uint64_t namespace_generation() const = 0;
+
+  // NotFound: no such namespace. Unimplemented: it has metadata, or blocks of an odd size. The
+  // geometry is what it is now: a namespace that was resized is opened again.
+  virtual absl::StatusOr<std::unique_ptr<block::Device>> OpenNamespace(uint32_t nsid) = 0;
+
+  // Sends an admin command and waits. Unavailable: no answer. The status of the command itself is
+  // in the result.
+  virtual absl::StatusOr<PassthroughResult> Admin(SubmissionEntry entry, DataDirection direction,
+                                                  std::span<std::byte> data) = 0;
+
+  // Events, aborts, resets. Sleeps only while a controller that was reset becomes ready.
+  virtual void Poll() = 0;
+
+  // Starts a reset, as a deadline that passed does. It runs in Poll().
+  virtual void RequestReset(std::string_view reason) = 0;
+
+  // OK, or why the controller cannot be used: the last reset failed, and Poll() tries again.
+  virtual absl::Status health() const = 0;
+
+  virtual ControllerStatistics statistics() const = 0;
+};
+
+}  // namespace strata::nvme

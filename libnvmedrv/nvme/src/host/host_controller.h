@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The host driver's controller: bring-up, admin commands, events, aborts and resets. Channels of
+// namespaces (namespace_device.cc) see resets in epoch() and is_ready().
+//
+// Thread safety: any thread.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "host/counters.h"
+#include "host/queue_pair.h"
+#include "strata/base/mutex.h"
+#include "strata/nvme/controller.h"
+
+namespace strata::nvme {
+
+// What a channel needs to know of a reset, while its thread may sleep.
+class ResetListener {
+ public:
+  virtual ~ResetListener() = default;
+  virtual void OnResetStep() = 0;  // Any thread; it may only wake the channel's.
+};
+
+class HostController final : public Controller {
+ public:
+  HostController(std::unique_ptr<Transport> transport, const ControllerOptions& options);
+  ~HostController() override;
+
+  absl::Status Start();
+
+  std::string name() const override { return transport_->name(); }
+  IdentifyController identify() const override;
+  std::vector<uint32_t> Namespaces() const override;
+  uint64_t namespace_generation() const override { return namespace_generation_.load(); }
+  absl::StatusOr<std::unique_ptr<block::Device>> OpenNamespace(uint32_t nsid) override;
+  absl::StatusOr<PassthroughResult> Admin(SubmissionEntry entry, DataDirection direction,
+                                          std::span<std::byte> data) override;
+  void Poll() override;
+  void RequestReset(std::string_view reason) override;
+  absl::Status health() const override;
+  ControllerStatistics statistics() const override;
+
+  // For channels.
+  const ControllerOptions& options() const { return options_; }
+  const Clock& clock() const { return clock_; }
+  uint64_t epoch() const { return epoch_.load(std::memory_order_acquire); }
+  bool is_ready() const { return is_ready_.load(std::memory_order_acquire); }
+  // Bring-up failed since the last reset: what waits for it need not wait.
+  bool has_failed() const { return has_failed_.load(std::memory_order_acquire); }
+  uint32_t QueueEntries(uint32_t asked_depth) const;
+
+  // Takes a queue id. ResourceExhausted: all that the controller granted are in use.
+  absl::StatusOr<uint16_t> Attach(ResetListener* listener, const ChannelCounters* counters);
+  void Detach(uint16_t queue_id, ResetListener* listener, const ChannelCounters* counters);
+  absl::StatusOr<std::unique_ptr<QueuePair>> OpenQueuePair(uint16_t queue_id, uint32_t entries);
+  void RequestAbort(uint16_t queue_id, uint16_t command_id);
+
+ private:
+  struct AdminWait {
+    HostCommand command;
+    bool is_done = false;
+  };
+  struct AbortRequest {
+    uint16_t queue_id;
+    uint16_t command_id;
+  };
+
+  absl::Status BringUp() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status Enable() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status WaitForStatus(BitRange part, uint64_t value, int64_t timeout_ns)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status ReadIdentify() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status NegotiateQueues() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status ReadNamespaces() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AskForEvents() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void HandleEvents() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void SendAborts() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Reset() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void TellChannels() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<PassthroughResult> RunAdmin(SubmissionEntry entry, DataDirection direction,
+                                             std::span<std::byte> data)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // An admin command whose failure is an error that names `what`.
+  absl::Status RunAdminOk(std::string_view what, const SubmissionEntry& entry,
+                          DataDirection direction, std::span<std::byte> data,
+                          uint64_t* result = nullptr) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<block::Geometry> ReadGeometry(uint32_t nsid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const std::unique_ptr<Transport> transport_;
+  const ControllerOptions options_;
+  const Clock& clock_;
+
+  std::atomic<uint64_t> epoch_{1};
+  std::atomic<bool> is_ready_{false};
+  std::atomic<bool> has_failed_{false};
+  std::atomic<uint64_t> namespace_generation_{0};
+  std::atomic<uint32_t> max_queue_entries_{0};
+
+  mutable Mutex mutex_;
+  std::unique_ptr<QueuePair> admin_ ABSL_GUARDED_BY(mutex_);
+  uint64_t capabilities_ ABSL_GUARDED_BY(mutex_) = 0;
+  IdentifyController identify_ ABSL_GUARDED_BY(mutex_);
+  std::vector<uint32_t> namespaces_ ABSL_GUARDED_BY(mutex_);
+  uint32_t granted_queues_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::set<uint16_t> used_queue_ids_ ABSL_GUARDED_BY(mutex_);
+  std::vector<ResetListener*> listeners_ ABSL_GUARDED_BY(mutex_);
+  std::vector<const ChannelCounters*> counters_ ABSL_GUARDED_BY(mutex_);
+  ControllerStatistics ended_channels_ ABSL_GUARDED_BY(mutex_);
+  uint64_t reset_count_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::optional<std::string> reset_reason_ ABSL_GUARDED_BY(mutex_);
+  absl::Status health_ ABSL_GUARDED_BY(mutex_);
+  int64_t next_try_ns_ ABSL_GUARDED_BY(mutex_) = 0;
+
+  std::array<AdminWait, 2> events_ ABSL_GUARDED_BY(mutex_);
+  std::array<AdminWait, 4> aborts_ ABSL_GUARDED_BY(mutex_);
+  std::vector<AbortRequest> abort_requests_ ABSL_GUARDED_BY(mutex_);
+
+  int stop_event_ = -1;
+  std::thread thread_;
+};
+
+// The block device of a namespace; `geometry` is what Identify said.
+std::unique_ptr<block::Device> MakeNamespaceDevice(HostController& controller, uint32_t nsid,
+                                                   const block::Geometry& geometry,
+                                                   uint16_t io_commands);
+
+}  // namespace strata::nvme

@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A namespace as a block device. A channel owns a queue pair and turns each request into one
+// command, or into several, one after the other, where a range is longer than a command takes.
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_format.h"
+#include "host/host_controller.h"
+#include "strata/base/check.h"
+#include "strata/base/fork.h"
+#include "strata/base/status_macros.h"
+
+namespace strata::nvme {
+namespace {
+
+using block::Op;
+
+constexpr uint32_t kMostAttempts = 3;
+constexpr uint64_t kMostZeroedBlocks = 65536;
+
+struct NamespaceTraits {
+  uint32_t nsid;
+  block::Geometry geometry;
+  uint16_t io_commands;  // ONCS.
+  std::string name;
+};
+
+bool MayReplay(Op op) { return op == Op::kRead || op == Op::kCompare; }
+
+IoOpcode OpcodeOf(Op op) {
+  switch (op) {
+    case Op::kRead:
+      return IoOpcode::kRead;
+    case Op::kWrite:
+      return IoOpcode::kWrite;
+    case Op::kFlush:
+      return IoOpcode::kFlush;
+    case Op::kDiscard:
+      return IoOpcode::kDatasetManagement;
+    case Op::kWriteZeroes:
+      return IoOpcode::kWriteZeroes;
+    case Op::kCompare:
+      return IoOpcode::kCompare;
+    case Op::kZoneAppend:
+      break;
+  }
+  STRATA_CHECK(false, "an operation that the geometry rules out");
+}
+
+class IoChannel final : public block::Channel, private ResetListener {
+ public:
+  IoChannel(HostController& controller, const NamespaceTraits& traits, uint32_t entries)
+      : controller_(controller), traits_(traits), entries_(entries), slots_(entries - 1) {
+    for (Slot& slot : slots_) {
+      slot.channel = this;
+      free_.push_back(&slot);
+    }
+    held_.reserve(slots_.size());
+    failed_.reserve(slots_.size());
+  }
+
+  ~IoChannel() override {
+    STRATA_CHECK(in_flight() == 0, "channel destroyed with I/O in flight");
+    if (opener_.InForkedChild()) return;
+    pair_.reset();
+    if (queue_id_ != 0) controller_.Detach(queue_id_, this, &counters_);
+    if (epoll_ >= 0) close(epoll_);
+    if (const int wake = wake_.load(); wake >= 0) close(wake);
+  }
+
+  absl::Status Open() {
+    STRATA_ASSIGN_OR_RETURN(queue_id_, controller_.Attach(this, &counters_));
+    epoch_ = controller_.epoch();
+    STRATA_ASSIGN_OR_RETURN(pair_, controller_.OpenQueuePair(queue_id_, entries_));
+    return absl::OkStatus();
+  }
+
+  int Poll(int max_completions) override {
+    if (opener_.InForkedChild()) return 0;
+    completions_ = 0;
+    if (pair_ == nullptr || controller_.epoch() != epoch_) FollowReset();
+    RunFailed(max_completions);
+    if (pair_ != nullptr && completions_ < max_completions) {
+      pair_->Poll(max_completions - completions_);
+      if (!pair_->health().ok()) {
+        controller_.RequestReset(std::string(pair_->health().message()));
+        DropPair();
+        waits_for_reset_ = true;
+      } else if (pair_->in_flight() > 0) {
+        WatchDeadlines();
+      }
+    }
+    if (failed_.empty() && completions_ == 0 && max_completions > 0) {
+      ClearWake();
+      // A step of a reset since it was looked at above may have signalled what was just cleared.
+      if (controller_.epoch() != epoch_ || (!held_.empty() && CanGoOn())) OnResetStep();
+    }
+    return completions_;
+  }
+
+  absl::StatusOr<int> EventFd() override {
+    STRATA_RETURN_IF_ERROR(opener_.Check());
+    if (epoll_ >= 0) return epoll_;
+    const int wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    epoll_ = epoll_create1(EPOLL_CLOEXEC);
+    if (wake < 0 || epoll_ < 0 || !Watch(wake)) {
+      if (wake >= 0) close(wake);
+      if (epoll_ >= 0) close(std::exchange(epoll_, -1));
+      return absl::UnavailableError("eventfd: no file descriptor left");
+    }
+    wake_.store(wake);
+    if (pair_ != nullptr) STRATA_RETURN_IF_ERROR(WatchPair());
+    OnResetStep();  // What happened before is looked at by the next Poll().
+    return epoll_;
+  }
+
+  absl::Status RegisterMemory(std::span<std::byte>) override {
+    return absl::UnimplementedError("an NVMe namespace gains nothing from registered memory");
+  }
+
+  uint32_t in_flight() const override { return opener_.InForkedChild() ? 0 : in_flight_; }
+  const block::Geometry& geometry() const override { return traits_.geometry; }
+
+ protected:
+  absl::Status DoSubmit(block::Request* request) override {
+    STRATA_RETURN_IF_ERROR(opener_.Check());
+    if (request->op == Op::kCompare && (traits_.io_commands & kOncsCompare) == 0) {
+      return absl::UnimplementedError("the controller has no Compare command");
+    }
+    if (request->op == Op::kWriteZeroes && (traits_.io_commands & kOncsWriteZeroes) == 0) {
+      return absl::UnimplementedError("the controller has no Write Zeroes command");
+    }
+    if (free_.empty()) return absl::ResourceExhaustedError("queue full");
+    Slot* slot = free_.back();
+    free_.pop_back();
+    ++in_flight_;
+    slot->request = request;
+    slot->done_blocks = 0;
+    slot->attempts = 0;
+    request->status = absl::OkStatus();
+    Send(slot);
+    return absl::OkStatus();
+  }
+
+ private:
+  struct Slot {
+    HostCommand command;
+    block::Request* request = nullptr;
+    IoChannel* channel = nullptr;
+    uint64_t done_blocks = 0;  // Of a range that takes several commands.
+    uint32_t command_blocks = 0;
+    uint32_t attempts = 0;
+    DsmRange range;
+    block::Segment range_segment;
+  };
+
+  void Prepare(Slot* slot) {
+    const block::Request& request = *slot->request;
+    HostCommand& command = slot->command;
+    command.entry = SubmissionEntry{};
+    command.direction = DataDirection::kNone;
+    command.data = {};
+    command.context = slot;
+    command.done = [](HostCommand* c) {
+      Slot* ended = static_cast<Slot*>(c->context);
+      ended->channel->OnDone(ended);
+    };
+    SubmissionEntry& entry = command.entry;
+    entry.Set(SubmissionEntry::kOpcode, static_cast<uint8_t>(OpcodeOf(request.op)));
+    entry.Set(SubmissionEntry::kNamespaceId, traits_.nsid);
+    entry.Set(SubmissionEntry::kFlags, kPsdtSgl);
+    if (request.op == Op::kFlush) return;
+    const uint64_t lba = request.lba.value + slot->done_blocks;
+    const uint64_t left = request.block_count - slot->done_blocks;
+    if (request.op == Op::kDiscard) {
+      slot->command_blocks = static_cast<uint32_t>(left);
+      slot->range.Set(DsmRange::kStartLba, lba);
+      slot->range.Set(DsmRange::kBlockCount, slot->command_blocks);
+      slot->range_segment = {slot->range.bytes.data(), slot->range.bytes.size()};
+      command.data = {&slot->range_segment, 1};
+      command.direction = DataDirection::kToDevice;
+      entry.Set(SubmissionEntry::kDword10, 0);  // One range.
+      entry.Set(SubmissionEntry::kDword11, kDsmDeallocate);
+      return;
+    }
+    slot->command_blocks = static_cast<uint32_t>(std::min(left, kMostZeroedBlocks));
+    entry.Set(SubmissionEntry::kStartLba, lba);
+    entry.Set(SubmissionEntry::kBlocks0based, static_cast<uint16_t>(slot->command_blocks - 1));
+    if (request.force_unit_access && (request.op == Op::kWrite || request.op == Op::kWriteZeroes)) {
+      entry.Set(SubmissionEntry::kIoFlags, kIoForceUnitAccess);
+    }
+    if (request.op == Op::kWriteZeroes) return;
+    command.data = request.segments;
+    command.direction = request.op == Op::kRead ? DataDirection::kToHost : DataDirection::kToDevice;
+  }
+
+  void Send(Slot* slot) {
+    if (pair_ == nullptr) {
+      held_.push_back(slot);
+      return;
+    }
+    Prepare(slot);
+    if (pair_->Submit(&slot->command).ok()) return;
+    // The queue broke: the next Poll() sees it, and sends this on the next one.
+    held_.push_back(slot);
+  }
+
+  void OnDone(Slot* slot) {
+    const Status status = slot->command.status;
+    if (status.code() == StatusCode::kHostPathError && !pair_->health().ok()) {
+      if (MayReplay(slot->request->op) && ++slot->attempts < kMostAttempts) {
+        counters_.Add(ChannelCounters::kReplays, 1);
+        held_.push_back(slot);
+      } else {
+        failed_.push_back(slot);
+      }
+      return;
+    }
+    counters_.AddLatency(controller_.clock().MonotonicNanos() - slot->command.submitted_ns);
+    if (!status.ok()) {
+      Complete(slot, ErrorOf(*slot, status));
+      return;
+    }
+    slot->done_blocks += slot->command_blocks;
+    const bool is_split = slot->request->op == Op::kWriteZeroes;
+    if (is_split && slot->done_blocks < slot->request->block_count) {
+      Send(slot);
+      return;
+    }
+    Complete(slot, absl::OkStatus());
+  }
+
+  absl::Status ErrorOf(const Slot& slot, Status status) const {
+    const std::string what =
+        absl::StrFormat("%s: operation %d at block %d", traits_.name,
+                        static_cast<int>(slot.request->op), slot.request->lba.value);
+    // Our requests are valid for the geometry: what the controller refuses for its range or its
+    // namespace has changed since.
+    if (status.code() == StatusCode::kInvalidNamespace ||
+        status.code() == StatusCode::kLbaOutOfRange) {
+      return absl::UnavailableError(absl::StrFormat("%s: %s", what, status.ToString()));
+    }
+    return status.ToAbsl(what);
+  }
+
+  void Complete(Slot* slot, absl::Status status) {
+    block::Request* request = slot->request;
+    Count(*request, status.ok());
+    request->status = std::move(status);
+    slot->request = nullptr;
+    free_.push_back(slot);
+    --in_flight_;
+    ++completions_;
+    request->done(request);
+  }
+
+  void Count(const block::Request& request, bool is_ok) {
+    if (!is_ok) {
+      counters_.Add(ChannelCounters::kErrors, 1);
+      return;
+    }
+    const uint64_t bytes = uint64_t{request.block_count} * traits_.geometry.block_size_bytes;
+    if (request.op == Op::kRead) {
+      counters_.Add(ChannelCounters::kReads, 1);
+      counters_.Add(ChannelCounters::kReadBytes, bytes);
+    } else if (request.op == Op::kWrite) {
+      counters_.Add(ChannelCounters::kWrites, 1);
+      counters_.Add(ChannelCounters::kWrittenBytes, bytes);
+    } else {
+      counters_.Add(ChannelCounters::kOthers, 1);
+    }
+  }
+
+  void RunFailed(int max_completions) {
+    while (completions_ < max_completions && !failed_.empty()) {
+      Slot* slot = failed_.back();
+      failed_.pop_back();
+      Complete(slot, absl::UnavailableError(absl::StrFormat(
+                         "%s: the controller was reset; whether the request was carried out is "
+                         "unknown",
+                         traits_.name)));
+    }
+  }
+
+  void DropPair() {
+    if (pair_ == nullptr) return;
+    pair_->Break(absl::UnavailableError("the controller is reset"));
+    pair_.reset();  // Its descriptor leaves the epoll with it.
+  }
+
+  // Gives the old queue up, and opens the new one as soon as there is a controller to open it on.
+  void FollowReset() {
+    if (controller_.epoch() != epoch_) {
+      epoch_ = controller_.epoch();
+      DropPair();
+      waits_for_reset_ = false;
+    }
+    if (pair_ == nullptr && !waits_for_reset_ && controller_.is_ready()) {
+      auto opened = controller_.OpenQueuePair(queue_id_, entries_);
+      if (opened.ok()) {
+        pair_ = *std::move(opened);
+        if (epoll_ >= 0 && !WatchPair().ok()) DropPair();
+      } else {
+        controller_.RequestReset(std::string(opened.status().message()));
+        waits_for_reset_ = true;
+        FailHeld();
+      }
+      if (pair_ != nullptr) {
+        std::vector<Slot*> held = std::exchange(held_, {});
+        held_.reserve(slots_.size());
+        for (Slot* slot : held) Send(slot);
+      }
+    } else if (pair_ == nullptr && controller_.has_failed()) {
+      FailHeld();
+    }
+  }
+
+  // Requests that wait for a queue need not wait: there is one to be had, or there will be none.
+  bool CanGoOn() const {
+    return controller_.has_failed() || (controller_.is_ready() && !waits_for_reset_);
+  }
+
+  void FailHeld() {
+    failed_.insert(failed_.end(), held_.begin(), held_.end());
+    held_.clear();
+  }
+
+  void WatchDeadlines() {
+    const int64_t now_ns = controller_.clock().MonotonicNanos();
+    HostCommand* overdue = pair_->Overdue(now_ns);
+    if (overdue == nullptr) return;
+    counters_.Add(ChannelCounters::kTimeouts, 1);
+    if (overdue->abort_was_asked) {
+      controller_.RequestReset(
+          absl::StrFormat("a command of queue %d outlived its abort", queue_id_));
+    } else {
+      overdue->abort_was_asked = true;
+      controller_.RequestAbort(queue_id_, overdue->entry.command_id());
+    }
+    pair_->Extend(overdue, now_ns);
+  }
+
+  void OnResetStep() override {
+    if (const int wake = wake_.load(); wake >= 0) {
+      const uint64_t one = 1;
+      while (write(wake, &one, sizeof(one)) < 0 && errno == EINTR) {
+      }
+    }
+  }
+
+  void ClearWake() {
+    if (const int wake = wake_.load(); wake >= 0) {
+      uint64_t count;
+      while (read(wake, &count, sizeof(count)) < 0 && errno == EINTR) {
+      }
+    }
+  }
+
+  bool Watch(int fd) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    return epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) == 0;
+  }
+
+  absl::Status WatchPair() {
+    STRATA_ASSIGN_OR_RETURN(const int fd, pair_->EventFd());
+    return Watch(fd) ? absl::OkStatus() : absl::UnavailableError("epoll: no room");
+  }
+
+  const ProcessMark opener_;
+  HostController& controller_;
+  const NamespaceTraits& traits_;
+  const uint32_t entries_;
+  std::vector<Slot> slots_;
+  std::vector<Slot*> free_;
+  std::vector<Slot*> held_;    // Waiting for a queue.
+  std::vector<Slot*> failed_;  // Lost with one; their callbacks run in Poll().
+  uint32_t in_flight_ = 0;
+  int completions_ = 0;
+  uint16_t queue_id_ = 0;
+  uint64_t epoch_ = 0;
+  bool waits_for_reset_ = false;  // The queue broke, and the controller is not reset yet.
+  std::unique_ptr<QueuePair> pair_;
+  ChannelCounters counters_;
+  int epoll_ = -1;
+  std::atomic<int> wake_{-1};
+};
+
+class NamespaceDevice final : public block::Device {
+ public:
+  NamespaceDevice(HostController& controller, NamespaceTraits traits)
+      : controller_(controller), traits_(std::move(traits)) {}
+
+  const block::Geometry& geometry() const override { return traits_.geometry; }
+  std::string name() const override { return traits_.name; }
+
+  absl::StatusOr<std::unique_ptr<block::Channel>> OpenChannel(
+      const block::ChannelOptions& options) override {
+    if (options.queue_depth == 0) return absl::InvalidArgumentError("queue_depth is 0");
+    auto channel = std::make_unique<IoChannel>(controller_, traits_,
+                                               controller_.QueueEntries(options.queue_depth));
+    STRATA_RETURN_IF_ERROR(channel->Open());
+    return channel;
+  }
+
+ private:
+  HostController& controller_;
+  const NamespaceTraits traits_;
+};
+
+}  // namespace
+
+std::unique_ptr<block::Device> MakeNamespaceDevice(HostController& controller, uint32_t nsid,
+                                                   const block::Geometry& geometry,
+                                                   uint16_t io_commands) {
+  return std::make_unique<NamespaceDevice>(
+      controller, NamespaceTraits{nsid, geometry, io_commands,
+                                  absl::StrFormat("%s?nsid=%d", controller.name(), nsid)});
+}
+
+}  // namespace strata::nvme

@@ -19,6 +19,8 @@ del sys.argv[1:]
 # A line that only works when the component's library is really there.
 USES = {
     "block": 'return strata::block::ParseSizeBytes("64G").status();',
+    "nvme": "return strata::nvme::CreateSubsystem({}).ok() ? absl::InternalError(\"nvme\")"
+            " : absl::OkStatus();",
     "ec": "return strata::ec::CreateReedSolomon({}).status();",
     "kv": 'return strata::kv::CreateMemoryStore() != nullptr ? absl::OkStatus()'
           ' : absl::InternalError("kv");',

@@ -168,7 +168,7 @@ TEST_CASE("every log page is seen through a window") {
     for (uint32_t i = 0; i < 64; ++i) {
       CAPTURE(offset, i);
       const std::byte wanted =
-          offset + i < 4096 ? whole.data[offset + i] : std::byte{0};  // Zeroes behind the end.
+          offset + i < 4096 ? whole.data[offset + i] : std::byte{0};  // Zeroes past the end.
       REQUIRE(part.data[i] == wanted);
     }
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Lanes in threads, while namespaces come, go and change: nobody is paused, every command ends, and
-// a change settles.
+// Lanes in threads, while namespaces come, go and change: no lane is paused, every command ends,
+// and a change settles.
 #include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>

@@ -60,7 +60,7 @@ Plan ExamineLog(const SubmissionEntry& entry, uint32_t most_bytes) {
   return {.direction = DataDirection::kToHost, .data_bytes = static_cast<uint32_t>(log.size_bytes)};
 }
 
-// Every page is seen through a window of offset and length; behind its end are zeroes.
+// Every page is seen through a window of offset and length; past its end are zeroes.
 void ReturnPage(const AdminPage& page, size_t page_bytes, uint64_t offset_bytes, Command* command) {
   const size_t wanted = TotalBytes(command->data);
   const size_t there =

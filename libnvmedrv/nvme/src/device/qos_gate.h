@@ -20,7 +20,7 @@ class QosGate {
 
   // Returns 0 and takes a command's share, or takes nothing and returns when to try again.
   int64_t TryPass(const QosLimits& qos, uint64_t bytes, int64_t now_ns) {
-    // Nobody can wait a year for a token: a cost is bounded.
+    // A cost is bounded, so that no sum of costs overflows.
     constexpr uint64_t kMostNs = uint64_t{366} * 86'400 * 1'000'000'000;
     const uint64_t operation_ns = qos.iops == 0 ? 0 : kSecondNs / qos.iops;
     const uint64_t bytes_ns =

@@ -12,7 +12,7 @@
 
 namespace strata::nvme {
 
-inline constexpr size_t kMostNqnBytes = 223;  // Without the zero byte behind it.
+inline constexpr size_t kMostNqnBytes = 223;  // Without the zero byte at its end.
 inline constexpr char kDiscoveryNqn[] = "nqn.2014-08.org.nvmexpress.discovery";
 
 enum class FabricsType : uint8_t {

@@ -36,7 +36,7 @@ class Record {
   struct Field {
     static constexpr size_t kFieldBytes = sizeof(T);
     constexpr Field(size_t at) : offset(at) {  // NOLINT(google-explicit-constructor): a table row.
-      if (at + sizeof(T) > kBytes) throw std::out_of_range("a field behind its structure");
+      if (at + sizeof(T) > kBytes) throw std::out_of_range("a field past its structure");
     }
     size_t offset;
   };
@@ -46,7 +46,7 @@ class Record {
   struct Bytes {
     static constexpr size_t kFieldBytes = kCount;
     constexpr Bytes(size_t at) : offset(at) {  // NOLINT(google-explicit-constructor): a table row.
-      if (at + kCount > kBytes) throw std::out_of_range("a field behind its structure");
+      if (at + kCount > kBytes) throw std::out_of_range("a field past its structure");
     }
     size_t offset;
   };

@@ -12,9 +12,9 @@ namespace strata::dedup {
 namespace {
 
 constexpr char kVersion = 1;
-constexpr size_t kMaxPartBytes = 1u << 20;
+constexpr size_t kMaxPartBytes = 2u << 20;
 // Of a checkpoint; a longer operation is one. The longer, the better do they compress.
-constexpr size_t kMaxPieceBytes = 1000u << 10;
+constexpr size_t kMaxPieceBytes = 2000u << 10;
 constexpr size_t kMinCompressedBytes = 256;
 
 std::string EncodeNumbers(std::initializer_list<uint64_t> numbers) {

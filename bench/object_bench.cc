@@ -31,9 +31,9 @@
 #include <thread>
 #include <vector>
 
-#include "digests.h"
-#include "key_layout.h"
-#include "records.h"
+#include "records/digests.h"
+#include "records/key_layout.h"
+#include "records/records.h"
 #include "strata/base/check.h"
 #include "strata/base/random.h"
 #include "strata/block/devices.h"

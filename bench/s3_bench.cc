@@ -26,10 +26,10 @@
 #include <vector>
 
 #include "auth/sigv4.h"
-#include "http_date.h"
+#include "http/http_date.h"
+#include "http/text.h"
 #include "strata/base/clock.h"
 #include "strata/base/random.h"
-#include "text.h"
 
 namespace {
 

@@ -7,11 +7,11 @@
 #include <string>
 #include <string_view>
 
-#include "key_layout.h"
-#include "names.h"
-#include "records.h"
+#include "records/key_layout.h"
+#include "records/names.h"
+#include "records/records.h"
+#include "records/upload_info.h"
 #include "strata/base/check.h"
-#include "upload_info.h"
 
 namespace strata::object {
 namespace {

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "records.h"
+#include "records/records.h"
 #include "strata/base/check.h"
 
 namespace strata::object {

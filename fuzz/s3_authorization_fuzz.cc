@@ -6,8 +6,8 @@
 #include <string_view>
 
 #include "auth/sigv4.h"
+#include "http/uri_coding.h"
 #include "strata/base/check.h"
-#include "uri_coding.h"
 
 namespace {
 

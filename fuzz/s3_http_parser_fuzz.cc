@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
-#include "http_parser.h"
+#include "http/http_parser.h"
+#include "http/transfer_coding.h"
 #include "strata/base/check.h"
-#include "transfer_coding.h"
 
 namespace {
 

@@ -8,14 +8,14 @@
 #include <string>
 
 #include "auth/sigv4.h"
-#include "checksum_headers.h"
-#include "http_parser.h"
-#include "listing_parameters.h"
-#include "object_headers.h"
-#include "operations.h"
-#include "request.h"
+#include "http/http_parser.h"
+#include "http/request.h"
+#include "http/transfer_coding.h"
+#include "operations/operations.h"
+#include "protocol/checksum_headers.h"
+#include "protocol/listing_parameters.h"
+#include "protocol/object_headers.h"
 #include "strata/base/check.h"
-#include "transfer_coding.h"
 
 namespace {
 

@@ -6,16 +6,16 @@
 #include <string>
 #include <string_view>
 
-#include "byte_range.h"
-#include "copy_source.h"
-#include "encoding.h"
-#include "header_text.h"
-#include "http_date.h"
-#include "listing_parameters.h"
-#include "object_headers.h"
+#include "http/byte_range.h"
+#include "http/encoding.h"
+#include "http/header_text.h"
+#include "http/http_date.h"
+#include "http/text.h"
+#include "http/uri_coding.h"
+#include "operations/copy_source.h"
+#include "protocol/listing_parameters.h"
+#include "protocol/object_headers.h"
 #include "strata/base/check.h"
-#include "text.h"
-#include "uri_coding.h"
 
 using namespace strata::s3;  // NOLINT: a program's own file
 

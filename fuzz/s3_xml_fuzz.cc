@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <string_view>
 
+#include "http/text.h"
+#include "protocol/xml.h"
 #include "strata/base/check.h"
-#include "text.h"
-#include "xml.h"
 
 namespace {
 

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "crc.h"
-#include "digests.h"
-#include "hex.h"
+#include "content/crc.h"
+#include "records/digests.h"
+#include "records/hex.h"
 #include "strata/base/random.h"
 #include "support/seed.h"
 

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "digests.h"
+#include "records/digests.h"
 #include "store_fixture.h"
 #include "strata/base/random.h"
 #include "support/block/fault_device.h"

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "key_layout.h"
+#include "records/key_layout.h"
 
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <string>
 #include <vector>
 
-#include "hex.h"
+#include "records/hex.h"
 #include "strata/base/random.h"
 #include "support/seed.h"
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "hex.h"
+#include "records/hex.h"
 #include "store_fixture.h"
 #include "strata/base/random.h"
 #include "support/seed.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "names.h"
+#include "records/names.h"
 
 #include <catch2/catch.hpp>
 #include <string>

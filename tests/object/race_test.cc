@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "digests.h"
+#include "records/digests.h"
 #include "store_fixture.h"
 #include "strata/base/mutex.h"
 #include "strata/base/random.h"

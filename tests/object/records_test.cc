@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "records.h"
+#include "records/records.h"
 
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <string>
 #include <vector>
 
-#include "field_codec.h"
-#include "hex.h"
+#include "records/field_codec.h"
+#include "records/hex.h"
 #include "strata/base/random.h"
 #include "support/seed.h"
 

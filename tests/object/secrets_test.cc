@@ -6,9 +6,9 @@
 #include <fstream>
 #include <string>
 
-#include "key_layout.h"
-#include "records.h"
-#include "secret_seal.h"
+#include "records/key_layout.h"
+#include "records/records.h"
+#include "records/secret_seal.h"
 #include "store_fixture.h"
 
 namespace strata::object::test {

@@ -4,8 +4,8 @@
 #include <catch2/catch.hpp>
 #include <string>
 
-#include "digests.h"
-#include "hex.h"
+#include "records/digests.h"
+#include "records/hex.h"
 #include "store_fixture.h"
 
 namespace strata::object::test {

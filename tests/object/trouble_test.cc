@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "digests.h"
+#include "records/digests.h"
 #include "store_fixture.h"
 #include "strata/block/devices.h"
 #include "strata/kv/engines.h"

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "digests.h"
-#include "hex.h"
-#include "key_layout.h"
+#include "records/digests.h"
+#include "records/hex.h"
+#include "records/key_layout.h"
 #include "store_fixture.h"
 
 namespace strata::object::test {

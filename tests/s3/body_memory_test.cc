@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "body_memory.h"
+#include "http/body_memory.h"
 
 #include <atomic>
 #include <catch2/catch.hpp>

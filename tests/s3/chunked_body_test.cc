@@ -7,8 +7,8 @@
 #include <catch2/catch.hpp>
 
 #include "auth/sigv4.h"
-#include "errors.h"
-#include "text.h"
+#include "http/errors.h"
+#include "http/text.h"
 
 namespace strata::s3 {
 namespace {

@@ -3,15 +3,15 @@
 // Text, Base64, URIs, dates, ranges and encoded words: tables of what is and what is not.
 #include <catch2/catch.hpp>
 
-#include "byte_range.h"
-#include "encoding.h"
-#include "hash.h"
-#include "header_text.h"
-#include "http_date.h"
+#include "http/byte_range.h"
+#include "http/encoding.h"
+#include "http/hash.h"
+#include "http/header_text.h"
+#include "http/http_date.h"
+#include "http/text.h"
+#include "http/uri_coding.h"
 #include "strata/base/random.h"
 #include "support/seed.h"
-#include "text.h"
-#include "uri_coding.h"
 
 namespace strata::s3 {
 namespace {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Heads, whole and in pieces; and the replies' heads.
-#include "http_parser.h"
+#include "http/http_parser.h"
 
 #include <catch2/catch.hpp>
 
-#include "errors.h"
-#include "http_reply.h"
-#include "text.h"
+#include "http/errors.h"
+#include "http/http_reply.h"
+#include "http/text.h"
 
 namespace strata::s3 {
 namespace {

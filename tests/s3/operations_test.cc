@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Which request is which operation, and what a request says of its bucket, key and content.
-#include "operations.h"
+#include "operations/operations.h"
 
 #include <array>
 
 #include <catch2/catch.hpp>
 
-#include "checksum_headers.h"
-#include "encoding.h"
-#include "errors.h"
-#include "listing_parameters.h"
-#include "object_headers.h"
-#include "request.h"
+#include "http/encoding.h"
+#include "http/errors.h"
+#include "http/request.h"
+#include "protocol/checksum_headers.h"
+#include "protocol/listing_parameters.h"
+#include "protocol/object_headers.h"
 
 namespace strata::s3 {
 namespace {

@@ -6,9 +6,9 @@
 
 #include <catch2/catch.hpp>
 
-#include "encoding.h"
-#include "errors.h"
-#include "hash.h"
+#include "http/encoding.h"
+#include "http/errors.h"
+#include "http/hash.h"
 
 namespace strata::s3 {
 namespace {

@@ -2,7 +2,7 @@
 //
 // The chunked transfer coding: split anywhere, malformed, and with more beside the content than is
 // good.
-#include "transfer_coding.h"
+#include "http/transfer_coding.h"
 
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -10,8 +10,8 @@
 #include <string_view>
 #include <vector>
 
-#include "errors.h"
-#include "text.h"
+#include "http/errors.h"
+#include "http/text.h"
 
 namespace strata::s3 {
 namespace {

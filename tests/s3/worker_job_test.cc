@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a coroutine sees of work that throws, and what work sees of a coroutine that does.
-#include "worker_job.h"
+#include "server/worker_job.h"
 
 #include <atomic>
 #include <catch2/catch.hpp>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "xml.h"
+#include "protocol/xml.h"
 
 #include <catch2/catch.hpp>
 
-#include "errors.h"
-#include "text.h"
+#include "http/errors.h"
+#include "http/text.h"
 
 namespace strata::s3 {
 namespace {

@@ -4,11 +4,11 @@
 #include <algorithm>
 #include <utility>
 
-#include "encoding.h"
-#include "errors.h"
-#include "http_date.h"
+#include "http/encoding.h"
+#include "http/errors.h"
+#include "http/http_date.h"
+#include "http/text.h"
 #include "strata/base/status_macros.h"
-#include "text.h"
 
 namespace strata::s3 {
 namespace {

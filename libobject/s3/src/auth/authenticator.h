@@ -18,7 +18,7 @@
 #include "absl/status/statusor.h"
 #include "auth/chunked_body.h"
 #include "auth/sigv4.h"
-#include "request.h"
+#include "http/request.h"
 #include "strata/base/clock.h"
 #include "strata/base/mutex.h"
 #include "strata/object/store.h"

@@ -5,10 +5,10 @@
 #include <utility>
 
 #include "auth/sigv4.h"
-#include "encoding.h"
-#include "errors.h"
+#include "http/encoding.h"
+#include "http/errors.h"
+#include "http/text.h"
 #include "strata/base/status_macros.h"
-#include "text.h"
 
 namespace strata::s3 {
 namespace {

@@ -21,8 +21,8 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
-#include "hash.h"
-#include "http.h"
+#include "http/hash.h"
+#include "http/http.h"
 
 namespace strata::s3 {
 

@@ -5,11 +5,11 @@
 #include <optional>
 #include <utility>
 
-#include "encoding.h"
-#include "errors.h"
-#include "hash.h"
+#include "http/encoding.h"
+#include "http/errors.h"
+#include "http/hash.h"
+#include "http/text.h"
 #include "strata/base/status_macros.h"
-#include "text.h"
 
 namespace strata::s3 {
 namespace {

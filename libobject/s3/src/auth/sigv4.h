@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "http.h"
-#include "uri_coding.h"
+#include "http/http.h"
+#include "http/uri_coding.h"
 
 namespace strata::s3 {
 

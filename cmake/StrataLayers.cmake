@@ -3,6 +3,10 @@
 # The layer table: every library, the folder it lives in, and the libraries it may use (in DEPS and
 # in #include lines). strata_add_library() refuses what is not listed here; tools/check reads this
 # same file and refuses includes. A library's public headers are <strata/NAME/...>.
+#
+# STRATA_ROOMS_x are the folders under the library's src/, lower rooms first: a source includes from
+# its own room and from those before it in the list. "." is src/ itself. tools/check refuses includes
+# against this order; `tools/check --graph` draws them. A library without a list has no order.
 
 set(STRATA_LIBRARIES base ec kv block nvme dedup object s3)  # Lower layers first.
 
@@ -17,6 +21,7 @@ set(STRATA_USES_kv base)
 
 set(STRATA_DIR_block libnvmedrv/block)
 set(STRATA_USES_block base)
+set(STRATA_ROOMS_block . file)
 
 set(STRATA_DIR_nvme libnvmedrv/nvme)
 set(STRATA_USES_nvme base block)
@@ -26,9 +31,11 @@ set(STRATA_USES_dedup base block kv)
 
 set(STRATA_DIR_object libobject)
 set(STRATA_USES_object base dedup kv)
+set(STRATA_ROOMS_object records transactions content operations)
 
 set(STRATA_DIR_s3 libobject/s3)
 set(STRATA_USES_s3 base object)
+set(STRATA_ROOMS_s3 http auth protocol operations server)
 
 # What stands on the libraries.
 set(STRATA_USES_apps ${STRATA_LIBRARIES})

@@ -77,7 +77,7 @@ TEST_CASE("it has a name", "[name]") {}
 }
 
 # The rules that start no compiler; the others have cases of their own.
-QUICK = "name,size,notes,header,disabled,listed,layers,foreign,exported"
+QUICK = "name,size,notes,header,disabled,listed,layers,rooms,foreign,exported"
 NAME_H = "liblow/include/strata/low/name.h"
 NAME_CC = "liblow/src/name.cc"
 
@@ -195,6 +195,69 @@ class CheckTest(unittest.TestCase):
         self.write("libhigh/src/rank.h", SPDX + "//\n// Rank.\n#pragma once\n")
         self.edit(NAME_CC, "\nnamespace", '\n#include "../../libhigh/src/rank.h"\n\nnamespace')
         self.expect("layers", NAME_CC + ":4", "by way of ..")
+
+    def add_rooms(self, rooms="bytes door"):
+        """Gives libhigh two rooms; `door` stands on `bytes`."""
+        table = self.root / "cmake/StrataLayers.cmake"
+        table.write_text(table.read_text() + f"set(STRATA_ROOMS_high {rooms})\n")
+        (self.root / "libhigh/src/title.cc").rename(self.root / "title.cc")
+        title = (self.root / "title.cc").read_text()
+        (self.root / "title.cc").unlink()
+        self.write("libhigh/src/door/title.cc", title.replace(
+            "\n\nnamespace", '\n\n#include "bytes/rank.h"\n\nnamespace', 1))
+        self.write("libhigh/src/door/knob.h", SPDX + "//\n// A knob.\n#pragma once\n")
+        self.write("libhigh/src/bytes/rank.h", SPDX + "//\n// A rank.\n#pragma once\n")
+        self.edit("libhigh/CMakeLists.txt", "src/title.cc", "src/door/title.cc")
+
+    def test_rooms_in_order_pass(self):
+        self.add_rooms()
+        result = self.check("--only", QUICK)
+        self.assertEqual(result.returncode, 0, result.stdout)
+
+    def test_include_against_the_order_of_the_rooms(self):
+        self.add_rooms()
+        self.edit("libhigh/src/bytes/rank.h", "once\n", 'once\n\n#include "door/knob.h"\n')
+        self.expect("rooms", "libhigh/src/bytes/rank.h:6", "'bytes' includes from 'door'")
+
+    def test_include_without_its_room(self):
+        self.add_rooms()
+        self.edit("libhigh/src/door/title.cc", '#include "bytes', '#include "knob.h"\n#include "bytes')
+        self.expect("rooms", "libhigh/src/door/title.cc:4", 'include it as "door/knob.h"')
+
+    def test_room_that_the_table_does_not_have(self):
+        self.add_rooms()
+        self.write("libhigh/src/cellar/stone.h", SPDX + "//\n// A stone.\n#pragma once\n")
+        self.expect("rooms", "libhigh/src/cellar/stone.h", "no room 'cellar'")
+
+    def test_file_beside_the_rooms(self):
+        self.add_rooms()
+        self.write("libhigh/src/stone.h", SPDX + "//\n// A stone.\n#pragma once\n")
+        self.expect("rooms", "libhigh/src/stone.h", "no room '.'")
+
+    def test_room_that_is_empty(self):
+        self.add_rooms("bytes door roof")
+        self.expect("rooms", "cmake/StrataLayers.cmake", "'roof' is empty")
+
+    def test_graph(self):
+        self.add_rooms()
+        result = self.check("--graph", "high")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(result.stdout.splitlines(), [
+            "high  (libhigh, 3 files)",
+            "  room door             2 files  -> bytes 1",
+            "  room bytes            1 files",
+            "  floor  2  door/title",
+            "  floor  1  bytes/rank door/knob",
+            "  circles: none",
+            "  arrows against the order: none"])
+
+    def test_graph_shows_circles_and_arrows_against_the_order(self):
+        self.add_rooms()
+        self.edit("libhigh/src/bytes/rank.h", "once\n", 'once\n\n#include "door/knob.h"\n')
+        self.edit("libhigh/src/door/knob.h", "once\n", 'once\n\n#include "bytes/rank.h"\n')
+        result = self.check("--graph", "high")
+        self.assertIn("circles: bytes/rank <-> door/knob\n", result.stdout)
+        self.assertIn("arrows against the order: libhigh/src/bytes/rank.h:6 -> door\n", result.stdout)
 
     def test_foreign_type_in_public_header(self):
         self.edit(NAME_H, "#include <string>", "#include <openssl/evp.h>\n\n#include <string>")

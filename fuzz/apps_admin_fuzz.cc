@@ -12,6 +12,7 @@
 
 #include "appliance/appliance.h"
 #include "appliance/commands.h"
+#include "appliance/json.h"
 #include "strata/base/check.h"
 
 namespace {
@@ -49,12 +50,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view input(reinterpret_cast<const char*>(data), size);
   const size_t end = std::min(input.find('\n'), input.size());
   const std::string_view text = input.substr(std::min(end + 1, input.size()));
-  Json arguments = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (arguments.is_discarded()) arguments = Json::object();
+  const Json arguments = ParseJson(text).value_or(Json::object());
   const absl::StatusOr<Json> answer =
       RunCommand(home.appliance(), input.substr(0, end), arguments, nullptr);
   if (answer.ok()) {
-    (void)answer->dump(-1, ' ', false, Json::error_handler_t::replace);
+    (void)ShowJson(*answer);
   } else {
     STRATA_CHECK(!answer.status().message().empty(), "an error that says nothing");
     STRATA_CHECK(!absl::IsInternal(answer.status()), answer.status().ToString());

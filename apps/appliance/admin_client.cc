@@ -5,9 +5,12 @@
 
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
+#include <optional>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "appliance/json.h"
 #include "appliance/local_socket.h"
 #include "appliance/stream_socket.h"
 #include "strata/base/status_macros.h"
@@ -36,11 +39,13 @@ class AnswerReader {
   absl::Status Take(const std::string& body) {
     size_t end;
     while ((end = body.find('\n', taken_)) != std::string::npos) {
-      const Json line =
-          Json::parse(body.substr(taken_, end - taken_), nullptr, /*allow_exceptions=*/false);
+      const std::optional<Json> line =
+          ParseJson(std::string_view(body).substr(taken_, end - taken_));
       taken_ = end + 1;
-      if (!line.is_object()) return absl::InternalError("stratad sent a line that is not JSON");
-      STRATA_RETURN_IF_ERROR(TakeLine(line));
+      if (!line || !line->is_object()) {
+        return absl::InternalError("stratad sent a line that is not JSON");
+      }
+      STRATA_RETURN_IF_ERROR(TakeLine(*line));
     }
     return absl::OkStatus();
   }
@@ -88,7 +93,7 @@ absl::StatusOr<Json> SendCommand(const std::string& data, const std::string& nam
   StreamSocket socket(fd, /*stop_fd=*/-1);
   http::request<http::string_body> request(http::verb::post, absl::StrCat("/v1/", name), 11);
   request.set(http::field::host, "localhost");
-  request.body() = arguments.dump();
+  STRATA_ASSIGN_OR_RETURN(request.body(), EncodeJson(arguments));
   request.prepare_payload();
   boost::system::error_code error;
   http::write(socket, request, error);

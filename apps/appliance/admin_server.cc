@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "appliance/admin_server.h"
 
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/strip.h"
 #include "appliance/commands.h"
+#include "appliance/json.h"
 #include "appliance/local_socket.h"
 #include "strata/base/status_macros.h"
 
@@ -15,23 +17,20 @@ namespace {
 
 constexpr char kPrefix[] = "/v1/";
 
-// Text that is not UTF-8 (an object's key may be) is shown with replacement characters.
-std::string Line(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
 absl::StatusOr<Json> Run(Appliance& appliance, const HttpRequest& request, HttpReply& reply) {
   const std::string name = request.path.substr(sizeof(kPrefix) - 1);
   Json arguments = Json::object();
   if (!request.body.empty()) {
-    arguments = Json::parse(request.body, nullptr, /*allow_exceptions=*/false);
-    if (arguments.is_discarded()) return absl::InvalidArgumentError("the body is not JSON");
+    std::optional<Json> parsed = ParseJson(request.body);
+    if (!parsed) return absl::InvalidArgumentError("the body is not JSON");
+    arguments = *std::move(parsed);
   }
   return RunCommand(appliance, name, arguments, [&](const dedup::Progress& progress) {
-    return !reply.client_is_gone() && reply.SendLine(Line({{"progress",
-                                                            {{"phase", std::string(progress.phase)},
-                                                             {"done", progress.done},
-                                                             {"total", progress.total}}}}));
+    return !reply.client_is_gone() &&
+           reply.SendLine(ShowJson({{"progress",
+                                     {{"phase", std::string(progress.phase)},
+                                      {"done", progress.done},
+                                      {"total", progress.total}}}}));
   });
 }
 
@@ -46,12 +45,12 @@ void Answer(Appliance& appliance, const HttpRequest& request, HttpReply& reply) 
   }
   const absl::StatusOr<Json> result = Run(appliance, request, reply);
   if (result.ok()) {
-    reply.SendLine(Line({{"result", *result}}));
+    reply.SendLine(ShowJson({{"result", *result}}));
     return;
   }
-  reply.SendLine(Line({{"error",
-                        {{"code", absl::StatusCodeToString(result.status().code())},
-                         {"message", std::string(result.status().message())}}}}));
+  reply.SendLine(ShowJson({{"error",
+                            {{"code", absl::StatusCodeToString(result.status().code())},
+                             {"message", std::string(result.status().message())}}}}));
 }
 
 }  // namespace

@@ -4,11 +4,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "appliance/json.h"
 #include "strata/base/status_macros.h"
 
 namespace strata::appliance {
-
-using Json = nlohmann::ordered_json;
 
 Arguments::Arguments(Json arguments) : left_(std::move(arguments)) {
   if (left_.is_null()) left_ = Json::object();

@@ -4,17 +4,17 @@
 // the status; what nobody took is an error. Used by one thread.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "appliance/json.h"
 
 namespace strata::appliance {
 
 class Arguments final {
  public:
-  explicit Arguments(nlohmann::ordered_json arguments);
+  explicit Arguments(Json arguments);
 
   std::string Text(const char* name, std::string otherwise);
   bool Flag(const char* name, bool otherwise);
@@ -30,10 +30,10 @@ class Arguments final {
 
  private:
   // The value, taken out; null: absent.
-  nlohmann::ordered_json Take(const char* name);
+  Json Take(const char* name);
   void Fail(const char* name, const char* what);
 
-  nlohmann::ordered_json left_;
+  Json left_;
   absl::Status status_;
 };
 

@@ -11,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "appliance/arguments.h"
+#include "appliance/json.h"
 #include "appliance/root_keys.h"
 #include "appliance/time_text.h"
 #include "appliance/upkeep_commands.h"

@@ -24,16 +24,14 @@
 // Thread-safe.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string_view>
 
 #include "absl/status/statusor.h"
 #include "appliance/appliance.h"
+#include "appliance/json_fwd.h"
 #include "strata/dedup/store.h"
 
 namespace strata::appliance {
-
-using Json = nlohmann::ordered_json;
 
 // `progress` hears of the long commands and may cancel them. Unimplemented: no such command;
 // InvalidArgument: an argument, named; otherwise what the store says.

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "appliance/damaged_objects.h"
+#include "appliance/json.h"
 #include "strata/base/status_macros.h"
 
 namespace strata::appliance {

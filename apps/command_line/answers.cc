@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "appliance/json.h"
 
 namespace strata::appliance {
 namespace {

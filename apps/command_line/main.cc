@@ -11,6 +11,7 @@
 
 #include "appliance/commands.h"
 #include "appliance/config.h"
+#include "appliance/json.h"
 #include "appliance/secret_file.h"
 #include "command_line/answers.h"
 #include "command_line/dedup/dedup_arguments.h"
@@ -236,9 +237,7 @@ class CommandLine {
   CLI::App app_{"Looks after a Strata store.", "strata"};
 };
 
-std::string Dump(const Json& json) {
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-}
+std::string Indented(const Json& json) { return ShowJson(json, 2) + "\n"; }
 
 // The command's answer.
 absl::StatusOr<Json> Answer(const Request& request, const dedup::ProgressCallback& progress) {
@@ -287,13 +286,13 @@ int Run(const Request& request) {
     if (request.json) {
       const Json error = {{"code", absl::StatusCodeToString(answer.status().code())},
                           {"message", message}};
-      std::fputs(Dump({{"error", error}}).c_str(), stdout);
+      std::fputs(Indented({{"error", error}}).c_str(), stdout);
     }
     std::fprintf(stderr, "strata: %s\n", PrintableText(message).c_str());
     const bool cut_short = interrupted != 0 && absl::IsCancelled(answer.status());
     return cut_short ? InterruptedCode(interrupted) : kExitError;
   }
-  const std::string text = request.json ? Dump(*answer)
+  const std::string text = request.json ? Indented(*answer)
                            : erasure    ? FormatErasureAnswer(request.command, *answer)
                            : dedup      ? FormatDedupAnswer(request.command, *answer)
                                         : FormatAnswer(request.command, *answer);

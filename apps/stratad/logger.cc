@@ -7,16 +7,14 @@
 
 #include <chrono>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 
+#include "appliance/json.h"
 #include "appliance/time_text.h"
 
 namespace strata::appliance {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 class JsonFormatter final : public spdlog::formatter {
  public:
@@ -27,7 +25,7 @@ class JsonFormatter final : public spdlog::formatter {
                      std::chrono::duration_cast<std::chrono::nanoseconds>(since_epoch).count()))},
         {"level", std::string(spdlog::level::to_string_view(message.level).data())},
         {"message", std::string(message.payload.data(), message.payload.size())}};
-    const std::string text = line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+    const std::string text = ShowJson(line) + "\n";
     out.append(text.data(), text.data() + text.size());
   }
 

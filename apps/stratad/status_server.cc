@@ -9,6 +9,7 @@
 
 #include "appliance/commands.h"
 #include "appliance/http_server.h"
+#include "appliance/json.h"
 #include "strata/base/status_macros.h"
 #include "stratad/console.h"
 #include "stratad/metrics.h"
@@ -96,7 +97,7 @@ class Status final : public StatusServer {
         body = MetricsText(appliance_, s3_);
       } else if (request.path == "/status.json") {
         type = "application/json";
-        body = StatusJson().dump(-1, ' ', false, Json::error_handler_t::replace);
+        body = ShowJson(StatusJson());
       } else if (request.path == "/") {
         type = "text/html; charset=utf-8";
         body = std::string(ConsolePage());

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "command_line/answers.h"
+#include "appliance/json.h"
 
 #include <catch2/catch.hpp>
 

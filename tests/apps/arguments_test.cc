@@ -6,8 +6,6 @@
 namespace strata::appliance {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 TEST_CASE("arguments are taken by name and kind") {
   Arguments arguments(Json{{"name", "x"}, {"on", true}, {"share", 0.25}, {"bytes", 5}});
   CHECK(arguments.RequiredText("name").value() == "x");
@@ -38,6 +36,19 @@ TEST_CASE("what is wrong is named") {
   CHECK_THAT(message(bytes.status()), Catch::Contains("'bytes'"));
   CHECK(absl::IsInvalidArgument(Arguments(Json::array()).Finish()));
   CHECK(Arguments(Json()).Finish() == absl::OkStatus());
+}
+
+TEST_CASE("JSON whose text is not UTF-8 is shown with replacement characters, and never sent") {
+  const Json json = {{"key", "\xff"}};
+  CHECK(EncodeJson(json).status().code() == absl::StatusCode::kInvalidArgument);
+  CHECK(ShowJson(json) == "{\"key\":\"\xEF\xBF\xBD\"}");
+  CHECK(EncodeJson({{"key", "\xC3\xA4"}}).value() == "{\"key\":\"\xC3\xA4\"}");
+}
+
+TEST_CASE("text that is not JSON is refused without an exception") {
+  CHECK_FALSE(ParseJson("{").has_value());
+  CHECK_FALSE(ParseJson("").has_value());
+  CHECK(ParseJson("[1]")->at(0) == 1);
 }
 
 }  // namespace

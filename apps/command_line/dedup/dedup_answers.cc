@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "appliance/json.h"
 #include "command_line/answers.h"
 #include "command_line/dedup/dedup_commands.h"
 #include "command_line/quoted_text.h"

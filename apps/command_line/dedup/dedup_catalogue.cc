@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "appliance/json.h"
 #include "appliance/key_file.h"
 #include "command_line/quoted_text.h"
 #include "strata/base/status_macros.h"
@@ -78,7 +79,8 @@ absl::Status OpenedStore::RememberSettings(const Json& value) {
   if (settings() == value) return absl::OkStatus();
   STRATA_ASSIGN_OR_RETURN(const kv::SpaceId space, directory_->kv().OpenSpace(kSettingsSpace, {}));
   kv::WriteBatch batch;
-  batch.Put(space, kSettingsKey, value.dump());
+  STRATA_ASSIGN_OR_RETURN(const std::string text, EncodeJson(value));
+  batch.Put(space, kSettingsKey, text);
   return directory_->kv().Write(batch, kv::Durability::kAsync);
 }
 
@@ -87,8 +89,8 @@ Json OpenedStore::settings() {
   if (!space.ok()) return Json::object();
   const auto value = directory_->kv().NewSnapshot()->Get(*space, kSettingsKey);
   if (!value.ok() || !value->has_value()) return Json::object();
-  Json settings = Json::parse(**value, nullptr, /*allow_exceptions=*/false);
-  return settings.is_object() ? settings : Json::object();
+  const std::optional<Json> settings = ParseJson(**value);
+  return settings && settings->is_object() ? *settings : Json::object();
 }
 
 absl::Status OpenedStore::Of(std::string_view name, const absl::Status& status) const {

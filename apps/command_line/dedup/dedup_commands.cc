@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "appliance/json.h"
 #include "appliance/key_file.h"
 #include "appliance/upkeep_commands.h"
 #include "command_line/dedup/dedup_catalogue.h"

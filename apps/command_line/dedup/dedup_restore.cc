@@ -22,6 +22,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "appliance/json.h"
 #include "command_line/dedup/dedup_catalogue.h"
 #include "command_line/dedup/file_attributes.h"
 #include "command_line/dedup/folder_tree.h"

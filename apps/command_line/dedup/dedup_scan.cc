@@ -8,6 +8,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "appliance/json.h"
 #include "command_line/dedup/dedup_catalogue.h"
 #include "command_line/dedup/input_files.h"
 #include "command_line/quoted_text.h"

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "appliance/json.h"
 #include "command_line/answers.h"
 #include "command_line/erasure/shard_file_set.h"
 #include "strata/base/crc32c.h"

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "appliance/admin_client.h"
+#include "appliance/json.h"
 #include "command_line/store/directory_access.h"
 #include "strata/base/status_macros.h"
 

@@ -16,7 +16,7 @@ PREFIX ?= /usr/local
 STRATA_DATA ?= data
 
 # Whole programs under load are for the release build: a sanitizer's slowness tells nothing of them.
-SANITIZER_SKIPS = e2e|slow
+SANITIZER_SKIPS = ^(e2e|guest|slow)$$
 
 BUILD = cmake --build build/$(1) -j $(JOBS)
 CONFIGURE = $(CCACHE) cmake --preset $(1) --log-level=WARNING -Wno-dev $(CMAKE_ARGS) >/dev/null

@@ -36,12 +36,18 @@ function(strata_add_program target folder)
   set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/${folder})
 endfunction()
 
+# Every test has the label of its library and of one kind: unit, unless it says another (e2e: whole
+# programs; guest: a virtual machine; sim: a simulated network). slow is said besides.
 function(strata_describe_test test)
+  set(labels ${ARG_LIB} ${ARG_LABELS})
+  if(NOT "e2e" IN_LIST labels AND NOT "guest" IN_LIST labels AND NOT "sim" IN_LIST labels)
+    list(APPEND labels unit)
+  endif()
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
   math(EXPR timeout "${ARG_TIMEOUT} * ${STRATA_TEST_TIMEOUT_FACTOR}")
-  set_tests_properties(${test} PROPERTIES TIMEOUT ${timeout} LABELS "${ARG_LIB};${ARG_LABELS}")
+  set_tests_properties(${test} PROPERTIES TIMEOUT ${timeout} LABELS "${labels}")
 endfunction()
 
 macro(strata_return_unless_built)

@@ -23,8 +23,13 @@ class CiRunTest(unittest.TestCase):
         (self.root / "bin").mkdir()
         shutil.copy(SOURCE / ".ci/run", self.root / ".ci/run")
 
-    def run_stages(self, **stages):
-        """stages: name -> (exit status of make, (tests, failures, skipped) or None)."""
+    def run_stages(self, labels="", **stages):
+        """stages: name -> (exit status of make, (tests, failures, skipped) or None). `labels` is
+        what each stage prints."""
+        status, lines = self.run_stages_to_the_end(labels, **stages)
+        return status, lines[-1]
+
+    def run_stages_to_the_end(self, labels, **stages):
         script = '#!/bin/sh\nfor stage; do :; done\ncase $stage in\n'
         for stage, (status, counts) in stages.items():
             script += f"{stage})\n"
@@ -32,14 +37,14 @@ class CiRunTest(unittest.TestCase):
                 (self.root / f"{stage}.xml").write_text(RESULTS.format(*counts))
                 folder = "release" if stage == "test" else stage
                 script += f"mkdir -p build/{folder}; cp {stage}.xml build/{folder}/results.xml\n"
-            script += f"exit {status};;\n"
+            script += f"cat <<'END'\n{labels}\nEND\nexit {status};;\n"
         make = self.root / "bin/make"
         make.write_text(script + "esac\n")
         make.chmod(0o755)
         environment = dict(os.environ, PATH=f"{self.root}/bin:{os.environ['PATH']}")
         result = subprocess.run([self.root / ".ci/run"], capture_output=True, text=True,
                                 timeout=30, env=environment)
-        return result.returncode, result.stdout.splitlines()[-1]
+        return result.returncode, result.stdout.splitlines()
 
     def test_sums_both_stages(self):
         self.assertEqual(self.run_stages(test=(0, (12, 0, 0)), asan=(0, (9, 0, 0))),
@@ -61,6 +66,14 @@ class CiRunTest(unittest.TestCase):
         self.run_stages(test=(0, (12, 0, 0)), asan=(0, (9, 0, 0)))
         self.assertEqual(self.run_stages(test=(2, None), asan=(2, None)),
                          (1, "0 passed, 2 failed"))
+
+    def test_says_which_kinds_of_tests_ran(self):
+        labels = ("Label Time Summary:\ndedup   =  12.00 sec*proc (4 tests)\n"
+                  "e2e     =   9.10 sec*proc (1 test)\nunit    =   2.31 sec*proc (11 tests)")
+        status, lines = self.run_stages_to_the_end(labels, test=(0, (12, 0, 0)), asan=(0, (9, 0, 0)))
+        self.assertEqual(status, 0)
+        self.assertEqual(lines[-3:], ["make test ran: e2e 1, unit 11", "make asan ran: e2e 1, unit 11",
+                                      "21 passed, 0 failed"])
 
     def test_no_test_at_all_fails(self):
         self.assertEqual(self.run_stages(test=(0, (0, 0, 0)), asan=(0, (0, 0, 0))),

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
+#include "strata/base/errno_status.h"
 #include "strata/base/status_macros.h"
 
 namespace strata::kv {
@@ -241,10 +241,7 @@ absl::Status CommitQueue::Failed() const {
 void CommitQueue::SetFailed(const absl::Status& status) {
   MutexLock lock(&failure_mutex_);
   if (!failure_.ok()) return;
-  failure_ =
-      absl::Status(status.code(),
-                   absl::StrCat("the store takes no more writes since one failed; open it again: ",
-                                status.message()));
+  failure_ = Annotate(status, "the store takes no more writes since one failed; open it again");
 }
 
 }  // namespace strata::kv

@@ -14,6 +14,8 @@
 #include "absl/strings/str_cat.h"
 #include "strata/base/crc32c.h"
 #include "strata/base/endian.h"
+#include "strata/base/errno_status.h"
+#include "strata/base/file_descriptor.h"
 #include "strata/base/file_lock.h"
 #include "strata/base/status_macros.h"
 
@@ -26,36 +28,7 @@ constexpr uint32_t kFormatVersion = 1;
 constexpr uint32_t kClosedCleanly = 1;
 using Mark = std::array<std::byte, kMarkBytes>;
 
-absl::Status SystemError(const std::string& what, int error) {
-  const std::string message = absl::StrCat(what, ": ", std::strerror(error));
-  switch (error) {
-    case EACCES:
-    case EPERM:
-    case EROFS:
-      return absl::PermissionDeniedError(message);
-    case ENOSPC:
-    case EDQUOT:
-      return absl::ResourceExhaustedError(message);
-    case ENOENT:
-      return absl::NotFoundError(message);
-    case ENOTDIR:
-    case EISDIR:
-    case ENAMETOOLONG:
-      return absl::InvalidArgumentError(message);
-    default:
-      return absl::UnavailableError(message);
-  }
-}
-
 uint32_t MarkChecksum(const Mark& mark) { return Crc32c(std::span(mark).first<24>()); }
-
-absl::Status SyncDirectory(const std::string& directory) {
-  const int fd = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return SystemError(directory, errno);
-  const int error = fsync(fd) == 0 ? 0 : errno;
-  close(fd);
-  return error == 0 ? absl::OkStatus() : SystemError(directory, error);
-}
 
 absl::Status InUse(const std::string& directory) {
   return absl::FailedPreconditionError(absl::StrCat(
@@ -66,17 +39,17 @@ absl::Status InUse(const std::string& directory) {
 
 absl::StatusOr<std::unique_ptr<DirectoryMark>> DirectoryMark::Open(const std::string& directory) {
   struct stat info;
-  if (stat(directory.c_str(), &info) != 0) return SystemError(directory, errno);
+  if (stat(directory.c_str(), &info) != 0) return ErrnoStatus(errno, directory);
   if (!S_ISDIR(info.st_mode)) {
     return absl::InvalidArgumentError(absl::StrCat(directory, " is not a directory"));
   }
   const std::string path = absl::StrCat(directory, "/", kFileName);
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) return SystemError(path, errno);
+  if (fd < 0) return ErrnoStatus(errno, path);
   std::unique_ptr<DirectoryMark> mark(new DirectoryMark(fd, path));
   if (absl::Status locked = LockFile(fd); !locked.ok()) {
     if (absl::IsFailedPrecondition(locked)) return InUse(directory);
-    return absl::Status(locked.code(), absl::StrCat(path, ": ", locked.message()));
+    return Annotate(locked, path);
   }
   bool usable = false;
   STRATA_RETURN_IF_ERROR(mark->Load(&usable));
@@ -86,8 +59,8 @@ absl::StatusOr<std::unique_ptr<DirectoryMark>> DirectoryMark::Open(const std::st
       MutexLock lock(&mark->mutex_);
       STRATA_RETURN_IF_ERROR(mark->Store(/*closed_cleanly=*/false));
     }
-    if (fsync(fd) != 0) return SystemError(path, errno);
-    STRATA_RETURN_IF_ERROR(SyncDirectory(directory));
+    if (fsync(fd) != 0) return ErrnoStatus(errno, path);
+    STRATA_RETURN_IF_ERROR(SyncFolder(directory));
   }
   return mark;
 }
@@ -97,7 +70,7 @@ absl::StatusOr<std::unique_ptr<DirectoryMark>> DirectoryMark::OpenReadOnly(
   const std::string path = absl::StrCat(directory, "/", kFileName);
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0 && errno != ENOENT) {
-    if (!assume_unlocked || errno != EACCES) return SystemError(path, errno);
+    if (!assume_unlocked || errno != EACCES) return ErrnoStatus(errno, path);
   }
   std::unique_ptr<DirectoryMark> mark(new DirectoryMark(fd, path));
   if (fd < 0) return mark;  // Whoever writes has made one; nothing is known to be acknowledged.
@@ -123,7 +96,7 @@ DirectoryMark::~DirectoryMark() {
 absl::Status DirectoryMark::Load(bool* usable) {
   Mark mark;
   const ssize_t got = pread(fd_, mark.data(), mark.size(), 0);
-  if (got < 0) return SystemError(path_, errno);
+  if (got < 0) return ErrnoStatus(errno, path_);
   *usable = got != 0;  // An empty file was made by somebody who died before the first write.
   if (!*usable) return absl::OkStatus();
   if (got != static_cast<ssize_t>(kMarkBytes) || std::memcmp(mark.data(), kMagic, 8) != 0) {
@@ -152,13 +125,13 @@ absl::Status DirectoryMark::Store(bool closed_cleanly) {
   StoreLe32(&mark[24], MarkChecksum(mark));
   const ssize_t put = pwrite(fd_, mark.data(), mark.size(), 0);
   if (put == static_cast<ssize_t>(kMarkBytes)) return absl::OkStatus();
-  return SystemError(path_, put < 0 ? errno : EIO);
+  return ErrnoStatus(put < 0 ? errno : EIO, path_);
 }
 
 absl::Status DirectoryMark::BeginUse() {
   MutexLock lock(&mutex_);
   STRATA_RETURN_IF_ERROR(Store(/*closed_cleanly=*/false));
-  return fdatasync(fd_) == 0 ? absl::OkStatus() : SystemError(path_, errno);
+  return fdatasync(fd_) == 0 ? absl::OkStatus() : ErrnoStatus(errno, path_);
 }
 
 absl::Status DirectoryMark::Acknowledge(uint64_t sequence) {
@@ -172,7 +145,7 @@ absl::Status DirectoryMark::MarkClosed(uint64_t sequence) {
   MutexLock lock(&mutex_);
   acknowledged_ = sequence;
   STRATA_RETURN_IF_ERROR(Store(/*closed_cleanly=*/true));
-  return fdatasync(fd_) == 0 ? absl::OkStatus() : SystemError(path_, errno);
+  return fdatasync(fd_) == 0 ? absl::OkStatus() : ErrnoStatus(errno, path_);
 }
 
 }  // namespace strata::kv

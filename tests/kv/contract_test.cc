@@ -513,6 +513,50 @@ TEST_CASE("a watch finds the newest earlier change in its range at once") {
   CHECK(store->WaitForChange(space, {"p", "q"}, start, 0).value() == start);
 }
 
+TEST_CASE("ForEach visits every entry of a range once, in order, whatever a page holds") {
+  OpenedStore opened(EachEngine());
+  Store& store = *opened;
+  const SpaceId space = store.OpenSpace("s", {}).value();
+  for (const char* const key : {"a", "b", "c", "d", "e"}) PutNow(store, space, key, key);
+  const std::unique_ptr<Snapshot> snapshot = store.NewSnapshot();
+  PutNow(store, space, "c1", "c1");
+  for (const size_t max_items : {1, 2, 3, 5, 1000}) {
+    INFO("pages of " << max_items);
+    std::string before, now;
+    CHECK(ForEach(*snapshot, space, {"b", "e"},
+                  [&](const KeyValue& item) {
+                    before += item.key + ' ';
+                    return absl::OkStatus();
+                  },
+                  {.max_items = max_items})
+              .ok());
+    CHECK(ForEach(store, space, {"b", ""},
+                  [&](const KeyValue& item) {
+                    now += item.value + ' ';
+                    return absl::OkStatus();
+                  },
+                  {.max_items = max_items})
+              .ok());
+    CHECK(before == "b c d ");
+    CHECK(now == "b c c1 d e ");
+  }
+}
+
+TEST_CASE("ForEach stops at the first error, and an empty range has nothing to visit") {
+  OpenedStore opened(EachEngine());
+  Store& store = *opened;
+  const SpaceId space = store.OpenSpace("s", {}).value();
+  int visits = 0;
+  const auto visit = [&](const KeyValue&) {
+    return ++visits == 2 ? absl::NotFoundError("no") : absl::OkStatus();
+  };
+  CHECK(ForEach(store, space, {}, visit).ok());
+  CHECK(visits == 0);
+  for (const char* const key : {"a", "b", "c"}) PutNow(store, space, key, "");
+  CHECK(ForEach(store, space, {}, visit, {.max_items = 1}).code() == absl::StatusCode::kNotFound);
+  CHECK(visits == 2);
+}
+
 TEST_CASE("RunTransaction runs again after a conflict, and stops at other errors") {
   OpenedStore opened(EachEngine());
   Store& store = *opened;

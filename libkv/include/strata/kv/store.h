@@ -275,4 +275,41 @@ absl::Status RunTransaction(Store& store, Durability durability, Body&& body,
   return status;
 }
 
+namespace kv_internal {
+
+template <typename ListPage, typename Visit>
+absl::Status ForEachPage(ListPage&& list_page, Range range, Visit&& visit) {
+  for (bool more = true; more;) {
+    absl::StatusOr<Page> page = list_page(range);
+    if (!page.ok()) return page.status();
+    for (const KeyValue& item : page->items) {
+      if (absl::Status status = visit(item); !status.ok()) return status;
+    }
+    more = page->more;
+    if (more) range.begin = page->items.back().key + '\0';
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace kv_internal
+
+// Calls `visit(const KeyValue&) -> absl::Status` for every entry of the range, in order, and reads
+// a page at a time. Stops at the first error. REQUIRES: `options` does not say `reverse`.
+template <typename Visit>
+absl::Status ForEach(Reader& reader, SpaceId space, const Range& range, Visit&& visit,
+                     const PageOptions& options = {}) {
+  return kv_internal::ForEachPage(
+      [&](const Range& rest) { return reader.List(space, rest, options); }, range, visit);
+}
+
+// The same, each page from a snapshot of its own: a long walk does not hold an old state, and sees
+// what changes in front of it.
+template <typename Visit>
+absl::Status ForEach(Store& store, SpaceId space, const Range& range, Visit&& visit,
+                     const PageOptions& options = {}) {
+  return kv_internal::ForEachPage(
+      [&](const Range& rest) { return store.NewSnapshot()->List(space, rest, options); }, range,
+      visit);
+}
+
 }  // namespace strata::kv

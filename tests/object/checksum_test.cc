@@ -7,7 +7,7 @@
 
 #include "content/crc.h"
 #include "records/digests.h"
-#include "records/hex.h"
+#include "strata/base/hex.h"
 #include "strata/base/random.h"
 #include "support/seed.h"
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "records/hex.h"
+#include "strata/base/hex.h"
 #include "strata/base/random.h"
 #include "support/seed.h"
 

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "records/hex.h"
 #include "store_fixture.h"
+#include "strata/base/hex.h"
 #include "strata/base/random.h"
 #include "support/seed.h"
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "records/field_codec.h"
-#include "records/hex.h"
+#include "strata/base/hex.h"
 #include "strata/base/random.h"
 #include "support/seed.h"
 

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "records/digests.h"
-#include "records/hex.h"
 #include "store_fixture.h"
+#include "strata/base/hex.h"
 
 namespace strata::object::test {
 namespace {

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "records/digests.h"
-#include "records/hex.h"
 #include "records/key_layout.h"
 #include "store_fixture.h"
+#include "strata/base/hex.h"
 
 namespace strata::object::test {
 namespace {

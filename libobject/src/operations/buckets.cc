@@ -149,18 +149,11 @@ absl::StatusOr<BucketUsage> ObjectStore::GetBucketUsage(BucketRef bucket) {
                           RequireBucket(*backing_.kv->NewSnapshot(), bucket));
   BucketUsage usage;
   for (const Table table : {Table::kCurrent, Table::kOlder}) {
-    // A page per snapshot: a long walk must not hold an old state.
-    kv::Range range = BucketRange(table, record.id);
-    for (bool more = true; more;) {
-      const absl::StatusOr<kv::Page> page =
-          backing_.kv->NewSnapshot()->List(backing_.space, range, {});
-      if (!page.ok()) return FromStorage(page.status(), "listing");
-      for (const kv::KeyValue& item : page->items) {
-        STRATA_RETURN_IF_ERROR(AddVersion(item.value, table == Table::kCurrent, &usage));
-      }
-      more = page->more;
-      if (more) range.begin = page->items.back().key + '\0';
-    }
+    const absl::Status walked = kv::ForEach(
+        *backing_.kv, backing_.space, BucketRange(table, record.id), [&](const kv::KeyValue& item) {
+          return AddVersion(item.value, table == Table::kCurrent, &usage);
+        });
+    if (!walked.ok()) return FromStorage(walked, "listing");
   }
   return usage;
 }

@@ -6,8 +6,8 @@
 
 #include "operations/listing.h"
 #include "operations/object_store.h"
-#include "records/hex.h"
 #include "records/upload_info.h"
+#include "strata/base/hex.h"
 #include "strata/base/status_macros.h"
 #include "transactions/range_cursor.h"
 

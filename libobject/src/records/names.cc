@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_format.h"
 #include "strata/base/status_macros.h"
+#include "strata/base/utf8.h"
 #include "strata/object/error.h"
 
 namespace strata::object {
@@ -53,41 +54,6 @@ std::string_view BucketNameFault(std::string_view name) {
   return {};
 }
 
-// Unicode 15, table 3-7: well-formed UTF-8. Returns the number of code points, or npos.
-size_t CountUtf8(std::string_view text) {
-  size_t count = 0;
-  for (size_t i = 0; i < text.size(); ++count) {
-    const auto byte = [&](size_t at) {
-      return at < text.size() ? static_cast<unsigned char>(text[at]) : 0u;
-    };
-    const unsigned lead = byte(i);
-    size_t length = 1;
-    unsigned low = 0x80, high = 0xBF;
-    if (lead >= 0x80) {
-      if (lead >= 0xC2 && lead <= 0xDF) {
-        length = 2;
-      } else if (lead >= 0xE0 && lead <= 0xEF) {
-        length = 3;
-        if (lead == 0xE0) low = 0xA0;
-        if (lead == 0xED) high = 0x9F;
-      } else if (lead >= 0xF0 && lead <= 0xF4) {
-        length = 4;
-        if (lead == 0xF0) low = 0x90;
-        if (lead == 0xF4) high = 0x8F;
-      } else {
-        return std::string_view::npos;
-      }
-    }
-    for (size_t k = 1; k < length; ++k) {
-      if (byte(i + k) < low || byte(i + k) > high) return std::string_view::npos;
-      low = 0x80;
-      high = 0xBF;
-    }
-    i += length;
-  }
-  return count;
-}
-
 // RFC 9110, section 5.5: what a field value never holds.
 bool FitsHeader(std::string_view text) {
   return std::none_of(text.begin(), text.end(), [](char c) {
@@ -100,12 +66,12 @@ absl::Status CheckTags(const Metadata& metadata) {
     return MakeError(Reason::kInvalidArgument, "an object has at most 10 tags");
   }
   for (const auto& [key, value] : metadata.tags) {
-    const size_t key_count = CountUtf8(key);
-    const size_t value_count = CountUtf8(value);
-    if (key_count == 0 || key_count > kMaxTagKeyCharacters) {
+    const std::optional<size_t> key_count = CountUtf8(key);
+    const std::optional<size_t> value_count = CountUtf8(value);
+    if (!key_count || *key_count == 0 || *key_count > kMaxTagKeyCharacters) {
       return MakeError(Reason::kInvalidArgument, "a tag's key has 1 to 128 characters of UTF-8");
     }
-    if (value_count > kMaxTagValueCharacters) {
+    if (!value_count || *value_count > kMaxTagValueCharacters) {
       return MakeError(Reason::kInvalidArgument,
                        "a tag's value has at most 256 characters of UTF-8");
     }
@@ -129,7 +95,7 @@ absl::Status CheckObjectKey(std::string_view key) {
                      absl::StrFormat("the key has %d bytes, at most %d are allowed", key.size(),
                                      ObjectLimits::kMaxKeyBytes));
   }
-  if (CountUtf8(key) == std::string_view::npos) {
+  if (!IsUtf8(key)) {
     return MakeError(Reason::kInvalidArgument, "the key is not UTF-8");
   }
   return absl::OkStatus();

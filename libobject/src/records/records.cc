@@ -8,8 +8,8 @@
 #include "absl/strings/str_format.h"
 #include "records/digests.h"
 #include "records/field_codec.h"
-#include "records/hex.h"
 #include "strata/base/endian.h"
+#include "strata/base/hex.h"
 #include "strata/base/status_macros.h"
 
 namespace strata::object {
@@ -697,7 +697,7 @@ std::string VersionIdOf(const ObjectRecord& record) {
 
 std::optional<VersionRef> ParseVersionId(std::string_view text) {
   if (text == "null") return VersionRef{.is_null = true};
-  const std::optional<std::string> bytes = FromHex(text);
+  const std::optional<std::string> bytes = FromHex(text, HexLetters::kLower);
   if (!bytes.has_value() || bytes->size() != 16) return std::nullopt;
   const auto* at = reinterpret_cast<const std::byte*>(bytes->data());
   return VersionRef{.sequence = LoadBe64(at), .nonce = LoadBe64(at + 8)};

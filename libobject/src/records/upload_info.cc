@@ -5,7 +5,7 @@
 #include <string>
 
 #include "absl/strings/str_format.h"
-#include "records/hex.h"
+#include "strata/base/hex.h"
 #include "strata/object/error.h"
 
 namespace strata::object {
@@ -16,7 +16,7 @@ absl::Status NoSuchUpload(std::string_view upload_id) {
 }
 
 std::optional<RecordId> ParseUploadId(std::string_view text) {
-  const std::optional<std::string> bytes = FromHex(text);
+  const std::optional<std::string> bytes = FromHex(text, HexLetters::kLower);
   RecordId id;
   if (!bytes.has_value() || bytes->size() != id.size()) return std::nullopt;
   std::memcpy(id.data(), bytes->data(), id.size());

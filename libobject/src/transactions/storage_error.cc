@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "absl/strings/str_format.h"
+#include "strata/base/errno_status.h"
 #include "strata/object/error.h"
 
 namespace strata::object {
@@ -18,8 +18,7 @@ absl::Status FromStorage(absl::Status status) {
 
 absl::Status FromStorage(absl::Status status, std::string_view doing) {
   if (status.ok() || ReasonOf(status) != Reason::kNone) return status;
-  return FromStorage(
-      absl::Status(status.code(), absl::StrFormat("%s: %s", doing, status.message())));
+  return FromStorage(Annotate(status, doing));
 }
 
 }  // namespace strata::object

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "appliance/admin_client.h"
 
-#include <unistd.h>
-
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 #include <optional>
@@ -13,6 +11,7 @@
 #include "appliance/json.h"
 #include "appliance/local_socket.h"
 #include "appliance/stream_socket.h"
+#include "strata/base/file_descriptor.h"
 #include "strata/base/status_macros.h"
 
 namespace strata::appliance {
@@ -83,8 +82,8 @@ class AnswerReader {
 
 bool DaemonListens(const std::string& data) {
   const absl::StatusOr<int> fd = ConnectLocal(data, kAdminSocket);
-  if (fd.ok()) close(*fd);
-  return fd.ok();
+  const FileDescriptor closes(fd.value_or(-1));
+  return closes.is_open();
 }
 
 absl::StatusOr<Json> SendCommand(const std::string& data, const std::string& name,

@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "strata/base/errno_status.h"
 #include "strata/base/status_macros.h"
 
 namespace strata::appliance {
@@ -68,7 +69,7 @@ constexpr size_t kMaxFileBytes = 1u << 20;
 
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
   std::FILE* const file = std::fopen(path.c_str(), "re");
-  if (file == nullptr) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
+  if (file == nullptr) return ErrnoStatus(errno, absl::StrCat("cannot read ", path));
   std::string text;
   char buffer[4096];
   size_t got;
@@ -81,7 +82,7 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
         absl::StrCat(path, " is longer than the ", kMaxFileBytes, " bytes of a configuration"));
   }
   if (std::ferror(file) != 0) {
-    status = absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
+    status = ErrnoStatus(errno, absl::StrCat("cannot read ", path));
   }
   std::fclose(file);
   if (!status.ok()) return status;

@@ -13,6 +13,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "appliance/secret_file.h"
+#include "strata/base/errno_status.h"
+#include "strata/base/file_descriptor.h"
+#include "strata/base/hex.h"
 #include "strata/base/status_macros.h"
 
 namespace strata::appliance {
@@ -31,7 +34,7 @@ class Text {
     while (size_ < bytes_.size()) {
       const ssize_t count = read(fd, bytes_.data() + size_, bytes_.size() - size_);
       if (count < 0 && errno == EINTR) continue;
-      if (count < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
+      if (count < 0) return ErrnoStatus(errno, absl::StrCat("cannot read ", path));
       if (count == 0) break;
       size_ += static_cast<size_t>(count);
     }
@@ -52,19 +55,13 @@ class Text {
   size_t size_ = 0;
 };
 
-int DigitOf(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-std::optional<Key> FromHex(std::span<const char> digits) {
+// Leaves no copy of the digits, as the house's FromHex() would.
+std::optional<Key> KeyFromHex(std::span<const char> digits) {
   Key key;
   if (digits.size() != kHexBytes) return std::nullopt;
   for (size_t i = 0; i < key.size(); ++i) {
-    const int high = DigitOf(digits[2 * i]);
-    const int low = DigitOf(digits[2 * i + 1]);
+    const int high = HexDigitValue(digits[2 * i]);
+    const int low = HexDigitValue(digits[2 * i + 1]);
     if (high < 0 || low < 0) return std::nullopt;
     key[i] = static_cast<std::byte>(high * 16 + low);
   }
@@ -73,7 +70,7 @@ std::optional<Key> FromHex(std::span<const char> digits) {
 
 absl::StatusOr<Key> ReadKey(int fd, const std::string& path) {
   struct stat info;
-  if (fstat(fd, &info) != 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
+  if (fstat(fd, &info) != 0) return ErrnoStatus(errno, absl::StrCat("cannot read ", path));
   if (!S_ISREG(info.st_mode)) {
     return absl::InvalidArgumentError(absl::StrCat(path, " is not a file that holds a key"));
   }
@@ -85,7 +82,7 @@ absl::StatusOr<Key> ReadKey(int fd, const std::string& path) {
     std::memcpy(key.data(), text.all().data(), key.size());
     return key;
   }
-  if (const std::optional<Key> key = FromHex(text.line())) return *key;
+  if (const std::optional<Key> key = KeyFromHex(text.line())) return *key;
   return absl::InvalidArgumentError(
       absl::StrCat(path, " does not hold a key: 32 bytes, or 64 hexadecimal digits"));
 }
@@ -94,12 +91,10 @@ absl::StatusOr<Key> ReadKey(int fd, const std::string& path) {
 
 absl::StatusOr<std::optional<Key>> ReadKeyFile(const std::string& path) {
   if (path.empty()) return std::nullopt;
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // A pipe does not block.
-  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
-  const absl::StatusOr<Key> key = ReadKey(fd, path);
-  close(fd);
-  if (!key.ok()) return key.status();
-  return *key;
+  // A pipe does not block.
+  const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file.is_open()) return ErrnoStatus(errno, absl::StrCat("cannot read ", path));
+  return ReadKey(file.get(), path);
 }
 
 }  // namespace strata::appliance

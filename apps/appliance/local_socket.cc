@@ -12,8 +12,9 @@
 #include <cerrno>
 #include <cstring>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "strata/base/errno_status.h"
+#include "strata/base/file_descriptor.h"
 #include "strata/base/status_macros.h"
 
 namespace strata::appliance {
@@ -21,13 +22,13 @@ namespace {
 
 absl::Status ErrnoError(absl::string_view what, const std::string& directory,
                         const std::string& name) {
-  return absl::ErrnoToStatus(errno, absl::StrCat("cannot ", what, " ", directory, "/", name));
+  return ErrnoStatus(errno, absl::StrCat("cannot ", what, " ", directory, "/", name));
 }
 
-absl::StatusOr<int> OpenDirectory(const std::string& directory) {
-  const int fd = open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", directory));
-  return fd;
+absl::StatusOr<FileDescriptor> OpenDirectory(const std::string& directory) {
+  FileDescriptor opened(open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!opened.is_open()) return ErrnoStatus(errno, absl::StrCat("cannot open ", directory));
+  return opened;
 }
 
 sockaddr_un AddressOf(int directory_fd, const std::string& name) {
@@ -41,21 +42,19 @@ sockaddr_un AddressOf(int directory_fd, const std::string& name) {
 }  // namespace
 
 absl::StatusOr<int> ListenLocal(const std::string& directory, const std::string& name) {
-  STRATA_ASSIGN_OR_RETURN(const int directory_fd, OpenDirectory(directory));
-  const auto close_directory = absl::MakeCleanup([directory_fd] { close(directory_fd); });
-  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  STRATA_ASSIGN_OR_RETURN(const FileDescriptor opened, OpenDirectory(directory));
+  FileDescriptor owner(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  const int fd = owner.get();
   if (fd < 0) return ErrnoError("make", directory, name);
   // The mode of an unbound socket is that of the file which bind() makes: never open to others.
-  const sockaddr_un address = AddressOf(directory_fd, name);
-  unlinkat(directory_fd, name.c_str(), 0);
+  const sockaddr_un address = AddressOf(opened.get(), name);
+  unlinkat(opened.get(), name.c_str(), 0);
   if (fchmod(fd, 0600) != 0 ||
       bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 ||
       listen(fd, 64) != 0) {
-    const absl::Status status = ErrnoError("listen on", directory, name);
-    close(fd);
-    return status;
+    return ErrnoError("listen on", directory, name);
   }
-  return fd;
+  return owner.Release();
 }
 
 void RemoveLocal(const std::string& directory, const std::string& name) {
@@ -63,19 +62,18 @@ void RemoveLocal(const std::string& directory, const std::string& name) {
 }
 
 absl::StatusOr<int> ConnectLocal(const std::string& directory, const std::string& name) {
-  STRATA_ASSIGN_OR_RETURN(const int directory_fd, OpenDirectory(directory));
-  const auto close_directory = absl::MakeCleanup([directory_fd] { close(directory_fd); });
-  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  STRATA_ASSIGN_OR_RETURN(const FileDescriptor opened, OpenDirectory(directory));
+  FileDescriptor owner(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int fd = owner.get();
   if (fd < 0) return ErrnoError("connect to", directory, name);
-  const sockaddr_un address = AddressOf(directory_fd, name);
+  const sockaddr_un address = AddressOf(opened.get(), name);
   if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 ||
       fcntl(fd, F_SETFL, O_NONBLOCK) != 0) {
     absl::Status status = ErrnoError("connect to", directory, name);
     if (errno == ECONNREFUSED) status = absl::NotFoundError(status.message());
-    close(fd);
     return status;
   }
-  return fd;
+  return owner.Release();
 }
 
 }  // namespace strata::appliance

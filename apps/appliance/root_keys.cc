@@ -18,6 +18,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "appliance/config_file.h"
+#include "strata/base/errno_status.h"
+#include "strata/base/file_descriptor.h"
 #include "strata/base/random.h"
 #include "strata/base/status_macros.h"
 
@@ -40,18 +42,7 @@ absl::StatusOr<std::string> RandomText(std::string_view alphabet, size_t size) {
 }
 
 absl::Status ErrnoError(absl::string_view what, const std::string& path) {
-  return absl::ErrnoToStatus(errno, absl::StrCat("cannot ", what, " ", path));
-}
-
-absl::Status SyncDirectory(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0 || fsync(fd) != 0) {
-    const absl::Status status = ErrnoError("sync", path);
-    if (fd >= 0) close(fd);
-    return status;
-  }
-  close(fd);
-  return absl::OkStatus();
+  return ErrnoStatus(errno, absl::StrCat("cannot ", what, " ", path));
 }
 
 // REQUIRES: neither key holds a quote or a backslash: CheckKeys().
@@ -61,16 +52,15 @@ absl::Status WriteKeys(const std::string& directory, const std::string& path,
       "# The root user's keys, as made on the first start. Once you have noted them\n",
       "# elsewhere this file may go: stratad does not read it again.\n", "[root]\n",
       "access_key = \"", keys.access_key, "\"\n", "secret_key = \"", keys.secret_key, "\"\n");
-  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0) return ErrnoError("make", path);
-  absl::Status status;
+  const FileDescriptor file(
+      open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!file.is_open()) return ErrnoError("make", path);
+  const int fd = file.get();
   if (fchmod(fd, 0600) != 0 ||
       write(fd, text.data(), text.size()) != static_cast<ssize_t>(text.size()) || fsync(fd) != 0) {
-    status = ErrnoError("write", path);
+    return ErrnoError("write", path);
   }
-  close(fd);
-  STRATA_RETURN_IF_ERROR(status);
-  return SyncDirectory(directory);
+  return SyncFolder(directory);
 }
 
 absl::StatusOr<RootKeys> ReadKeys(const std::string& path) {
@@ -180,7 +170,7 @@ absl::Status EnsureRootUser(object::Store& objects, const std::string& data, con
     if (std::rename(pending.c_str(), path.c_str()) != 0) return ErrnoError("make", path);
     Log(log, LogLevel::kInfo, absl::StrCat("made the user root; its keys are in ", path));
   }
-  return SyncDirectory(data);
+  return SyncFolder(data);
 }
 
 }  // namespace strata::appliance

@@ -13,6 +13,8 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "strata/base/errno_status.h"
+#include "strata/base/file_descriptor.h"
 #include "strata/base/status_macros.h"
 
 namespace strata::appliance {
@@ -27,7 +29,7 @@ absl::StatusOr<std::string> ReadSecret(int fd, const std::string& path) {
   while (size < bytes.size()) {
     const ssize_t count = read(fd, bytes.data() + size, bytes.size() - size);
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
+    if (count < 0) return ErrnoStatus(errno, absl::StrCat("cannot read ", path));
     if (count == 0) break;
     size += static_cast<size_t>(count);
   }
@@ -45,7 +47,7 @@ absl::StatusOr<std::string> ReadSecret(int fd, const std::string& path) {
 
 absl::Status CheckGuarded(int fd, const std::string& path, const char* what) {
   struct stat info;
-  if (fstat(fd, &info) != 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
+  if (fstat(fd, &info) != 0) return ErrnoStatus(errno, absl::StrCat("cannot read ", path));
   if ((info.st_mode & (S_IWGRP | S_IRWXO)) == 0) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrFormat("%s holds %s, but others may read or change it (mode %04o): chmod 0600 it",
@@ -54,13 +56,14 @@ absl::Status CheckGuarded(int fd, const std::string& path, const char* what) {
 
 absl::StatusOr<std::string> ReadSecretFile(const std::string& path) {
   if (path == "-") return ReadSecret(STDIN_FILENO, "standard input");
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
-  const auto close_file = absl::MakeCleanup([fd] { close(fd); });
+  const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.is_open()) return ErrnoStatus(errno, absl::StrCat("cannot read ", path));
   struct stat info;
-  if (fstat(fd, &info) != 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
-  if (S_ISREG(info.st_mode)) STRATA_RETURN_IF_ERROR(CheckGuarded(fd, path, "a secret key"));
-  return ReadSecret(fd, path);
+  if (fstat(file.get(), &info) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("cannot read ", path));
+  }
+  if (S_ISREG(info.st_mode)) STRATA_RETURN_IF_ERROR(CheckGuarded(file.get(), path, "a secret key"));
+  return ReadSecret(file.get(), path);
 }
 
 }  // namespace strata::appliance

@@ -8,9 +8,9 @@
 
 #include <array>
 #include <cerrno>
-#include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "strata/base/errno_status.h"
 #include "strata/base/random.h"
 #include "strata/base/status_macros.h"
 
@@ -18,19 +18,7 @@ namespace strata::appliance {
 namespace {
 
 absl::Status SystemError(const std::string& path, const char* what) {
-  const int error = errno;
-  const std::string message = absl::StrCat(path, ": ", what, ": ", std::strerror(error));
-  switch (error) {
-    case ENOENT:
-      return absl::NotFoundError(message);
-    case EEXIST:
-      return absl::AlreadyExistsError(message);
-    case ENOSPC:
-    case EDQUOT:
-      return absl::ResourceExhaustedError(message);
-    default:
-      return absl::UnavailableError(message);
-  }
+  return ErrnoStatus(errno, absl::StrCat(path, ": ", what));
 }
 
 constexpr int kMaxTries = 100;
@@ -80,22 +68,9 @@ absl::StatusOr<FileHandle> FileHandle::OpenToRead(const std::string& path) {
   return FileHandle(fd, path);
 }
 
-FileHandle::FileHandle(FileHandle&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)), path_(std::move(other.path_)) {}
-
-FileHandle& FileHandle::operator=(FileHandle&& other) noexcept {
-  std::swap(fd_, other.fd_);
-  std::swap(path_, other.path_);
-  return *this;
-}
-
-FileHandle::~FileHandle() {
-  if (fd_ >= 0) close(fd_);
-}
-
 absl::StatusOr<uint64_t> FileHandle::SizeBytes() const {
   struct stat info {};
-  if (fstat(fd_, &info) != 0) return SystemError(path_, "cannot be examined");
+  if (fstat(fd(), &info) != 0) return SystemError(path_, "cannot be examined");
   if (!S_ISREG(info.st_mode)) {
     return absl::InvalidArgumentError(absl::StrCat(path_, " is not a regular file"));
   }
@@ -104,7 +79,7 @@ absl::StatusOr<uint64_t> FileHandle::SizeBytes() const {
 
 absl::Status FileHandle::ReadAt(uint64_t offset_bytes, std::span<std::byte> out) const {
   while (!out.empty()) {
-    const ssize_t count = pread(fd_, out.data(), out.size(), static_cast<off_t>(offset_bytes));
+    const ssize_t count = pread(fd(), out.data(), out.size(), static_cast<off_t>(offset_bytes));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return SystemError(path_, "cannot be read");
     if (count == 0) return absl::DataLossError(absl::StrCat(path_, ": it ends too early"));
@@ -116,7 +91,7 @@ absl::Status FileHandle::ReadAt(uint64_t offset_bytes, std::span<std::byte> out)
 
 absl::Status FileHandle::WriteAt(uint64_t offset_bytes, std::span<const std::byte> data) const {
   while (!data.empty()) {
-    const ssize_t count = pwrite(fd_, data.data(), data.size(), static_cast<off_t>(offset_bytes));
+    const ssize_t count = pwrite(fd(), data.data(), data.size(), static_cast<off_t>(offset_bytes));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return SystemError(path_, "cannot be written");
     data = data.subspan(static_cast<size_t>(count));
@@ -126,13 +101,13 @@ absl::Status FileHandle::WriteAt(uint64_t offset_bytes, std::span<const std::byt
 }
 
 absl::Status FileHandle::SetSize(uint64_t size_bytes) const {
-  return ftruncate(fd_, static_cast<off_t>(size_bytes)) == 0
+  return ftruncate(fd(), static_cast<off_t>(size_bytes)) == 0
              ? absl::OkStatus()
              : SystemError(path_, "cannot get its size");
 }
 
 absl::Status FileHandle::Reserve(uint64_t size_bytes) const {
-  while (fallocate(fd_, 0, 0, static_cast<off_t>(size_bytes)) != 0) {
+  while (fallocate(fd(), 0, 0, static_cast<off_t>(size_bytes)) != 0) {
     if (errno == EOPNOTSUPP || errno == ENOSYS) break;
     if (errno != EINTR) return SystemError(path_, "cannot take its space");
   }
@@ -140,7 +115,7 @@ absl::Status FileHandle::Reserve(uint64_t size_bytes) const {
 }
 
 absl::Status FileHandle::Sync() const {
-  return fsync(fd_) == 0 ? absl::OkStatus() : SystemError(path_, "cannot be made durable");
+  return fsync(fd()) == 0 ? absl::OkStatus() : SystemError(path_, "cannot be made durable");
 }
 
 absl::StatusOr<std::unique_ptr<PartFile>> PartFile::Create(const std::string& path, bool replace) {

@@ -16,23 +16,21 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "strata/base/file_descriptor.h"
 
 namespace strata::appliance {
 
 // An open file.
 class FileHandle final {
  public:
-  // NotFound; Unavailable: the system's words.
+  // Errors: as ErrnoStatus().
   static absl::StatusOr<FileHandle> OpenToRead(const std::string& path);
 
   FileHandle() = default;
   FileHandle(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}  // Closes it.
-  FileHandle(FileHandle&& other) noexcept;
-  FileHandle& operator=(FileHandle&& other) noexcept;
-  ~FileHandle();
 
   const std::string& path() const { return path_; }
-  int fd() const { return fd_; }
+  int fd() const { return fd_.get(); }
   absl::StatusOr<uint64_t> SizeBytes() const;
   // DataLoss: the file ends before the span does.
   absl::Status ReadAt(uint64_t offset_bytes, std::span<std::byte> out) const;
@@ -44,7 +42,7 @@ class FileHandle final {
   absl::Status Sync() const;
 
  private:
-  int fd_ = -1;
+  FileDescriptor fd_;
   std::string path_;
 };
 

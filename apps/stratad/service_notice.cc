@@ -3,11 +3,12 @@
 
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+
+#include "strata/base/file_descriptor.h"
 
 namespace strata::appliance {
 
@@ -20,13 +21,12 @@ void NotifyServiceManager(std::string_view state) {
   if (size >= sizeof(address.sun_path)) return;
   std::memcpy(address.sun_path, path, size);
   if (path[0] == '@') address.sun_path[0] = '\0';  // An abstract name.
-  const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return;
+  const FileDescriptor sender(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!sender.is_open()) return;
   // A manager that does not listen is no reason to fail.
-  [[maybe_unused]] const ssize_t sent =
-      sendto(fd, state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&address),
-             static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + size));
-  close(fd);
+  [[maybe_unused]] const ssize_t sent = sendto(
+      sender.get(), state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&address),
+      static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + size));
 }
 
 }  // namespace strata::appliance

@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -29,6 +28,7 @@
 #include "command_line/dedup/restored_file.h"
 #include "command_line/part_file.h"
 #include "command_line/quoted_text.h"
+#include "strata/base/errno_status.h"
 #include "strata/base/status_macros.h"
 
 namespace strata::appliance {
@@ -139,7 +139,7 @@ class Restoration {
     const std::string zeros(64u << 10, '\0');
     const auto put = [](const void* bytes, size_t size) {
       if (std::fwrite(bytes, 1, size, stdout) == size) return absl::OkStatus();
-      return absl::UnavailableError(absl::StrCat("standard output: ", std::strerror(errno)));
+      return ErrnoStatus(errno, "standard output");
     };
     for (const NamedEntry& named : found) {
       if (named.entry.kind != EntryKind::kFile) continue;
@@ -345,8 +345,7 @@ class Restoration {
   static absl::Status Sync(FolderTree& tree) {
     STRATA_ASSIGN_OR_RETURN(const FileHandle top, tree.OpenFolder("", /*make=*/false));
     if (syncfs(top.fd()) == 0) return absl::OkStatus();
-    return absl::UnavailableError(
-        absl::StrCat(tree.path(), ": cannot be made durable: ", std::strerror(errno)));
+    return ErrnoStatus(errno, absl::StrCat(tree.path(), ": cannot be made durable"));
   }
 
   absl::Status Advance(uint64_t bytes) {

@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "command_line/system_error.h"
+#include "strata/base/errno_status.h"
 #include "strata/base/status_macros.h"
 
 namespace strata::appliance {
@@ -23,7 +23,7 @@ constexpr int kStepFlags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
 absl::StatusOr<FolderTree> FolderTree::Open(const std::string& path) {
   const int fd = open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return SystemError(path, errno);
+  if (fd < 0) return ErrnoStatus(errno, path);
   return FolderTree(path, FileHandle(fd, path));
 }
 
@@ -53,7 +53,7 @@ absl::StatusOr<FilePlace> FolderTree::Find(std::string_view relative, bool make)
     const std::string shown = absl::StrCat(path_, "/", walked);
     int fd = openat(current_fd(), names[i].c_str(), kStepFlags);
     if (fd < 0 && errno == ENOENT && make) {
-      if (mkdirat(current_fd(), names[i].c_str(), 0700) != 0) return SystemError(shown, errno);
+      if (mkdirat(current_fd(), names[i].c_str(), 0700) != 0) return ErrnoStatus(errno, shown);
       made_.insert(walked);
       fd = openat(current_fd(), names[i].c_str(), kStepFlags);
     }
@@ -61,7 +61,7 @@ absl::StatusOr<FilePlace> FolderTree::Find(std::string_view relative, bool make)
       return absl::FailedPreconditionError(
           absl::StrCat(shown, " is no folder; symbolic links are not followed"));
     }
-    if (fd < 0) return SystemError(shown, errno);
+    if (fd < 0) return ErrnoStatus(errno, shown);
     steps_.push_back({names[i], FileHandle(fd, shown)});
   }
   place.folder_fd = current_fd();
@@ -73,7 +73,7 @@ absl::StatusOr<FileHandle> FolderTree::OpenFolder(std::string_view relative, boo
   constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
   if (relative.empty()) {
     const int fd = openat(top_.fd(), ".", kFlags);
-    if (fd < 0) return SystemError(path_, errno);
+    if (fd < 0) return ErrnoStatus(errno, path_);
     return FileHandle(fd, path_);
   }
   STRATA_ASSIGN_OR_RETURN(const FilePlace place, Find(relative, make));
@@ -81,7 +81,7 @@ absl::StatusOr<FileHandle> FolderTree::OpenFolder(std::string_view relative, boo
     if (mkdirat(place.folder_fd, place.leaf.c_str(), 0700) == 0) {
       made_.insert(std::string(relative));
     } else if (errno != EEXIST) {
-      return SystemError(place.path, errno);
+      return ErrnoStatus(errno, place.path);
     }
   }
   const int fd = openat(place.folder_fd, place.leaf.c_str(), kFlags);
@@ -89,7 +89,7 @@ absl::StatusOr<FileHandle> FolderTree::OpenFolder(std::string_view relative, boo
     return absl::FailedPreconditionError(
         absl::StrCat(place.path, " is no folder; symbolic links are not followed"));
   }
-  if (fd < 0) return SystemError(place.path, errno);
+  if (fd < 0) return ErrnoStatus(errno, place.path);
   return FileHandle(fd, place.path);
 }
 

@@ -13,7 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "command_line/dedup/source_file.h"
-#include "command_line/system_error.h"
+#include "strata/base/errno_status.h"
 #include "strata/base/status_macros.h"
 
 namespace strata::appliance {
@@ -32,7 +32,7 @@ absl::StatusOr<std::vector<std::string>> NamesIn(FileHandle folder) {
   if (stream == nullptr) {
     const int error = errno;
     if (fd >= 0) close(fd);
-    return SystemError(folder.path(), error);
+    return ErrnoStatus(error, folder.path());
   }
   const std::unique_ptr<DIR, int (*)(DIR*)> closer(stream, closedir);
   std::vector<std::string> names;
@@ -43,14 +43,14 @@ absl::StatusOr<std::vector<std::string>> NamesIn(FileHandle folder) {
     const std::string name = item->d_name;
     if (name != "." && name != "..") names.push_back(name);
   }
-  if (errno != 0) return SystemError(folder.path(), errno);
+  if (errno != 0) return ErrnoStatus(errno, folder.path());
   std::ranges::sort(names);
   return names;
 }
 
 absl::StatusOr<uint64_t> TakeLarge(const FileHandle& file, const TakePiece& take) {
   const int fd = fcntl(file.fd(), F_DUPFD_CLOEXEC, 0);
-  if (fd < 0) return SystemError(file.path(), errno);
+  if (fd < 0) return ErrnoStatus(errno, file.path());
   STRATA_ASSIGN_OR_RETURN(const auto source, SourceFile::OpenDescriptor(file.path(), fd));
   uint64_t size_bytes = 0;
   for (;;) {
@@ -78,7 +78,7 @@ absl::StatusOr<uint64_t> TakeInOrder(const FileHandle& file, bool may_wait, size
       size_bytes += static_cast<uint64_t>(count);
       STRATA_RETURN_IF_ERROR(take(std::span(piece).first(static_cast<size_t>(count))));
     } else if (errno != EINTR && errno != EAGAIN) {
-      return SystemError(file.path(), errno);
+      return ErrnoStatus(errno, file.path());
     }
   }
 }
@@ -118,7 +118,7 @@ absl::Status TakeBetweenHoles(const FileHandle& file, uint64_t size_bytes, const
       const size_t wanted = std::min<uint64_t>(piece.size(), hole.offset_bytes - at);
       const ssize_t count = pread(file.fd(), piece.data(), wanted, static_cast<off_t>(at));
       if (count < 0 && errno == EINTR) continue;
-      if (count < 0) return SystemError(file.path(), errno);
+      if (count < 0) return ErrnoStatus(errno, file.path());
       content->size_bytes = at += static_cast<uint64_t>(count);
       if (count == 0) return absl::OkStatus();  // It was cut.
       STRATA_RETURN_IF_ERROR(take(std::span(piece).first(static_cast<size_t>(count))));
@@ -140,7 +140,7 @@ absl::StatusOr<InputTree> InputTree::Open(const std::string& path,
   InputTree tree;
   InputFile top{.path = path, .relative = ""};
   if (path != "-") {
-    if (stat(path.c_str(), &top.info) != 0) return SystemError(path, errno);
+    if (stat(path.c_str(), &top.info) != 0) return ErrnoStatus(errno, path);
   }
   tree.files_.push_back(top);
   if (!S_ISDIR(top.info.st_mode)) return tree;
@@ -163,7 +163,7 @@ absl::Status InputTree::Walk(const std::string& relative, const std::set<FolderI
     }
     file.path = place->path;
     if (fstatat(place->folder_fd, name.c_str(), &file.info, AT_SYMLINK_NOFOLLOW) != 0) {
-      failures_.push_back(SystemError(file.path, errno));
+      failures_.push_back(ErrnoStatus(errno, file.path));
       continue;
     }
     const bool is_folder = S_ISDIR(file.info.st_mode);
@@ -184,7 +184,7 @@ absl::Status InputTree::Walk(const std::string& relative, const std::set<FolderI
 absl::StatusOr<FileHandle> InputTree::OpenToRead(const InputFile& file) {
   if (file.path == "-") {
     const int fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
-    if (fd < 0) return SystemError("standard input", errno);
+    if (fd < 0) return ErrnoStatus(errno, "standard input");
     return FileHandle(fd, "standard input");
   }
   if (S_ISDIR(file.info.st_mode)) return tree_->OpenFolder(file.relative, /*make=*/false);
@@ -198,10 +198,10 @@ absl::StatusOr<FileHandle> InputTree::OpenToRead(const InputFile& file) {
   // The access times stay as they are, where the system lets us.
   int fd = openat(place.folder_fd, place.leaf.c_str(), flags | O_NOATIME);
   if (fd < 0 && errno == EPERM) fd = openat(place.folder_fd, place.leaf.c_str(), flags);
-  if (fd < 0) return SystemError(file.path, errno);
+  if (fd < 0) return ErrnoStatus(errno, file.path);
   FileHandle opened(fd, file.path);
   struct stat now {};
-  if (fstat(fd, &now) != 0) return SystemError(file.path, errno);
+  if (fstat(fd, &now) != 0) return ErrnoStatus(errno, file.path);
   if ((now.st_mode & S_IFMT) != (file.info.st_mode & S_IFMT)) {
     return absl::UnavailableError(absl::StrCat(file.path, " is something else by now"));
   }
@@ -213,7 +213,7 @@ absl::StatusOr<std::string> InputTree::ReadLink(const InputFile& file) {
   std::string target(PATH_MAX + 1, '\0');
   const ssize_t size =
       readlinkat(place.folder_fd, place.leaf.c_str(), target.data(), target.size());
-  if (size < 0) return SystemError(file.path, errno);
+  if (size < 0) return ErrnoStatus(errno, file.path);
   target.resize(static_cast<size_t>(size));
   return target;
 }
@@ -221,7 +221,7 @@ absl::StatusOr<std::string> InputTree::ReadLink(const InputFile& file) {
 absl::StatusOr<ContentRead> ReadContent(const FileHandle& file, const TakePiece& take) {
   ContentRead content;
   struct stat before {};
-  if (fstat(file.fd(), &before) != 0) return SystemError(file.path(), errno);
+  if (fstat(file.fd(), &before) != 0) return ErrnoStatus(errno, file.path());
   const auto size_bytes = static_cast<uint64_t>(before.st_size);
   // Standard input may be a file that somebody has read the beginning of.
   if (!S_ISREG(before.st_mode) || lseek(file.fd(), 0, SEEK_CUR) != 0) {
@@ -240,7 +240,7 @@ absl::StatusOr<ContentRead> ReadContent(const FileHandle& file, const TakePiece&
         TakeInOrder(file, /*may_wait=*/false, std::min<size_t>(size_bytes + 1, kPieceBytes), take));
   }
   struct stat after {};
-  if (fstat(file.fd(), &after) != 0) return SystemError(file.path(), errno);
+  if (fstat(file.fd(), &after) != 0) return ErrnoStatus(errno, file.path());
   content.changed = content.size_bytes != size_bytes || after.st_size != before.st_size ||
                     !SameTime(after.st_mtim, before.st_mtim);
   return content;

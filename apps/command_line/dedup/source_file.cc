@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "command_line/system_error.h"
+#include "strata/base/errno_status.h"
 
 namespace strata::appliance {
 namespace {
@@ -25,7 +25,7 @@ constexpr uint64_t kBlockBytes = 4096;  // What O_DIRECT wants of offsets and le
 
 absl::StatusOr<std::unique_ptr<SourceFile>> SourceFile::Open(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return SystemError(path, errno);
+  if (fd < 0) return ErrnoStatus(errno, path);
   return OpenDescriptor(path, fd);
 }
 
@@ -79,7 +79,7 @@ absl::StatusOr<std::span<const std::byte>> SourceFile::NextPiece() {
   const Piece& piece = pieces_[next_];
   next_ = (next_ + 1) % kPieceCount;
   at_end_ = piece.size_bytes == 0;
-  if (piece.error != 0) return failure_ = SystemError(path_, piece.error);
+  if (piece.error != 0) return failure_ = ErrnoStatus(piece.error, path_);
   return piece.memory.first(piece.size_bytes);
 }
 

@@ -12,6 +12,7 @@
 #include "command_line/answers.h"
 #include "command_line/erasure/shard_file_set.h"
 #include "strata/base/crc32c.h"
+#include "strata/base/errno_status.h"
 #include "strata/base/random.h"
 #include "strata/base/status_macros.h"
 
@@ -175,15 +176,11 @@ absl::StatusOr<uint64_t> ReadData(ShardFileSet& set, uint64_t stripe, StripeBuff
   return lost.count();
 }
 
-absl::Status About(const std::string& name, const absl::Status& status) {
-  return {status.code(), absl::StrCat(name, ": ", std::string(status.message()))};
-}
-
 absl::StatusOr<Json> DecodeOne(ShardFileSet& set, const std::string& output, bool force,
                                const dedup::ProgressCallback& progress) {
   const ec::ShardLayout& layout = set.layout();
   const absl::StatusOr<uint32_t> file_crc = set.FileCrc();
-  if (!file_crc.ok()) return About(output, file_crc.status());
+  if (!file_crc.ok()) return Annotate(file_crc.status(), output);
   STRATA_ASSIGN_OR_RETURN(const std::unique_ptr<PartFile> file, PartFile::Create(output, force));
   StripeBuffer buffer(layout);
   uint32_t crc = 0;
@@ -192,7 +189,7 @@ absl::StatusOr<Json> DecodeOne(ShardFileSet& set, const std::string& output, boo
     STRATA_RETURN_IF_ERROR(
         Report(progress, "decoding", layout.FileOffset(stripe), layout.file_bytes));
     const absl::StatusOr<uint64_t> count = ReadData(set, stripe, buffer);
-    if (!count.ok()) return About(output, count.status());
+    if (!count.ok()) return Annotate(count.status(), output);
     rebuilt += *count;
     const ec::Bytes part = buffer.FilePart(stripe);
     crc = ExtendCrc32c(crc, part);
@@ -396,7 +393,7 @@ absl::StatusOr<Json> Repair(const ErasureRequest& request,
       return absl::InvalidArgumentError("the shards' names do not end in .ec.NNN: rename them");
     }
     absl::StatusOr<Json> file = RepairOne(set, request.force, progress);
-    if (!file.ok()) return About(name, file.status());
+    if (!file.ok()) return Annotate(file.status(), name);
     files.push_back(*std::move(file));
   }
   return Json{{"files", std::move(files)}, {"strays", strays}};

@@ -16,6 +16,8 @@
 #include "protocol/listing_parameters.h"
 #include "protocol/object_headers.h"
 #include "strata/base/check.h"
+#include "strata/base/hex.h"
+#include "strata/base/utf8.h"
 
 using namespace strata::s3;  // NOLINT: a program's own file
 
@@ -61,8 +63,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (const auto bytes = Base64Decode(text)) {
     STRATA_CHECK(Base64Encode(*bytes) == text, "two texts for one value");
   }
-  STRATA_CHECK(HexDecode(HexEncode(text)) == text, "hexadecimal");
-  if (IsValidUtf8(text)) {
+  STRATA_CHECK(strata::FromHex(strata::ToHex(text), strata::HexLetters::kAny) == text,
+               "hexadecimal");
+  if (strata::IsUtf8(text)) {
     STRATA_CHECK(DecodeHeaderText(EncodeHeaderText(text)) == text || EncodeHeaderText(text) == text,
                  "encoded words");
   }

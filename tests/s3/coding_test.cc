@@ -10,7 +10,9 @@
 #include "http/http_date.h"
 #include "http/text.h"
 #include "http/uri_coding.h"
+#include "strata/base/hex.h"
 #include "strata/base/random.h"
+#include "strata/base/utf8.h"
 #include "support/seed.h"
 
 namespace strata::s3 {
@@ -25,10 +27,10 @@ std::string RandomText(Random& random) {
 }
 
 TEST_CASE("hexadecimal and Base64") {
-  CHECK(HexEncode("\x00\x7f\xff"s) == "007fff");
-  CHECK(HexDecode("007FfF") == "\x00\x7f\xff"s);
-  CHECK_FALSE(HexDecode("0").has_value());
-  CHECK_FALSE(HexDecode("0g").has_value());
+  CHECK(ToHex("\x00\x7f\xff"s) == "007fff");
+  CHECK(FromHex("007FfF", HexLetters::kAny) == "\x00\x7f\xff"s);
+  CHECK_FALSE(FromHex("0", HexLetters::kAny).has_value());
+  CHECK_FALSE(FromHex("0g", HexLetters::kAny).has_value());
   // RFC 4648, section 10.
   CHECK(Base64Encode("foobar") == "Zm9vYmFy");
   CHECK(Base64Encode("foob") == "Zm9vYg==");
@@ -43,22 +45,22 @@ TEST_CASE("what is encoded decodes to itself") {
   Random random(test::Seed());
   for (int i = 0; i < 1000; ++i) {
     const std::string text = RandomText(random);
-    INFO(HexEncode(text));
-    REQUIRE(HexDecode(HexEncode(text)) == text);
+    INFO(ToHex(text));
+    REQUIRE(FromHex(ToHex(text), HexLetters::kAny) == text);
     REQUIRE(Base64Decode(Base64Encode(text)) == text);
     REQUIRE(WebSafeBase64Decode(WebSafeBase64Encode(text)) == text);
     REQUIRE(UriDecode(UriEncode(text, Slash::kEncode), Plus::kPlus) == text);
     REQUIRE(UriDecode(UriEncode(text, Slash::kKeep), Plus::kSpace) == text);
-    if (IsValidUtf8(text)) REQUIRE(DecodeHeaderText(EncodeHeaderText(text)) == text);
+    if (IsUtf8(text)) REQUIRE(DecodeHeaderText(EncodeHeaderText(text)) == text);
   }
 }
 
 TEST_CASE("digests") {
-  CHECK(HexEncode(Sha256Of("abc")) ==
+  CHECK(ToHex(Sha256Of("abc")) ==
         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-  CHECK(HexEncode(Md5Of("abc")) == "900150983cd24fb0d6963f7d28e17f72");
+  CHECK(ToHex(Md5Of("abc")) == "900150983cd24fb0d6963f7d28e17f72");
   // RFC 4231, test case 2.
-  CHECK(HexEncode(HmacSha256("Jefe", "what do ya want for nothing?")) ==
+  CHECK(ToHex(HmacSha256("Jefe", "what do ya want for nothing?")) ==
         "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
   Sha256 digest;
   digest.Update("a");
@@ -91,12 +93,12 @@ TEST_CASE("decimal numbers") {
 
 TEST_CASE("UTF-8") {
   for (std::string_view good : {"", "a", "\xC3\xA4", "\xE2\x82\xAC", "\xF0\x9F\x98\x80"}) {
-    CHECK(IsValidUtf8(good));
+    CHECK(IsUtf8(good));
   }
   for (std::string_view wrong : {"\x80", "\xC3", "\xC0\x80", "\xE0\x80\x80", "\xED\xA0\x80",
                                  "\xF5\x80\x80\x80", "\xF0\x80\x80\x80", "\xE2\x82"}) {
-    INFO(HexEncode(wrong));
-    CHECK_FALSE(IsValidUtf8(wrong));
+    INFO(ToHex(wrong));
+    CHECK_FALSE(IsUtf8(wrong));
   }
 }
 
@@ -109,6 +111,11 @@ TEST_CASE("HTTP dates in their three forms") {
   CHECK(FormatIsoDate(kTime + 45'600'000) == "1994-11-06T08:49:37.045Z");
   CHECK(FormatBasicDate(kTime) == "19941106T084937Z");
   CHECK(ParseBasicDate("19941106T084937Z") == kTime);
+  // Clients that say another weekday, the day with two digits, or a leap second are understood.
+  CHECK(ParseHttpDate("Mon, 06 Nov 1994 08:49:37 GMT") == kTime);
+  CHECK(ParseHttpDate("Sun Nov 06 08:49:37 1994") == kTime);
+  CHECK(ParseHttpDate("Sat, 31 Dec 2016 23:59:60 GMT") == 1'483'228'800'000'000'000);
+  CHECK(ParseBasicDate("20161231T235960Z") == 1'483'228'800'000'000'000);
   for (std::string_view wrong :
        {"", "Sun, 06 Nov 1994 08:49:37", "Sun, 32 Nov 1994 08:49:37 GMT",
         "Sun, 06 Nov 1994 24:49:37 GMT", "Sun, 06 Nov 1960 08:49:37 GMT", "yesterday"}) {

@@ -9,6 +9,7 @@
 #include "http/encoding.h"
 #include "http/errors.h"
 #include "http/hash.h"
+#include "strata/base/hex.h"
 
 namespace strata::s3 {
 namespace {
@@ -48,7 +49,7 @@ TEST_CASE("the reference's GET of an object with a range") {
 }
 
 TEST_CASE("the reference's PUT of an object, whose key has a character to encode") {
-  const std::string payload_hash = HexEncode(Sha256Of("Welcome to Amazon S3."));
+  const std::string payload_hash = ToHex(Sha256Of("Welcome to Amazon S3."));
   const HttpHead head = Head("PUT", {{"date", "Fri, 24 May 2013 00:00:00 GMT"},
                                      {"host", std::string(kHost)},
                                      {"x-amz-content-sha256", payload_hash},

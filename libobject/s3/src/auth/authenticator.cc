@@ -8,6 +8,7 @@
 #include "http/errors.h"
 #include "http/http_date.h"
 #include "http/text.h"
+#include "strata/base/hex.h"
 #include "strata/base/status_macros.h"
 
 namespace strata::s3 {
@@ -70,7 +71,7 @@ absl::StatusOr<PayloadRule> PayloadRuleOf(std::string_view payload_hash) {
     }
     return rule;
   }
-  rule.sha256 = HexDecode(payload_hash);
+  rule.sha256 = FromHex(payload_hash, HexLetters::kAny);
   if (!rule.sha256 || rule.sha256->size() != 32) {
     return MakeError(ErrorCode::kInvalidArgument,
                      "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, a STREAMING- form or the "

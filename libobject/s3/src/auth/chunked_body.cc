@@ -8,6 +8,7 @@
 #include "http/encoding.h"
 #include "http/errors.h"
 #include "http/text.h"
+#include "strata/base/hex.h"
 #include "strata/base/status_macros.h"
 
 namespace strata::s3 {
@@ -29,7 +30,7 @@ absl::Status Malformed(std::string_view what) {
 std::optional<uint64_t> ParseHexSize(std::string_view text) {
   if (text.empty() || text.size() > kMaxSizeDigits) return std::nullopt;
   const std::optional<std::string> bytes =
-      HexDecode(text.size() % 2 == 0 ? std::string(text) : Concat({"0", text}));
+      FromHex(text.size() % 2 == 0 ? std::string(text) : Concat({"0", text}), HexLetters::kAny);
   if (!bytes) return std::nullopt;
   uint64_t value = 0;
   for (char c : *bytes) value = value << 8 | static_cast<unsigned char>(c);
@@ -120,8 +121,7 @@ absl::Status ChunkedBodyDecoder::OnSizeLine(std::string_view line) {
 
 absl::Status ChunkedBodyDecoder::OnChunkEnd() {
   if (!options_.signer) return absl::OkStatus();
-  const std::string tail =
-      Concat({HexEncode(Sha256Of("")), "\n", HexEncode(chunk_digest_.Finish())});
+  const std::string tail = Concat({ToHex(Sha256Of("")), "\n", ToHex(chunk_digest_.Finish())});
   return CheckSignature(kChunkAlgorithm, tail, chunk_signature_);
 }
 
@@ -176,7 +176,7 @@ absl::Status ChunkedBodyDecoder::OnTrailerEnd() {
       canonical += Concat({header.name, ":", header.value, "\n"});
     }
     STRATA_RETURN_IF_ERROR(
-        CheckSignature(kTrailerAlgorithm, HexEncode(Sha256Of(canonical)), trailer_signature_));
+        CheckSignature(kTrailerAlgorithm, ToHex(Sha256Of(canonical)), trailer_signature_));
   }
   state_ = State::kDone;
   return absl::OkStatus();

@@ -9,6 +9,7 @@
 #include "http/errors.h"
 #include "http/hash.h"
 #include "http/text.h"
+#include "strata/base/hex.h"
 #include "strata/base/status_macros.h"
 
 namespace strata::s3 {
@@ -61,7 +62,7 @@ class ClaimParser {
   }
 
   absl::Status Signature(std::string_view text, SignatureClaim& claim) const {
-    if (text.size() != 64 || !HexDecode(text)) {
+    if (text.size() != 64 || !FromHex(text, HexLetters::kAny)) {
       return Wrong("The Signature must be 64 hexadecimal digits.");
     }
     claim.signature = ToLower(text);
@@ -214,7 +215,7 @@ std::string CanonicalRequest(const HttpHead& head, std::string_view path,
 std::string StringToSign(std::string_view timestamp, const CredentialScope& scope,
                          std::string_view canonical_request) {
   return Concat({kSigV4Algorithm, "\n", timestamp, "\n", scope.Text(), "\n",
-                 HexEncode(Sha256Of(canonical_request))});
+                 ToHex(Sha256Of(canonical_request))});
 }
 
 std::string DeriveSigningKey(std::string_view secret_key, const CredentialScope& scope) {
@@ -225,7 +226,7 @@ std::string DeriveSigningKey(std::string_view secret_key, const CredentialScope&
 }
 
 std::string Sign(std::string_view signing_key, std::string_view string_to_sign) {
-  return HexEncode(HmacSha256(signing_key, string_to_sign));
+  return ToHex(HmacSha256(signing_key, string_to_sign));
 }
 
 }  // namespace strata::s3

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Bytes as text: hexadecimal, Base64 (RFC 4648, section 4) and its form for URLs (section 5).
+// Bytes as text: Base64 (RFC 4648, section 4) and its form for URLs (section 5).
 // Pure functions.
 #pragma once
 
@@ -9,9 +9,6 @@
 #include <string_view>
 
 namespace strata::s3 {
-
-std::string HexEncode(std::string_view bytes);  // Lower case.
-std::optional<std::string> HexDecode(std::string_view text);
 
 // Decoding is strict: padding is there, nothing else is. One text for one value.
 std::string Base64Encode(std::string_view bytes);

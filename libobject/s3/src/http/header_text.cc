@@ -5,6 +5,8 @@
 
 #include "http/encoding.h"
 #include "http/text.h"
+#include "strata/base/hex.h"
+#include "strata/base/utf8.h"
 
 namespace strata::s3 {
 namespace {
@@ -18,7 +20,7 @@ std::optional<std::string> DecodeQ(std::string_view text) {
     if (text[i] == '_') {
       out += ' ';
     } else if (text[i] == '=') {
-      const std::optional<std::string> byte = HexDecode(text.substr(i + 1, 2));
+      const std::optional<std::string> byte = FromHex(text.substr(i + 1, 2), HexLetters::kAny);
       if (!byte || byte->size() != 1) return std::nullopt;
       out += *byte;
       i += 2;
@@ -45,7 +47,7 @@ std::optional<std::string> TakeEncodedWord(std::string_view& text) {
   std::optional<std::string> word;
   if (form == 'B' || form == 'b') word = Base64Decode(encoded.substr(0, end));
   if (form == 'Q' || form == 'q') word = DecodeQ(encoded.substr(0, end));
-  if (!word || !IsValidUtf8(*word)) return std::nullopt;
+  if (!word || !IsUtf8(*word)) return std::nullopt;
   text = encoded.substr(end + kEnd.size());
   return word;
 }

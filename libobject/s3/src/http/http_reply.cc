@@ -1,53 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/http_reply.h"
 
+#include <boost/beast/http/status.hpp>
 #include <optional>
 
 namespace strata::s3 {
 namespace {
 
-std::string_view ReasonPhrase(int status) {
-  switch (status) {
-    case 200:
-      return "OK";
-    case 204:
-      return "No Content";
-    case 206:
-      return "Partial Content";
-    case 304:
-      return "Not Modified";
-    case 400:
-      return "Bad Request";
-    case 403:
-      return "Forbidden";
-    case 404:
-      return "Not Found";
-    case 405:
-      return "Method Not Allowed";
-    case 409:
-      return "Conflict";
-    case 411:
-      return "Length Required";
-    case 412:
-      return "Precondition Failed";
-    case 416:
-      return "Range Not Satisfiable";
-    case 417:
-      return "Expectation Failed";
-    case 431:
-      return "Request Header Fields Too Large";
-    case 500:
-      return "Internal Server Error";
-    case 501:
-      return "Not Implemented";
-    case 503:
-      return "Service Unavailable";
-    case 507:
-      return "Insufficient Storage";
-    default:
-      return "Status";
-  }
-}
+namespace beast = boost::beast;
 
 void AppendHeader(std::string& out, std::string_view name, std::string_view value) {
   out += name;
@@ -74,7 +34,7 @@ std::string FormatReplyHead(const Reply& reply, const Framing& framing) {
   out += "HTTP/1.1 ";
   out += std::to_string(reply.status);
   out += ' ';
-  out += ReasonPhrase(reply.status);
+  out += std::string_view(beast::http::obsolete_reason(beast::http::status(reply.status)));
   out += "\r\n";
   AppendHeader(out, "Server", "Strata");
   AppendHeader(out, "Date", framing.date);

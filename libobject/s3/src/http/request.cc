@@ -10,6 +10,7 @@
 #include "http/errors.h"
 #include "http/text.h"
 #include "strata/base/status_macros.h"
+#include "strata/base/utf8.h"
 
 namespace strata::s3 {
 namespace {
@@ -130,7 +131,7 @@ absl::StatusOr<Request> ParseRequest(HttpHead head, const std::vector<std::strin
   request.head = std::move(head);
   STRATA_RETURN_IF_ERROR(JoinHeaders(request.head.headers));
   for (HttpHeader& header : request.head.headers) {
-    if (!IsValidUtf8(header.value)) header.value = Latin1ToUtf8(header.value);
+    if (!IsUtf8(header.value)) header.value = Latin1ToUtf8(header.value);
   }
   std::string_view target = request.head.target;
   target = target.substr(0, target.find('#'));
@@ -147,7 +148,7 @@ absl::StatusOr<Request> ParseRequest(HttpHead head, const std::vector<std::strin
   }
   std::optional<std::string> path = UriDecode(raw_path, Plus::kPlus);
   std::optional<QueryParameters> query = ParseQuery(raw_query);
-  if (!path || !query || !IsValidUtf8(*path)) return MakeError(ErrorCode::kInvalidUri);
+  if (!path || !query || !IsUtf8(*path)) return MakeError(ErrorCode::kInvalidUri);
   request.path = *std::move(path);
   request.query = *std::move(query);
 

@@ -36,10 +36,4 @@ bool EqualsConstantTime(std::string_view a, std::string_view b);
 // Each byte is a character of ISO 8859-1.
 std::string Latin1ToUtf8(std::string_view text);
 
-// Characters of valid UTF-8; nullopt: it is not valid.
-std::optional<size_t> CountCharacters(std::string_view text);
-
-// No overlong forms, no surrogates, nothing past U+10FFFF (RFC 3629).
-bool IsValidUtf8(std::string_view text);
-
 }  // namespace strata::s3

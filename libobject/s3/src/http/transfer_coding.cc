@@ -7,6 +7,7 @@
 
 #include "http/errors.h"
 #include "http/text.h"
+#include "strata/base/hex.h"
 #include "strata/base/status_macros.h"
 
 namespace strata::s3 {
@@ -17,14 +18,6 @@ constexpr uint64_t kMaxChunkBytes = (uint64_t{1} << 60) - 1;
 
 absl::Status Malformed(std::string_view what) {
   return MakeError(ErrorCode::kMalformedRequest, Concat({"The chunked body ", what, "."}));
-}
-
-// -1: not a hexadecimal digit.
-int DigitOf(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 // RFC 9110, section 5.6.2.
@@ -100,7 +93,7 @@ absl::Status TransferDecoder::OnSize(char c) {
     if (IsControl(c)) return Malformed("has a control character in a chunk extension");
     return Excess();
   }
-  if (const int digit = DigitOf(c); digit >= 0) {
+  if (const int digit = HexDigitValue(c); digit >= 0) {
     if (chunk_left_bytes_ > kMaxChunkBytes >> 4) return Malformed("has a chunk that is too large");
     if (has_digit_ && chunk_left_bytes_ == 0) STRATA_RETURN_IF_ERROR(Excess());
     has_digit_ = true;

@@ -2,6 +2,7 @@
 #include "http/uri_coding.h"
 
 #include "http/text.h"
+#include "strata/base/hex.h"
 
 namespace strata::s3 {
 namespace {
@@ -9,13 +10,6 @@ namespace {
 bool IsUnreserved(char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
          c == '.' || c == '_' || c == '~';
-}
-
-int HexValue(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 }  // namespace
@@ -47,8 +41,8 @@ std::optional<std::string> UriDecode(std::string_view text, Plus plus) {
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '%') {
       if (text.size() - i < 3) return std::nullopt;
-      const int high = HexValue(text[i + 1]);
-      const int low = HexValue(text[i + 2]);
+      const int high = HexDigitValue(text[i + 1]);
+      const int low = HexDigitValue(text[i + 2]);
       if (high < 0 || low < 0) return std::nullopt;
       out += static_cast<char>(high << 4 | low);
       i += 2;

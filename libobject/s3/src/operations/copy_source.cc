@@ -11,6 +11,7 @@
 #include "http/uri_coding.h"
 #include "protocol/object_headers.h"
 #include "strata/base/status_macros.h"
+#include "strata/base/utf8.h"
 
 namespace strata::s3 {
 
@@ -27,7 +28,7 @@ absl::StatusOr<object::CopySource> DecodeCopySource(std::string_view header) {
   }
   const std::optional<std::string> path = UriDecode(raw_path, Plus::kSpace);
   const std::optional<QueryParameters> query = ParseQuery(raw_query);
-  if (!path || !query || !IsValidUtf8(*path)) return wrong;
+  if (!path || !query || !IsUtf8(*path)) return wrong;
 
   std::string_view rest = *path;
   if (!rest.empty() && rest.front() == '/') rest.remove_prefix(1);

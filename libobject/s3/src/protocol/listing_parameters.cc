@@ -10,6 +10,7 @@
 #include "http/uri_coding.h"
 #include "strata/base/crc32c.h"
 #include "strata/base/endian.h"
+#include "strata/base/utf8.h"
 
 namespace strata::s3 {
 namespace {
@@ -65,7 +66,7 @@ void AddCommonPrefixes(const std::vector<std::string>& prefixes, const NameWrite
 }
 
 std::string EncodeMarker(const std::string& start_after) {
-  if (IsValidUtf8(start_after)) return start_after;
+  if (IsUtf8(start_after)) return start_after;
   return Concat({kTokenMarker, EncodeContinuationToken(start_after)});
 }
 

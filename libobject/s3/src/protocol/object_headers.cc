@@ -12,6 +12,7 @@
 #include "http/text.h"
 #include "http/uri_coding.h"
 #include "strata/base/status_macros.h"
+#include "strata/base/utf8.h"
 
 namespace strata::s3 {
 namespace {
@@ -99,8 +100,8 @@ absl::Status CheckTags(const std::map<std::string, std::string>& tags) {
     return MakeError(ErrorCode::kInvalidTag, "An object has at most ten tags.");
   }
   for (const auto& [key, value] : tags) {
-    const std::optional<size_t> key_characters = CountCharacters(key);
-    const std::optional<size_t> value_characters = CountCharacters(value);
+    const std::optional<size_t> key_characters = CountUtf8(key);
+    const std::optional<size_t> value_characters = CountUtf8(value);
     if (key.empty() || !key_characters || *key_characters > kMaxTagKeyCharacters ||
         !value_characters || *value_characters > kMaxTagValueCharacters) {
       return MakeError(ErrorCode::kInvalidTag, "A tag's key or value is empty or too long.");

@@ -10,6 +10,7 @@
 #include "http/text.h"
 #include "strata/base/check.h"
 #include "strata/base/status_macros.h"
+#include "strata/base/utf8.h"
 
 namespace strata::s3 {
 namespace {
@@ -228,7 +229,7 @@ std::string_view XmlElement::ChildText(std::string_view child_name) const {
 absl::StatusOr<XmlElement> ParseXml(std::string_view document, std::string_view root,
                                     const XmlLimits& limits) {
   // Where expat finds zeros it reads UTF-16, whatever it was told.
-  if (!IsValidUtf8(document) || document.find('\0') != std::string_view::npos) {
+  if (!IsUtf8(document) || document.find('\0') != std::string_view::npos) {
     return MakeError(ErrorCode::kMalformedXml, "The XML is not valid UTF-8.");
   }
   STRATA_ASSIGN_OR_RETURN(XmlElement element, TreeBuilder(limits).Build(document));

@@ -13,6 +13,7 @@
 #include "http/http_reply.h"
 #include "http/text.h"
 #include "http/uri_coding.h"
+#include "strata/base/hex.h"
 #include "strata/base/random.h"
 
 // GCC 12 takes the coroutine frames' own pair of operators for a mismatch.
@@ -473,7 +474,7 @@ std::string Session::NewRequestId() {
     return Random(status.ok() ? seed : static_cast<uint64_t>(SystemClock().WallNanos()));
   }();
   random.Fill(bytes);
-  return HexEncode({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  return ToHex({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
 std::string Session::Date() const {

@@ -9,6 +9,7 @@
 #include "journaled.h"
 #include "support/block/fault_device.h"
 #include "support/kv/crash_kv.h"
+#include "support/rounds.h"
 
 namespace strata::dedup {
 namespace {
@@ -228,7 +229,7 @@ TEST_CASE("nothing acknowledged is lost in 500 power cuts") {
   const uint64_t seed = test::Seed();
   uint64_t containers_freed = 0;
   uint64_t power_cuts = 0;
-  for (uint64_t round = 0; power_cuts < 500; ++round) {
+  for (uint64_t round = 0; power_cuts < test::Rounds(500); ++round) {
     INFO("STRATA_SEED=" << seed << " round " << round);
     Random random(seed + round);
     Machine machine(random.Next64());
@@ -246,7 +247,8 @@ TEST_CASE("nothing acknowledged is lost in 500 power cuts") {
     }
     machine.Check(promises);
   }
-  CHECK(containers_freed > 100);  // Otherwise the history was too tame to show anything.
+  // Otherwise the history was too tame to show anything.
+  CHECK(containers_freed > test::Rounds(100));
 }
 
 TEST_CASE("a power cut at every device write and flush of a small history") {

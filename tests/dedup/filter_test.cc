@@ -11,6 +11,7 @@
 #include "index/saved_filter.h"
 #include "journaled.h"
 #include "support/kv/crash_kv.h"
+#include "support/rounds.h"
 
 namespace strata::dedup {
 namespace {
@@ -437,7 +438,7 @@ TEST_CASE("openings that store little leave the filter that is kept as it is") {
   home.Reopen();
   const std::map<std::string, std::string> kept = home.Saved();
   const FilterRecord record = home.Record();
-  for (uint64_t i = 1; i <= 10; ++i) {
+  for (uint64_t i = 1; i <= test::Rounds(10); ++i) {
     home.PutAll(RandomBytes(seed + i, 64 * kChunkBytes));
     home.Reopen();
     FilterRecord now = home.Record();
@@ -464,7 +465,7 @@ TEST_CASE("through any history no chunk of a stream that is there is taken for n
     const auto content = [](uint64_t number) {
       return RandomBytes(number, 64 * (500 + number % 3000));
     };
-    for (int step = 0; step < 20; ++step) {
+    for (uint64_t step = 0; step < test::Rounds(20); ++step) {
       INFO("STRATA_SEED=" << seed << " journal " << journal << " step " << step);
       if (const uint64_t kind = random.Uniform(16); kind < 7 || there.empty()) {
         home.ids.clear();

@@ -3,8 +3,8 @@
 // A real process ingests into a real directory and is killed with SIGKILL, again and again; each
 // time another one recovers, verifies, and reads back every stream that was acknowledged.
 //
-// STRATA_KILLS: how often [200]. This process itself opens no store: it has one thread, so that
-// forking is safe.
+// STRATA_KILLS: how often [200; fewer with a sanitizer]. This process itself opens no store: it has
+// one thread, so that forking is safe.
 #include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -21,6 +21,7 @@
 #include "journaled.h"
 #include "strata/dedup/directory.h"
 #include "support/block/temp_file.h"
+#include "support/rounds.h"
 
 namespace strata::dedup {
 namespace {
@@ -170,7 +171,7 @@ int Wait(pid_t child) {
 
 TEST_CASE("a killed process loses nothing that it acknowledged") {
   const char* const wish = std::getenv("STRATA_KILLS");
-  const uint64_t kills = wish != nullptr ? std::strtoull(wish, nullptr, 10) : 200;
+  const uint64_t kills = wish != nullptr ? std::strtoull(wish, nullptr, 10) : test::Rounds(200);
   const uint64_t seed = test::Seed();
   Random random(seed);
   const block::TempFile folder;

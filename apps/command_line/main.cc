@@ -8,6 +8,7 @@
 #include <csignal>
 #include <cstdio>
 #include <string>
+#include <string_view>
 
 #include "appliance/commands.h"
 #include "appliance/config.h"
@@ -239,19 +240,44 @@ class CommandLine {
 
 std::string Indented(const Json& json) { return ShowJson(json, 2) + "\n"; }
 
-// The command's answer.
-absl::StatusOr<Json> Answer(const Request& request, const dedup::ProgressCallback& progress) {
-  if (request.command.starts_with("ec.")) {
-    return RunErasureCommand(request.command, request.erasure, progress);
-  }
-  if (request.command.starts_with("dedup.")) {
-    return RunDedupCommand(request.command, request.dedup, progress);
-  }
+// Commands that are run and shown alike, by the beginning of their names.
+struct CommandFamily {
+  std::string_view prefix;
+  absl::StatusOr<Json> (*run)(const Request& request, const dedup::ProgressCallback& progress);
+  std::string (*format)(const std::string& command, const Json& answer);
+};
+
+absl::StatusOr<Json> RunOnStore(const Request& request, const dedup::ProgressCallback& progress) {
   Json arguments = request.arguments;
   if (!request.secret_key_file.empty()) {
     STRATA_ASSIGN_OR_RETURN(arguments["secret_key"], ReadSecretFile(request.secret_key_file));
   }
   return StoreAccess(request.data, request.sources).Run(request.command, arguments, progress);
+}
+
+constexpr CommandFamily kFamilies[] = {
+    {.prefix = "ec.",
+     .run =
+         [](const Request& request, const dedup::ProgressCallback& progress) {
+           return RunErasureCommand(request.command, request.erasure, progress);
+         },
+     .format = FormatErasureAnswer},
+    {.prefix = "dedup.",
+     .run =
+         [](const Request& request, const dedup::ProgressCallback& progress) {
+           return RunDedupCommand(request.command, request.dedup, progress);
+         },
+     .format = FormatDedupAnswer},
+    {.prefix = "",  // All others, which are stratad's too.
+     .run = RunOnStore,
+     .format = [](const std::string& command,
+                  const Json& answer) { return FormatAnswer(command, answer); }},
+};
+
+const CommandFamily& FamilyOf(std::string_view command) {
+  const CommandFamily* family = kFamilies;
+  while (!command.starts_with(family->prefix)) ++family;
+  return *family;
 }
 
 // Says on stderr what the answer has of single files. Returns whether any failed.
@@ -277,9 +303,8 @@ int Run(const Request& request) {
     line.Show(state);
     return interrupted == 0;
   };
-  const bool erasure = request.command.starts_with("ec.");
-  const bool dedup = request.command.starts_with("dedup.");
-  const absl::StatusOr<Json> answer = Answer(request, progress);
+  const CommandFamily& family = FamilyOf(request.command);
+  const absl::StatusOr<Json> answer = family.run(request, progress);
   line.Clear();
   if (!answer.ok()) {
     const std::string message(answer.status().message());
@@ -292,10 +317,8 @@ int Run(const Request& request) {
     const bool cut_short = interrupted != 0 && absl::IsCancelled(answer.status());
     return cut_short ? InterruptedCode(interrupted) : kExitError;
   }
-  const std::string text = request.json ? Indented(*answer)
-                           : erasure    ? FormatErasureAnswer(request.command, *answer)
-                           : dedup      ? FormatDedupAnswer(request.command, *answer)
-                                        : FormatAnswer(request.command, *answer);
+  const std::string text =
+      request.json ? Indented(*answer) : family.format(request.command, *answer);
   // What is restored to standard output is alone there.
   const bool taken = request.command == "dedup.restore" && request.dedup.output == "-";
   if (!taken) std::fputs(text.c_str(), stdout);

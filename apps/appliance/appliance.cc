@@ -113,7 +113,7 @@ absl::StatusOr<dedup::GarbageReport> Appliance::CollectGarbage(dedup::GarbageOpt
     }
     history_.running = true;
   }
-  options.progress = Stoppable(std::move(options.progress));
+  options.progress = WithStopCheck(std::move(options.progress));
   absl::StatusOr<dedup::GarbageReport> report = ReapAndCollect(options, fold);
 
   MutexLock lock(&mutex_);
@@ -138,7 +138,7 @@ absl::StatusOr<dedup::GarbageReport> Appliance::ReapAndCollect(const dedup::Garb
        .progress = options.progress});
 }
 
-dedup::ProgressCallback Appliance::Stoppable(dedup::ProgressCallback progress) const {
+dedup::ProgressCallback Appliance::WithStopCheck(dedup::ProgressCallback progress) const {
   return [this, progress = std::move(progress)](const dedup::Progress& state) {
     return !stopping() && (!progress || progress(state));
   };

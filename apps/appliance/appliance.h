@@ -83,7 +83,7 @@ class Appliance final {
   bool stopping() const { return stopping_.load(std::memory_order_relaxed); }
 
   // `progress`, and also an end when Stop() was called.
-  dedup::ProgressCallback Stoppable(dedup::ProgressCallback progress) const;
+  dedup::ProgressCallback WithStopCheck(dedup::ProgressCallback progress) const;
 
   GarbageHistory garbage_history() const;
 

@@ -9,11 +9,11 @@
 
 namespace strata::appliance {
 
-Arguments::Arguments(Json arguments) : left_(std::move(arguments)) {
-  if (left_.is_null()) left_ = Json::object();
-  if (left_.is_object()) return;
+Arguments::Arguments(Json arguments) : remaining_(std::move(arguments)) {
+  if (remaining_.is_null()) remaining_ = Json::object();
+  if (remaining_.is_object()) return;
   status_ = absl::InvalidArgumentError("the arguments are not a JSON object");
-  left_ = Json::object();
+  remaining_ = Json::object();
 }
 
 std::string Arguments::Text(const char* name, std::string otherwise) {
@@ -61,15 +61,16 @@ absl::StatusOr<std::string> Arguments::RequiredText(const char* name) {
 }
 
 absl::Status Arguments::Finish() const {
-  if (!status_.ok() || left_.empty()) return status_;
-  return absl::InvalidArgumentError(absl::StrCat("unknown argument '", left_.begin().key(), "'"));
+  if (!status_.ok() || remaining_.empty()) return status_;
+  return absl::InvalidArgumentError(
+      absl::StrCat("unknown argument '", remaining_.begin().key(), "'"));
 }
 
 Json Arguments::Take(const char* name) {
-  const auto it = left_.find(name);
-  if (it == left_.end()) return nullptr;
+  const auto it = remaining_.find(name);
+  if (it == remaining_.end()) return nullptr;
   Json value = std::move(it.value());
-  left_.erase(name);
+  remaining_.erase(name);
   return value;
 }
 

@@ -33,7 +33,7 @@ class Arguments final {
   Json Take(const char* name);
   void Fail(const char* name, const char* what);
 
-  Json left_;
+  Json remaining_;
   absl::Status status_;
 };
 

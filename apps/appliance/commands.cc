@@ -199,7 +199,7 @@ absl::StatusOr<Json> RunCommand(Appliance& appliance, std::string_view name, con
   for (const Command& command : kCommands) {
     if (name != command.name) continue;
     Arguments reader(arguments);
-    return command.run(appliance, reader, appliance.Stoppable(progress));
+    return command.run(appliance, reader, appliance.WithStopCheck(progress));
   }
   return absl::UnimplementedError(absl::StrFormat("there is no command '%s'", name));
 }

@@ -39,10 +39,10 @@ sigset_t OurSignals() {
 }
 
 // While it lives, a signal to end ends the process at once. What was acknowledged is durable.
-class Impatience {
+class SecondSignalExit {
  public:
-  Impatience() : thread_([this] { Run(); }) {}
-  ~Impatience() {
+  SecondSignalExit() : thread_([this] { Run(); }) {}
+  ~SecondSignalExit() {
     over_ = true;
     thread_.join();
   }
@@ -75,7 +75,7 @@ class Daemon {
     }
     NotifyServiceManager("READY=1");
     WaitForTheEnd();
-    const Impatience impatience;
+    const SecondSignalExit second_signal;
     NotifyServiceManager("STOPPING=1");
     Log(log_, LogLevel::kInfo, "stopping");
     Stop(std::chrono::seconds(options_.config.s3.drain_s));

@@ -180,7 +180,7 @@ absl::StatusOr<ObjectInfo> ObjectStore::CompleteUpload(BucketRef bucket, std::st
   ObjectRecord record;
   const absl::Status status = Mutate(key, [&](Mutation& mutation) -> absl::Status {
     kv::Transaction& txn = mutation.txn();
-    STRATA_ASSIGN_OR_RETURN(const BucketRecord in, RequireBucket(txn, bucket));
+    STRATA_ASSIGN_OR_RETURN(const BucketRecord bucket_record, RequireBucket(txn, bucket));
     STRATA_ASSIGN_OR_RETURN(const UploadRef upload, FindUpload(txn, bucket, key, upload_id));
     const absl::StatusOr<UploadRecord> found = RequireUpload(txn, upload);
     if (ReasonOf(found.status()) == Reason::kNoSuchUpload) {
@@ -193,7 +193,8 @@ absl::StatusOr<ObjectInfo> ObjectStore::CompleteUpload(BucketRef bucket, std::st
     STRATA_ASSIGN_OR_RETURN(const std::vector<PartRecord> parts, TakeListed(listed, &stored));
     STRATA_ASSIGN_OR_RETURN(record, JoinParts(*found, parts));
     STRATA_RETURN_IF_ERROR(CheckClaims(claims, record));
-    STRATA_ASSIGN_OR_RETURN(KeyVersions versions, KeyVersions::Load(&mutation, in.id, key));
+    STRATA_ASSIGN_OR_RETURN(KeyVersions versions,
+                            KeyVersions::Load(&mutation, bucket_record.id, key));
     STRATA_RETURN_IF_ERROR(CheckWriteConditions(conditions, versions.current()));
 
     std::vector<ContentPiece> pieces;
@@ -206,11 +207,12 @@ absl::StatusOr<ObjectInfo> ObjectStore::CompleteUpload(BucketRef bucket, std::st
       if (part.piece.size_bytes > 0) unlisted.push_back(part.piece.stream);
     }
     STRATA_RETURN_IF_ERROR(mutation.RemoveStreams(std::move(unlisted)));
-    STRATA_RETURN_IF_ERROR(mutation.SetPieces(in.id, std::move(pieces), &record));
+    STRATA_RETURN_IF_ERROR(mutation.SetPieces(bucket_record.id, std::move(pieces), &record));
     record.modified_ns = mutation.now_ns();
-    STRATA_RETURN_IF_ERROR(versions.Add(in.versioning, &record));
-    STRATA_RETURN_IF_ERROR(mutation.Delete(UploadKey(in.id, key, upload.id)));
-    STRATA_RETURN_IF_ERROR(txn.DeleteRange(mutation.space(), PartRange(in.id, upload.id)));
+    STRATA_RETURN_IF_ERROR(versions.Add(bucket_record.versioning, &record));
+    STRATA_RETURN_IF_ERROR(mutation.Delete(UploadKey(bucket_record.id, key, upload.id)));
+    STRATA_RETURN_IF_ERROR(
+        txn.DeleteRange(mutation.space(), PartRange(bucket_record.id, upload.id)));
     return RememberCompletion(&mutation, upload, parts_digest, record);
   });
   if (absl::IsAborted(status) && !AsksNothing(conditions)) {

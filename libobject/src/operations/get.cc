@@ -156,9 +156,10 @@ absl::StatusOr<ObjectInfo> ObjectStore::Head(BucketRef bucket, std::string_view 
                                              const GetOptions& options) {
   STRATA_RETURN_IF_ERROR(CheckObjectKey(key));
   const std::unique_ptr<kv::Snapshot> snapshot = backing_.kv->NewSnapshot();
-  STRATA_ASSIGN_OR_RETURN(const BucketRecord in, RequireBucket(*snapshot, bucket));
-  STRATA_ASSIGN_OR_RETURN(const FoundVersion found,
-                          FindVersion(*snapshot, backing_.space, in.id, key, options.version_id));
+  STRATA_ASSIGN_OR_RETURN(const BucketRecord bucket_record, RequireBucket(*snapshot, bucket));
+  STRATA_ASSIGN_OR_RETURN(
+      const FoundVersion found,
+      FindVersion(*snapshot, backing_.space, bucket_record.id, key, options.version_id));
   STRATA_RETURN_IF_ERROR(CheckReadConditions(options.conditions, found.record));
   STRATA_RETURN_IF_ERROR(CheckPartNumber(found.record, options.part_number));
   return InfoOf(key, found.record, found.is_latest);
@@ -170,16 +171,18 @@ absl::StatusOr<std::unique_ptr<ObjectReader>> ObjectStore::OpenReader(BucketRef 
   STRATA_RETURN_IF_ERROR(CheckObjectKey(key));
   for (int attempt = 0; attempt < kMaxOpenAttempts; ++attempt) {
     const std::unique_ptr<kv::Snapshot> snapshot = backing_.kv->NewSnapshot();
-    STRATA_ASSIGN_OR_RETURN(const BucketRecord in, RequireBucket(*snapshot, bucket));
-    STRATA_ASSIGN_OR_RETURN(FoundVersion found,
-                            FindVersion(*snapshot, backing_.space, in.id, key, options.version_id));
+    STRATA_ASSIGN_OR_RETURN(const BucketRecord bucket_record, RequireBucket(*snapshot, bucket));
+    STRATA_ASSIGN_OR_RETURN(
+        FoundVersion found,
+        FindVersion(*snapshot, backing_.space, bucket_record.id, key, options.version_id));
     const ObjectRecord& record = found.record;
     STRATA_RETURN_IF_ERROR(CheckReadConditions(options.conditions, record));
     STRATA_RETURN_IF_ERROR(CheckPartNumber(record, options.part_number));
 
     std::vector<ContentPiece> pieces = record.pieces;
     if (record.manifest_id.has_value()) {
-      STRATA_ASSIGN_OR_RETURN(pieces, ReadManifest(*snapshot, in.id, *record.manifest_id));
+      STRATA_ASSIGN_OR_RETURN(pieces,
+                              ReadManifest(*snapshot, bucket_record.id, *record.manifest_id));
     }
     auto reader = std::make_unique<ContentReader>(this, InfoOf(key, record, found.is_latest),
                                                   std::move(pieces), record.manifest_id);
@@ -191,7 +194,8 @@ absl::StatusOr<std::unique_ptr<ObjectReader>> ObjectStore::OpenReader(BucketRef 
       // Pinned now. What was removed before the pin shows by its missing manifest.
       STRATA_ASSIGN_OR_RETURN(
           const std::optional<std::string> manifest,
-          backing_.kv->NewSnapshot()->Get(backing_.space, ManifestKey(in.id, *record.manifest_id)));
+          backing_.kv->NewSnapshot()->Get(backing_.space,
+                                          ManifestKey(bucket_record.id, *record.manifest_id)));
       if (!manifest.has_value()) continue;
     }
     const absl::Status opened = reader->OpenStreams();
@@ -209,9 +213,10 @@ absl::StatusOr<ObjectPartsPage> ObjectStore::ListObjectParts(BucketRef bucket, s
                                                              size_t max_parts) {
   STRATA_RETURN_IF_ERROR(CheckObjectKey(key));
   const std::unique_ptr<kv::Snapshot> snapshot = backing_.kv->NewSnapshot();
-  STRATA_ASSIGN_OR_RETURN(const BucketRecord in, RequireBucket(*snapshot, bucket));
-  STRATA_ASSIGN_OR_RETURN(const FoundVersion found,
-                          FindVersion(*snapshot, backing_.space, in.id, key, options.version_id));
+  STRATA_ASSIGN_OR_RETURN(const BucketRecord bucket_record, RequireBucket(*snapshot, bucket));
+  STRATA_ASSIGN_OR_RETURN(
+      const FoundVersion found,
+      FindVersion(*snapshot, backing_.space, bucket_record.id, key, options.version_id));
   STRATA_RETURN_IF_ERROR(CheckReadConditions(options.conditions, found.record));
   ObjectPartsPage page;
   page.object = InfoOf(key, found.record, found.is_latest);
@@ -219,7 +224,8 @@ absl::StatusOr<ObjectPartsPage> ObjectStore::ListObjectParts(BucketRef bucket, s
 
   std::vector<ContentPiece> pieces = found.record.pieces;
   if (found.record.manifest_id.has_value()) {
-    STRATA_ASSIGN_OR_RETURN(pieces, ReadManifest(*snapshot, in.id, *found.record.manifest_id));
+    STRATA_ASSIGN_OR_RETURN(pieces,
+                            ReadManifest(*snapshot, bucket_record.id, *found.record.manifest_id));
   }
   const size_t limit = std::min(max_parts, kMaxPartsPerPage);
   for (size_t i = part_number_marker; i < pieces.size(); ++i) {

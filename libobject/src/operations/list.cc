@@ -24,15 +24,15 @@ ObjectInfo ListedInfo(std::string_view key, ObjectRecord record) {
 
 absl::StatusOr<ListPage> ObjectStore::List(BucketRef bucket, const ListOptions& options) {
   const std::unique_ptr<kv::Snapshot> snapshot = backing_.kv->NewSnapshot();
-  STRATA_ASSIGN_OR_RETURN(const BucketRecord in, RequireBucket(*snapshot, bucket));
+  STRATA_ASSIGN_OR_RETURN(const BucketRecord bucket_record, RequireBucket(*snapshot, bucket));
   const size_t limit = PageLimit(options);
   ListPage page;
   if (limit == 0) return page;
 
   RangeCursor cursor(snapshot.get(), backing_.space,
-                     PrefixRangeIn(Table::kCurrent, in.id, options.prefix));
+                     PrefixRangeIn(Table::kCurrent, bucket_record.id, options.prefix));
   if (!options.start_after.empty()) {
-    cursor.SeekTo(BehindStart(Table::kCurrent, in.id, options));
+    cursor.SeekTo(BehindStart(Table::kCurrent, bucket_record.id, options));
   }
   std::string last;
   size_t examined = 0;
@@ -67,7 +67,7 @@ absl::StatusOr<ListPage> ObjectStore::List(BucketRef bucket, const ListOptions& 
     STRATA_ASSIGN_OR_RETURN(const ParsedObjectKey parsed, RequireObjectKey(item->key));
     std::optional<std::string> group = GroupOf(parsed.key, options);
     if (group.has_value()) {
-      cursor.SeekTo(BehindPrefix(Table::kCurrent, in.id, *group));
+      cursor.SeekTo(BehindPrefix(Table::kCurrent, bucket_record.id, *group));
       last = *group;
       page.common_prefixes.push_back(*std::move(group));
     } else {

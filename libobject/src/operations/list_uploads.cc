@@ -27,19 +27,19 @@ absl::StatusOr<RecordId> RequireUploadId(std::string_view text) {
 absl::StatusOr<UploadsPage> ObjectStore::ListUploads(BucketRef bucket, const ListOptions& options,
                                                      std::string_view upload_id_marker) {
   const std::unique_ptr<kv::Snapshot> snapshot = backing_.kv->NewSnapshot();
-  STRATA_ASSIGN_OR_RETURN(const BucketRecord in, RequireBucket(*snapshot, bucket));
+  STRATA_ASSIGN_OR_RETURN(const BucketRecord bucket_record, RequireBucket(*snapshot, bucket));
   const size_t limit = PageLimit(options);
   UploadsPage page;
   if (limit == 0) return page;
 
   RangeCursor cursor(snapshot.get(), backing_.space,
-                     PrefixRangeIn(Table::kUpload, in.id, options.prefix));
+                     PrefixRangeIn(Table::kUpload, bucket_record.id, options.prefix));
   if (!options.start_after.empty()) {
     if (upload_id_marker.empty() || options.start_after.size() > ObjectLimits::kMaxKeyBytes) {
-      cursor.SeekTo(BehindStart(Table::kUpload, in.id, options));
+      cursor.SeekTo(BehindStart(Table::kUpload, bucket_record.id, options));
     } else {
       STRATA_ASSIGN_OR_RETURN(const RecordId marker, RequireUploadId(upload_id_marker));
-      cursor.SeekTo(UploadKey(in.id, options.start_after, marker) + '\0');
+      cursor.SeekTo(UploadKey(bucket_record.id, options.start_after, marker) + '\0');
     }
   }
   for (;;) {
@@ -52,7 +52,7 @@ absl::StatusOr<UploadsPage> ObjectStore::ListUploads(BucketRef bucket, const Lis
     STRATA_ASSIGN_OR_RETURN(const ParsedObjectKey parsed, RequireObjectKey(item->key));
     std::optional<std::string> group = GroupOf(parsed.key, options);
     if (group.has_value()) {
-      cursor.SeekTo(BehindPrefix(Table::kUpload, in.id, *group));
+      cursor.SeekTo(BehindPrefix(Table::kUpload, bucket_record.id, *group));
       page.next_key_marker = *group;
       page.next_upload_id_marker.clear();
       page.common_prefixes.push_back(*std::move(group));

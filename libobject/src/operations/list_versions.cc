@@ -155,9 +155,9 @@ class VersionsWalk final {
 
 absl::StatusOr<ListPage> ObjectStore::ListVersions(BucketRef bucket, const ListOptions& options) {
   const std::unique_ptr<kv::Snapshot> snapshot = backing_.kv->NewSnapshot();
-  STRATA_ASSIGN_OR_RETURN(const BucketRecord in, RequireBucket(*snapshot, bucket));
+  STRATA_ASSIGN_OR_RETURN(const BucketRecord bucket_record, RequireBucket(*snapshot, bucket));
   if (PageLimit(options) == 0) return ListPage();
-  return VersionsWalk(snapshot.get(), backing_.space, in.id, options).Run();
+  return VersionsWalk(snapshot.get(), backing_.space, bucket_record.id, options).Run();
 }
 
 }  // namespace strata::object

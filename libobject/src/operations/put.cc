@@ -76,12 +76,14 @@ absl::StatusOr<ObjectInfo> ObjectStore::CommitPut(BucketRef bucket, const std::s
   if (content.piece.size_bytes > 0) record.pieces = {content.piece};
 
   const absl::Status status = Mutate(key, [&](Mutation& mutation) -> absl::Status {
-    STRATA_ASSIGN_OR_RETURN(const BucketRecord in, RequireBucket(mutation.txn(), bucket));
-    STRATA_ASSIGN_OR_RETURN(KeyVersions versions, KeyVersions::Load(&mutation, in.id, key));
+    STRATA_ASSIGN_OR_RETURN(const BucketRecord bucket_record,
+                            RequireBucket(mutation.txn(), bucket));
+    STRATA_ASSIGN_OR_RETURN(KeyVersions versions,
+                            KeyVersions::Load(&mutation, bucket_record.id, key));
     STRATA_RETURN_IF_ERROR(CheckWriteConditions(options.conditions, versions.current()));
     record.modified_ns = mutation.now_ns();
     if (content.writer != nullptr) mutation.AddStream(content.writer);
-    return versions.Add(in.versioning, &record);
+    return versions.Add(bucket_record.versioning, &record);
   });
   if (absl::IsAborted(status) && !AsksNothing(options.conditions)) {
     return MakeError(Reason::kConditionalConflict,

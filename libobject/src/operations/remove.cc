@@ -54,8 +54,10 @@ absl::StatusOr<DeleteResult> ObjectStore::Delete(BucketRef bucket, std::string_v
   DeleteResult result;
   const absl::Status status = Mutate(key, [&](Mutation& mutation) -> absl::Status {
     result = {.version_id = std::string(version_id)};
-    STRATA_ASSIGN_OR_RETURN(const BucketRecord in, RequireBucket(mutation.txn(), bucket));
-    STRATA_ASSIGN_OR_RETURN(KeyVersions versions, KeyVersions::Load(&mutation, in.id, key));
+    STRATA_ASSIGN_OR_RETURN(const BucketRecord bucket_record,
+                            RequireBucket(mutation.txn(), bucket));
+    STRATA_ASSIGN_OR_RETURN(KeyVersions versions,
+                            KeyVersions::Load(&mutation, bucket_record.id, key));
     if (version.has_value()) {
       STRATA_ASSIGN_OR_RETURN(const std::optional<ObjectRecord> named, versions.Find(*version));
       STRATA_RETURN_IF_ERROR(
@@ -63,8 +65,8 @@ absl::StatusOr<DeleteResult> ObjectStore::Delete(BucketRef bucket, std::string_v
       return RemoveVersion(&versions, *version, &result);
     }
     STRATA_RETURN_IF_ERROR(CheckDeleteConditions(conditions, versions.head()));
-    if (in.versioning != Versioning::kOff) {
-      return AddDeleteMarker(&versions, in, mutation.now_ns(), &result);
+    if (bucket_record.versioning != Versioning::kOff) {
+      return AddDeleteMarker(&versions, bucket_record, mutation.now_ns(), &result);
     }
     return RemoveVersion(&versions, VersionRef{.is_null = true}, &result);
   });
@@ -85,10 +87,12 @@ absl::StatusOr<ObjectInfo> ObjectStore::SetTags(BucketRef bucket, std::string_vi
   STRATA_RETURN_IF_ERROR(CheckMetadata(checked));
   ObjectInfo info;
   STRATA_RETURN_IF_ERROR(Mutate(key, [&](Mutation& mutation) -> absl::Status {
-    STRATA_ASSIGN_OR_RETURN(const BucketRecord in, RequireBucket(mutation.txn(), bucket));
-    STRATA_ASSIGN_OR_RETURN(KeyVersions versions, KeyVersions::Load(&mutation, in.id, key));
-    STRATA_ASSIGN_OR_RETURN(FoundVersion found,
-                            FindVersion(mutation.txn(), mutation.space(), in.id, key, version_id));
+    STRATA_ASSIGN_OR_RETURN(const BucketRecord bucket_record,
+                            RequireBucket(mutation.txn(), bucket));
+    STRATA_ASSIGN_OR_RETURN(KeyVersions versions,
+                            KeyVersions::Load(&mutation, bucket_record.id, key));
+    STRATA_ASSIGN_OR_RETURN(FoundVersion found, FindVersion(mutation.txn(), mutation.space(),
+                                                            bucket_record.id, key, version_id));
     found.record.metadata.tags = tags;
     info = InfoOf(key, found.record, found.is_latest);
     return versions.Rewrite(found.record);

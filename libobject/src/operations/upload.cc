@@ -67,10 +67,10 @@ absl::StatusOr<ObjectStore::UploadRef> ObjectStore::FindUpload(kv::Reader& reade
                                                                std::string_view key,
                                                                std::string_view upload_id) {
   STRATA_RETURN_IF_ERROR(CheckObjectKey(key));
-  STRATA_ASSIGN_OR_RETURN(const BucketRecord in, RequireBucket(reader, bucket));
+  STRATA_ASSIGN_OR_RETURN(const BucketRecord bucket_record, RequireBucket(reader, bucket));
   const std::optional<RecordId> id = ParseUploadId(upload_id);
   if (!id.has_value()) return NoSuchUpload(upload_id);
-  return UploadRef{std::string(bucket.name), in.id, std::string(key), *id};
+  return UploadRef{std::string(bucket.name), bucket_record.id, std::string(key), *id};
 }
 
 absl::StatusOr<UploadRecord> ObjectStore::RequireUpload(kv::Reader& reader,
@@ -104,9 +104,10 @@ absl::StatusOr<UploadInfo> ObjectStore::CreateUpload(BucketRef bucket, std::stri
   }
   const RecordId id = backing_.NewRecordId();
   STRATA_RETURN_IF_ERROR(Mutate(key, [&](Mutation& mutation) -> absl::Status {
-    STRATA_ASSIGN_OR_RETURN(const BucketRecord in, RequireBucket(mutation.txn(), bucket));
+    STRATA_ASSIGN_OR_RETURN(const BucketRecord bucket_record,
+                            RequireBucket(mutation.txn(), bucket));
     record.created_ns = mutation.now_ns();
-    return mutation.Put(UploadKey(in.id, key, id), Encode(record));
+    return mutation.Put(UploadKey(bucket_record.id, key, id), Encode(record));
   }));
   return UploadInfoOf(bucket.name, key, id, record);
 }

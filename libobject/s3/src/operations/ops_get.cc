@@ -28,12 +28,12 @@ class ObjectSource final : public BodySource {
       : reader_(std::move(reader)),
         offset_bytes_(offset_bytes),
         size_bytes_(size_bytes),
-        left_bytes_(size_bytes) {}
+        remaining_bytes_(size_bytes) {}
 
   uint64_t size_bytes() const override { return size_bytes_; }
 
   absl::StatusOr<size_t> Read(std::span<std::byte> out) override {
-    const size_t wanted = std::min<uint64_t>(out.size(), left_bytes_);
+    const size_t wanted = std::min<uint64_t>(out.size(), remaining_bytes_);
     size_t filled = 0;
     while (filled < wanted) {
       STRATA_ASSIGN_OR_RETURN(const size_t size,
@@ -42,7 +42,7 @@ class ObjectSource final : public BodySource {
       filled += size;
       offset_bytes_ += size;
     }
-    left_bytes_ -= filled;
+    remaining_bytes_ -= filled;
     return filled;
   }
 
@@ -50,7 +50,7 @@ class ObjectSource final : public BodySource {
   const std::unique_ptr<object::ObjectReader> reader_;
   uint64_t offset_bytes_;
   const uint64_t size_bytes_;
-  uint64_t left_bytes_;
+  uint64_t remaining_bytes_;
 };
 
 absl::StatusOr<object::GetOptions> GetOptionsOf(const Call& call) {

@@ -53,9 +53,9 @@ struct IoThread {
   std::thread thread;
 };
 
-class ServerOnAsio final : public Server {
+class AsioServer final : public Server {
  public:
-  explicit ServerOnAsio(const ServerOptions& options)
+  explicit AsioServer(const ServerOptions& options)
       : options_(options),
         clock_(options.clock != nullptr ? *options.clock : SystemClock()),
         memory_(options.limits.max_body_memory_bytes),
@@ -79,7 +79,7 @@ class ServerOnAsio final : public Server {
     acceptor_ = std::make_unique<tcp::acceptor>(threads_[0]->context);
   }
 
-  ~ServerOnAsio() override { Stop(std::chrono::milliseconds(0)); }
+  ~AsioServer() override { Stop(std::chrono::milliseconds(0)); }
 
   absl::Status Listen();
   absl::Status LoadTls();
@@ -127,7 +127,7 @@ class ServerOnAsio final : public Server {
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-absl::Status ServerOnAsio::Listen() {
+absl::Status AsioServer::Listen() {
   error_code error;
   const asio::ip::address address = asio::ip::make_address(options_.address, error);
   if (error) {
@@ -150,7 +150,7 @@ absl::Status ServerOnAsio::Listen() {
   return absl::OkStatus();
 }
 
-absl::Status ServerOnAsio::LoadTls() {
+absl::Status AsioServer::LoadTls() {
   if (options_.tls_certificate_path.empty()) return absl::OkStatus();
   STRATA_ASSIGN_OR_RETURN(TlsContext tls,
                           LoadTlsContext(options_.tls_certificate_path, options_.tls_key_path));
@@ -159,8 +159,8 @@ absl::Status ServerOnAsio::LoadTls() {
   return absl::OkStatus();
 }
 
-absl::Status ServerOnAsio::ReloadTls(const std::string& certificate_path,
-                                     const std::string& key_path) {
+absl::Status AsioServer::ReloadTls(const std::string& certificate_path,
+                                   const std::string& key_path) {
   if (options_.tls_certificate_path.empty()) {
     return absl::FailedPreconditionError("the S3 server was started without TLS");
   }
@@ -170,12 +170,12 @@ absl::Status ServerOnAsio::ReloadTls(const std::string& certificate_path,
   return absl::OkStatus();
 }
 
-ServerOnAsio::TlsContext ServerOnAsio::CurrentTls() {
+AsioServer::TlsContext AsioServer::CurrentTls() {
   MutexLock lock(&mutex_);
   return tls_;
 }
 
-void ServerOnAsio::StartThreads() {
+void AsioServer::StartThreads() {
   for (const std::unique_ptr<IoThread>& thread : threads_) {
     asio::co_spawn(thread->context, TickLoop(*thread), asio::detached);
   }
@@ -186,7 +186,7 @@ void ServerOnAsio::StartThreads() {
 }
 
 // Nothing of ours throws out of a handler. Should it happen, the other connections stay.
-void ServerOnAsio::RunThread(IoThread& thread) {
+void AsioServer::RunThread(IoThread& thread) {
   while (true) {
     try {
       thread.context.run();
@@ -198,7 +198,7 @@ void ServerOnAsio::RunThread(IoThread& thread) {
 }
 
 // An exception is a failure of this program's, or memory that is not there.
-void ServerOnAsio::LogFailure(std::string_view where, const std::exception_ptr& failure) {
+void AsioServer::LogFailure(std::string_view where, const std::exception_ptr& failure) {
   try {
     std::rethrow_exception(failure);
   } catch (const std::exception& error) {
@@ -210,9 +210,9 @@ void ServerOnAsio::LogFailure(std::string_view where, const std::exception_ptr& 
 
 // A session's place among those that Stop() waits for. It is given up when the last trace of the
 // session is gone, however it ended.
-class ServerOnAsio::Admission final {
+class AsioServer::Admission final {
  public:
-  Admission(ServerOnAsio& server, bool refused) : server_(&server), refused_(refused) {}
+  Admission(AsioServer& server, bool refused) : server_(&server), refused_(refused) {}
   Admission(Admission&& other) noexcept
       : server_(std::exchange(other.server_, nullptr)), refused_(other.refused_) {}
   Admission& operator=(Admission&&) = delete;
@@ -226,11 +226,11 @@ class ServerOnAsio::Admission final {
   bool refused() const { return refused_; }
 
  private:
-  ServerOnAsio* server_;
+  AsioServer* server_;
   const bool refused_;
 };
 
-asio::awaitable<void> ServerOnAsio::AcceptLoop() {
+asio::awaitable<void> AsioServer::AcceptLoop() {
   size_t next = 0;
   while (acceptor_->is_open()) {
     std::exception_ptr failure;
@@ -245,7 +245,7 @@ asio::awaitable<void> ServerOnAsio::AcceptLoop() {
   }
 }
 
-asio::awaitable<void> ServerOnAsio::AcceptOne(size_t& next) {
+asio::awaitable<void> AsioServer::AcceptOne(size_t& next) {
   IoThread& thread = *threads_[next];
   error_code error;
   tcp::socket socket = co_await acceptor_->async_accept(
@@ -284,8 +284,8 @@ asio::awaitable<void> ServerOnAsio::AcceptOne(size_t& next) {
                  asio::detached);
 }
 
-asio::awaitable<void> ServerOnAsio::RunSession(IoThread& thread, tcp::socket socket,
-                                               Admission admission) {
+asio::awaitable<void> AsioServer::RunSession(IoThread& thread, tcp::socket socket,
+                                             Admission admission) {
   const Admission admitted = std::move(admission);
   try {
     co_await ServeSession(thread, std::move(socket), admitted.refused());
@@ -294,8 +294,7 @@ asio::awaitable<void> ServerOnAsio::RunSession(IoThread& thread, tcp::socket soc
   }
 }
 
-asio::awaitable<void> ServerOnAsio::ServeSession(IoThread& thread, tcp::socket socket,
-                                                 bool refused) {
+asio::awaitable<void> AsioServer::ServeSession(IoThread& thread, tcp::socket socket, bool refused) {
   // Registered in its thread for as long as it lives.
   struct Registered {
     Registered(IoThread& thread, Session* session) : thread(thread), session(session) {
@@ -320,7 +319,7 @@ asio::awaitable<void> ServerOnAsio::ServeSession(IoThread& thread, tcp::socket s
 }
 
 // Ends what has waited for a client for too long.
-asio::awaitable<void> ServerOnAsio::TickLoop(IoThread& thread) {
+asio::awaitable<void> AsioServer::TickLoop(IoThread& thread) {
   error_code error;
   while (!error) {
     std::exception_ptr failure;
@@ -338,13 +337,13 @@ asio::awaitable<void> ServerOnAsio::TickLoop(IoThread& thread) {
   }
 }
 
-void ServerOnAsio::OnEachThread(const std::function<void(IoThread&)>& act) {
+void AsioServer::OnEachThread(const std::function<void(IoThread&)>& act) {
   for (const std::unique_ptr<IoThread>& thread : threads_) {
     asio::post(thread->context, [io = thread.get(), act] { act(*io); });
   }
 }
 
-size_t ServerOnAsio::Stop(std::chrono::milliseconds deadline) {
+size_t AsioServer::Stop(std::chrono::milliseconds deadline) {
   {
     MutexLock lock(&mutex_);
     if (stopped_) return 0;
@@ -367,9 +366,9 @@ size_t ServerOnAsio::Stop(std::chrono::milliseconds deadline) {
                              std::chrono::duration_cast<std::chrono::nanoseconds>(deadline).count();
     MutexLock lock(&mutex_);
     while (session_count_ + refusal_count_ > 0) {
-      const int64_t left_ns = until_ns - SystemClock().MonotonicNanos();
-      if (left_ns <= 0) break;
-      session_ended_.WaitForNanos(&mutex_, left_ns);
+      const int64_t remaining_ns = until_ns - SystemClock().MonotonicNanos();
+      if (remaining_ns <= 0) break;
+      session_ended_.WaitForNanos(&mutex_, remaining_ns);
     }
     cut_count = session_count_;
   }
@@ -392,7 +391,7 @@ size_t ServerOnAsio::Stop(std::chrono::milliseconds deadline) {
   return cut_count;
 }
 
-ServerStats ServerOnAsio::Stats() const {
+ServerStats AsioServer::Stats() const {
   ServerStats stats;
   stats.operations = counters_.Snapshot();
   stats.connections_accepted = accepted_.load(std::memory_order_relaxed);
@@ -435,7 +434,7 @@ absl::Status CheckOptions(const ServerOptions& options) {
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options) {
   STRATA_RETURN_IF_ERROR(CheckOptions(options));
-  auto server = std::make_unique<ServerOnAsio>(options);
+  auto server = std::make_unique<AsioServer>(options);
   STRATA_RETURN_IF_ERROR(server->LoadTls());
   STRATA_RETURN_IF_ERROR(server->Listen());
   server->StartThreads();

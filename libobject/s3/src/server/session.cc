@@ -75,9 +75,9 @@ asio::awaitable<bool> Session::ServeOne() {
   says_keep_alive_ = keep_alive && head.Find("connection") != nullptr;
   expects_continue_ = head.expect_continue;
   body_ = {};
-  body_.left_bytes = head.content_length.value_or(0);
+  body_.remaining_bytes = head.content_length.value_or(0);
   if (head.chunked) body_.coding.emplace();
-  body_.done = !body_.coding && body_.left_bytes == 0;
+  body_.done = !body_.coding && body_.remaining_bytes == 0;
   outcome_ = {};
 
   Exchange exchange(environment_.service, std::move(head), NewRequestId());
@@ -196,8 +196,8 @@ asio::awaitable<void> Session::Serve(Exchange& exchange, Answer& answer) {
     co_return;
   }
   BodyMemory::Buffer whole;
-  if (!body_.coding && body_.left_bytes <= BodyMemory::kFullBytes && !expects_continue_) {
-    whole = environment_.memory.TryTake(static_cast<size_t>(body_.left_bytes),
+  if (!body_.coding && body_.remaining_bytes <= BodyMemory::kFullBytes && !expects_continue_) {
+    whole = environment_.memory.TryTake(static_cast<size_t>(body_.remaining_bytes),
                                         BodyMemory::Use::kUnauthenticated);
   }
   if (whole) {
@@ -283,7 +283,7 @@ asio::awaitable<Session::Filled> Session::FillFromBody(std::span<std::byte> out)
   Filled filled;
   while (!body_.done && filled.size_bytes < out.size()) {
     std::span<std::byte> free = out.subspan(filled.size_bytes);
-    if (!body_.coding) free = free.first(std::min<uint64_t>(free.size(), body_.left_bytes));
+    if (!body_.coding) free = free.first(std::min<uint64_t>(free.size(), body_.remaining_bytes));
     size_t written = 0;
     if (body_.coding) {
       const absl::StatusOr<TransferDecoder::Progress> progress =
@@ -320,8 +320,8 @@ asio::awaitable<Session::Filled> Session::FillFromBody(std::span<std::byte> out)
     filled.size_bytes += written;
     body_.read_bytes += written;
     if (!body_.coding) {
-      body_.left_bytes -= written;
-      body_.done = body_.left_bytes == 0;
+      body_.remaining_bytes -= written;
+      body_.done = body_.remaining_bytes == 0;
     }
   }
   co_return filled;
@@ -404,19 +404,19 @@ asio::awaitable<bool> Session::SendSource(Exchange& exchange, Answer& answer, st
   std::unique_ptr<BodySource> source = std::move(answer.reply->source);
   BodyMemory::Buffer current = std::move(answer.first);
   BodyMemory::Buffer other;
-  uint64_t left_bytes = source->size_bytes() - answer.first_bytes;
+  uint64_t remaining_bytes = source->size_bytes() - answer.first_bytes;
   absl::StatusOr<size_t> size = answer.first_bytes;
   const WorkerJob::Guard guard(job_);
   if (!current) {
-    current = environment_.memory.Take(std::min<uint64_t>(left_bytes, BodyMemory::kFullBytes));
+    current = environment_.memory.Take(std::min<uint64_t>(remaining_bytes, BodyMemory::kFullBytes));
     co_await OnWorker([&] { size = source->Read(current.bytes()); });
-    if (size.ok()) left_bytes -= *size;
+    if (size.ok()) remaining_bytes -= *size;
   }
   bool sent = true;
   while (size.ok()) {
     const std::span<const std::byte> content = current.bytes().first(*size);
-    if (left_bytes > 0) {
-      GrowBuffer(other, std::min<uint64_t>(left_bytes, BodyMemory::kFullBytes));
+    if (remaining_bytes > 0) {
+      GrowBuffer(other, std::min<uint64_t>(remaining_bytes, BodyMemory::kFullBytes));
       if (other) job_.Start([&] { size = source->Read(other.bytes()); });
     }
     sent = co_await connection_->Write(head, content, environment_.limits.write_timeout);
@@ -424,13 +424,13 @@ asio::awaitable<bool> Session::SendSource(Exchange& exchange, Answer& answer, st
     co_await job_.Join();
     if (!sent) break;
     outcome_.bytes_out += content.size();
-    if (left_bytes == 0) break;
+    if (remaining_bytes == 0) break;
     if (other) {
       std::swap(current, other);
     } else {
       co_await OnWorker([&] { size = source->Read(current.bytes()); });
     }
-    if (size.ok()) left_bytes -= *size;
+    if (size.ok()) remaining_bytes -= *size;
   }
   if (!size.ok()) {
     outcome_.cut_off = true;

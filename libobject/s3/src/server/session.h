@@ -62,7 +62,7 @@ class Session final {
   // The body of the request in progress, as far as it has not been read.
   struct Body {
     std::optional<TransferDecoder> coding;  // Where it is chunked.
-    uint64_t left_bytes = 0;                // Where it is not.
+    uint64_t remaining_bytes = 0;           // Where it is not.
     bool done = false;
     uint64_t read_bytes = 0;
     std::chrono::nanoseconds waited{0};

@@ -28,6 +28,7 @@ set(STRATA_USES_nvme base block)
 
 set(STRATA_DIR_dedup libdedup)
 set(STRATA_USES_dedup base block kv)
+set(STRATA_ROOMS_dedup format fingerprint chunking reading index containers .)
 
 set(STRATA_DIR_object libobject)
 set(STRATA_USES_object base dedup kv)

@@ -126,7 +126,7 @@ TEST_CASE("source file: errors name the path") {
   const auto folder = SourceFile::Open("/");
   REQUIRE(folder.ok());
   const auto piece = (*folder)->NextPiece();
-  CHECK(piece.status().code() == absl::StatusCode::kUnavailable);
+  CHECK(piece.status().code() == absl::StatusCode::kInvalidArgument);
   CHECK(piece.status().message() == "/: Is a directory");
 }
 

@@ -189,22 +189,18 @@ class Opener final {
     core_->table = std::make_unique<ContainerTable>(SlotCount(*core_, core_->superblock));
     const std::unique_ptr<kv::Snapshot> snapshot = core_->options.kv->NewSnapshot();
     std::vector<std::pair<uint64_t, std::string>> damage;
-    kv::Range range;
-    for (bool more = true; more;) {
-      STRATA_ASSIGN_OR_RETURN(kv::Page page, snapshot->List(core_->containers, range, {}));
-      for (const kv::KeyValue& item : page.items) {
-        if (const absl::StatusOr<uint64_t> id = ParseDamageKey(item.key); id.ok()) {
-          damage.emplace_back(*id, item.value);
-          continue;
-        }
-        const absl::StatusOr<uint64_t> id = ParseContainerKey(item.key);
-        if (!id.ok()) continue;  // The store's own record, and others that are alone.
-        STRATA_ASSIGN_OR_RETURN(const ContainerRecord record, DecodeContainerRecord(item.value));
-        STRATA_RETURN_IF_ERROR(core_->table->Add(*id, record));
-      }
-      more = page.more;
-      if (more) range.begin = page.items.back().key + '\0';
-    }
+    STRATA_RETURN_IF_ERROR(kv::ForEach(
+        *snapshot, core_->containers, {}, [&](const kv::KeyValue& item) -> absl::Status {
+          if (const absl::StatusOr<uint64_t> id = ParseDamageKey(item.key); id.ok()) {
+            damage.emplace_back(*id, item.value);
+            return absl::OkStatus();
+          }
+          const absl::StatusOr<uint64_t> id = ParseContainerKey(item.key);
+          // The store's own record, and others that are alone.
+          if (!id.ok()) return absl::OkStatus();
+          STRATA_ASSIGN_OR_RETURN(const ContainerRecord record, DecodeContainerRecord(item.value));
+          return core_->table->Add(*id, record);
+        }));
     for (const auto& [id, value] : damage) {
       absl::StatusOr<LostChunks> lost = DecodeLostChunks(value);
       if (lost.ok()) {

@@ -202,13 +202,8 @@ absl::Status Journal::VisitLogged(kv::Snapshot& snapshot, const Visit& visit) {
   for (const kv::SpaceInfo& space : spaces) {
     STRATA_ASSIGN_OR_RETURN(const kv::SpaceId id,
                             options_.kv->OpenSpace(space.name, space.options));
-    kv::Range range;
-    for (bool more = true; more;) {
-      STRATA_ASSIGN_OR_RETURN(kv::Page page, snapshot.List(id, range, {}));
-      for (const kv::KeyValue& item : page.items) STRATA_RETURN_IF_ERROR(visit(space, item));
-      more = page.more;
-      if (more) range.begin = page.items.back().key + '\0';
-    }
+    STRATA_RETURN_IF_ERROR(kv::ForEach(
+        snapshot, id, {}, [&](const kv::KeyValue& item) { return visit(space, item); }));
   }
   return absl::OkStatus();
 }

@@ -59,20 +59,14 @@ ChunkIndex::ChunkIndex(Options options)
 
 absl::Status ChunkIndex::ForEachEntry(const VisitEntry& visit) {
   const std::unique_ptr<kv::Snapshot> snapshot = options_.kv->NewSnapshot();
-  kv::Range range;
-  for (bool more = true; more;) {
-    STRATA_ASSIGN_OR_RETURN(
-        kv::Page page, snapshot->List(options_.chunks, range,
-                                      {.max_items = kLoadPageItems, .max_bytes = kLoadPageBytes}));
-    for (const kv::KeyValue& item : page.items) {
-      STRATA_ASSIGN_OR_RETURN(const Fingerprint fingerprint, ParseChunkKey(item.key));
-      STRATA_ASSIGN_OR_RETURN(const ChunkPlace place, DecodeChunkPlace(item.value));
-      STRATA_RETURN_IF_ERROR(visit(fingerprint, place));
-    }
-    more = page.more;
-    if (more) range.begin = page.items.back().key + '\0';
-  }
-  return absl::OkStatus();
+  return kv::ForEach(
+      *snapshot, options_.chunks, {},
+      [&](const kv::KeyValue& item) -> absl::Status {
+        STRATA_ASSIGN_OR_RETURN(const Fingerprint fingerprint, ParseChunkKey(item.key));
+        STRATA_ASSIGN_OR_RETURN(const ChunkPlace place, DecodeChunkPlace(item.value));
+        return visit(fingerprint, place);
+      },
+      {.max_items = kLoadPageItems, .max_bytes = kLoadPageBytes});
 }
 
 absl::StatusOr<bool> ChunkIndex::IsEmpty() {

@@ -8,7 +8,7 @@
 # its own room and from those before it in the list. "." is src/ itself. tools/check refuses includes
 # against this order; `tools/check --graph` draws them. A library without a list has no order.
 
-set(STRATA_LIBRARIES base ec kv block nvme dedup object s3)  # Lower layers first.
+set(STRATA_LIBRARIES base ec kv block nvme nvmeof dedup object s3)  # Lower layers first.
 
 set(STRATA_DIR_base libbase)
 set(STRATA_USES_base "")
@@ -25,6 +25,10 @@ set(STRATA_ROOMS_block . file)
 
 set(STRATA_DIR_nvme libnvmedrv/nvme)
 set(STRATA_USES_nvme base block)
+
+set(STRATA_DIR_nvmeof libnvmeof)
+set(STRATA_USES_nvmeof base block nvme)
+set(STRATA_ROOMS_nvmeof pdu link)
 
 set(STRATA_DIR_dedup libdedup)
 set(STRATA_USES_dedup base block kv)

@@ -19,12 +19,9 @@ del sys.argv[1:]
 # A line that only works when the component's library is really there.
 USES = {
     "block": 'return strata::block::ParseSizeBytes("64G").status();',
-<<<<<<< HEAD
     "nvme": "return strata::nvme::CreateSubsystem({}).ok() ? absl::InternalError(\"nvme\")"
             " : absl::OkStatus();",
-=======
     "nvmeof": 'return strata::nvmeof::ParseEndpoint("[::1]:4420").status();',
->>>>>>> b742b4d (libnvmeof begins: a streaming reader and a writer of NVMe/TCP PDUs)
     "ec": "return strata::ec::CreateReedSolomon({}).status();",
     "kv": 'return strata::kv::CreateMemoryStore() != nullptr ? absl::OkStatus()'
           ' : absl::InternalError("kv");',

@@ -41,12 +41,14 @@ struct DamagedHome {
   }
   // Overwrites part of the device, as if by another program.
   void Write(uint64_t offset, std::span<const std::byte> data) {
-    auto channel = *disk.Open()->OpenChannel({});
+    const auto opened = disk.Open();
+    const auto channel = *opened->OpenChannel({});
     REQUIRE(block::WriteBlocking(*channel, block::Lba{offset / 4096}, data).ok());
     REQUIRE(block::FlushBlocking(*channel).ok());
   }
   Bytes ReadBlock(uint64_t offset) {
-    auto channel = *disk.Open()->OpenChannel({});
+    const auto opened = disk.Open();
+    const auto channel = *opened->OpenChannel({});
     Bytes block(4096);
     REQUIRE(block::ReadBlocking(*channel, block::Lba{offset / 4096}, block).ok());
     return block;

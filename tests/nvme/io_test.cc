@@ -488,6 +488,14 @@ TEST_CASE("a lane that sleeps is woken by completions, limits and changes") {
   std::deque<TestCommand> limited;
   StartReads(rig, limited, 4, 2);
   sleep_until_done(limited);
+  // A channel to the kernel signals only what it was polled to start. What a thin file never got is
+  // read without the kernel, so that these blocks are written first.
+  REQUIRE(rig.Io(BlocksEntry(IoOpcode::kWrite, 1, 0, 8), RandomBytes(8 * 4096)).status.ok());
+  REQUIRE(rig.subsystem->SetQos(1, {.iops = 200, .burst_ms = 0}).ok());
+  std::deque<TestCommand> limited_file;
+  StartReads(rig, limited_file, 4, 1);
+  sleep_until_done(limited_file);
+  REQUIRE(rig.subsystem->SetQos(1, {}).ok());
   // Another thread changes the table: the sleeper takes it over.
   std::thread([&] {
     (void)rig.subsystem->AddNamespace(*block::CreateMemoryDevice({.block_count = 8}), {});

@@ -142,6 +142,7 @@ bool LaneModel::TryBegin(Command* command, NamespaceChannel* channel) {
     if (channel->retry_at_ns > now_ns) return false;
   }
   ++channel->busy_count;
+  channel->holds_back = true;
   ContinueIo(*this, command);
   return true;
 }
@@ -204,6 +205,7 @@ void LaneModel::PollActive(int max_completions) {
   for (size_t i = 0; i < active_.size();) {
     NamespaceChannel* channel = active_[i];
     const int left = max_completions - completions_;
+    channel->holds_back = channel->holds_back && left <= 0;
     const int ran = left > 0 ? channel->channel->Poll(left) : 1;
     PumpWaiting(channel);
     // A channel whose descriptor is watched is polled until it has nothing: that clears it.
@@ -215,6 +217,11 @@ void LaneModel::PollActive(int max_completions) {
     active_[i] = active_.back();
     active_.pop_back();
   }
+}
+
+bool LaneModel::HoldsBack() const {
+  return std::any_of(active_.begin(), active_.end(),
+                     [](const NamespaceChannel* channel) { return channel->holds_back; });
 }
 
 // The kernel may signal a channel after its last completion was taken. Whatever is still readable
@@ -233,6 +240,9 @@ int LaneModel::Poll(int max_completions) {
   Refresh();
   RunReady(max_completions);
   PollActive(max_completions);
+  // A channel starts what it holds back when it is polled, and signals nothing before. The caller
+  // may sleep when nothing has completed, so that no channel may be left holding a request.
+  while (completions_ == 0 && max_completions > 0 && HoldsBack()) PollActive(max_completions);
   RunReady(max_completions);
   DropRetired();
   if (epoll_ >= 0) {

@@ -29,6 +29,7 @@ class NamespaceChannel {
   uint32_t busy_count = 0;                  // Commands with a request in flight.
   int64_t retry_at_ns = 0;                  // When a limit may let the first one pass.
   bool is_active = false;                   // In the lane's list of channels to poll.
+  bool holds_back = false;                  // A command began on it since it was last polled.
 
   const block::Geometry& geometry() const { return entry->device->geometry(); }
 };
@@ -94,6 +95,7 @@ class LaneModel final : public Lane {
   void PumpWaiting(NamespaceChannel* channel);
   void RunReady(int max_completions);
   void PollActive(int max_completions);
+  bool HoldsBack() const;
   void PollReadable();
   void DropRetired();
   void SetTimer();

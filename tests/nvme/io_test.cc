@@ -347,7 +347,7 @@ TEST_CASE("a namespace is resized and replaced under its commands") {
   CHECK(rig.io->Examine(BlocksEntry(IoOpcode::kRead, 1, 127, 1)).status.ok());
   while (rig.io->in_flight() > 0) rig.lane->Poll(8);
   for (const TestCommand& read : reads) CHECK(read.command.status.ok());
-  // Smaller than what waits for it, and then of another block size.
+  // Smaller than what waits for it.
   reads.clear();
   StartReads(rig, reads, 8);
   REQUIRE(rig.subsystem->ReplaceDevice(1, *block::CreateMemoryDevice({.block_count = 6})).ok());
@@ -355,17 +355,41 @@ TEST_CASE("a namespace is resized and replaced under its commands") {
   while (rig.io->in_flight() > 0) rig.lane->Poll(8);
   CHECK(reads[5].command.status.ok());
   CHECK(reads[6].command.status.code() == Code::kLbaOutOfRange);
-  reads.clear();
-  StartReads(rig, reads, 6);
-  REQUIRE(rig.subsystem
-              ->ReplaceDevice(
-                  1, *block::CreateMemoryDevice({.block_count = 64, .block_size_bytes = 512}))
-              .ok());
-  while (rig.io->in_flight() > 0) rig.lane->Poll(8);
-  CHECK(reads[3].command.status.ok());
-  CHECK(reads[4].command.status == Status(Code::kNamespaceNotReady));
+  CHECK(absl::IsInvalidArgument(rig.subsystem->ReplaceDevice(
+      1, *block::CreateMemoryDevice({.block_count = 64, .block_size_bytes = 512}))));
   CHECK(absl::IsNotFound(
       rig.subsystem->ReplaceDevice(2, *block::CreateMemoryDevice({.block_count = 6}))));
+}
+
+TEST_CASE("a write that waits does not follow its NSID to another namespace") {
+  DeviceRig rig(DeviceRig::Options(), 4);
+  rig.AddMemory(64);
+  const std::vector<std::byte> data = RandomBytes(4096);
+  std::deque<TestCommand> writes;
+  for (uint32_t i = 0; i < 8; ++i) {
+    TestCommand& write = writes.emplace_back(BlocksEntry(IoOpcode::kWrite, 1, i, 1), 4096);
+    std::memcpy(write.buffer.data(), data.data(), data.size());
+    rig.io->Start(&write.command);
+  }
+  REQUIRE(rig.subsystem->RemoveNamespace(1).ok());
+  rig.AddMemory(64, 4096, {.nsid = 1});
+  while (rig.io->in_flight() > 0) rig.lane->Poll(8);
+  CHECK(writes[3].command.status.ok());
+  for (uint32_t i = 4; i < 8; ++i) {
+    CHECK(writes[i].command.status == Status(Code::kInvalidNamespace).DoNotRetry());
+  }
+  CHECK(rig.Io(BlocksEntry(IoOpcode::kRead, 1, 0, 8)).data == std::vector<std::byte>(8 * 4096));
+}
+
+TEST_CASE("an NSID that is free is used again as late as possible") {
+  SubsystemOptions options = DeviceRig::Options();
+  options.max_namespaces = 3;
+  DeviceRig rig(options);
+  CHECK(rig.AddMemory(64) == 1);
+  CHECK(rig.AddMemory(64) == 2);
+  REQUIRE(rig.subsystem->RemoveNamespace(1).ok());
+  CHECK(rig.AddMemory(64) == 3);
+  CHECK(rig.AddMemory(64) == 1);
 }
 
 TEST_CASE("a flush of all follows the table as it changes") {

@@ -72,7 +72,9 @@ void CommandStorm::Disconnect() {
 void CommandStorm::PutNamespace(uint32_t nsid, uint8_t shape) {
   const bool is_new = spaces_.count(nsid) == 0;
   const bool was_read_only = !is_new && spaces_[nsid].read_only;
-  Space space{.block_bytes = shape & 1 ? 4096u : 512u,
+  Space space{.block_bytes = !is_new     ? spaces_[nsid].block_bytes
+                             : shape & 1 ? 4096u
+                                         : 512u,
               .read_only = was_read_only || (is_new && (shape & 0x70) == 0x70),
               .content = {}};
   space.content.resize(size_t{space.block_bytes} * (shape & 2 ? 24 : 48));

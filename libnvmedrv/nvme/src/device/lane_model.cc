@@ -75,7 +75,8 @@ void LaneModel::Adopt(std::shared_ptr<const NamespaceTable> table) {
   for (size_t i = 0; i < channels_.size(); ++i) {
     const std::shared_ptr<const NamespaceEntry>& entry = table_->entries[i];
     std::unique_ptr<NamespaceChannel>& channel = channels_[i];
-    if (channel != nullptr && (entry == nullptr || entry->device != channel->entry->device)) {
+    if (channel != nullptr && (entry == nullptr || entry->device != channel->entry->device ||
+                               !entry->IsSameNamespace(*channel->entry))) {
       replaced.push_back(std::move(channel));
     }
     if (entry == nullptr) continue;
@@ -107,11 +108,19 @@ std::unique_ptr<NamespaceChannel> LaneModel::OpenChannel(
   return channel;
 }
 
+// The commands that wait follow their namespace to another device. They do not follow its NSID to
+// another namespace: a write would change what its host never named.
 void LaneModel::Retire(std::unique_ptr<NamespaceChannel> channel) {
   CommandList waiting = std::exchange(channel->waiting, {});
+  const NamespaceEntry* now = table_->Find(channel->entry->nsid);
+  const bool is_other = now != nullptr && !now->IsSameNamespace(*channel->entry);
   retired_.push_back(std::move(channel));
   while (!waiting.empty()) {
     Command* command = waiting.Pop();
+    if (is_other && command->entry.namespace_id() != kAllNamespaces) {
+      EndLater(command, Status(StatusCode::kInvalidNamespace).DoNotRetry());
+      continue;
+    }
     command->driver.queue->Restart(command);
   }
 }

@@ -27,6 +27,9 @@ struct NamespaceEntry {
   QosLimits qos{};
   std::shared_ptr<QosGate> gate;
 
+  // Every change of a namespace keeps its gate, which so tells it from a later one with its NSID.
+  bool IsSameNamespace(const NamespaceEntry& other) const { return gate == other.gate; }
+
   bool VisibleTo(std::string_view host_nqn) const {
     return hosts.empty() || std::find(hosts.begin(), hosts.end(), host_nqn) != hosts.end();
   }

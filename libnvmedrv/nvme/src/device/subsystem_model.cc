@@ -165,12 +165,12 @@ absl::StatusOr<uint32_t> SubsystemModel::AddNamespace(std::shared_ptr<block::Dev
   MutexLock lock(&mutex_);
   uint32_t nsid = options.nsid;
   if (nsid == 0) {
-    const auto free = std::find(table_->entries.begin(), table_->entries.end(), nullptr);
-    if (free == table_->entries.end()) {
+    nsid = FreeNsid();
+    if (nsid == 0) {
       return absl::ResourceExhaustedError(
           absl::StrCat("the subsystem has ", options_.max_namespaces, " namespaces, its limit"));
     }
-    nsid = static_cast<uint32_t>(free - table_->entries.begin()) + 1;
+    next_nsid_ = nsid == options_.max_namespaces ? 1 : nsid + 1;
   }
   if (nsid > options_.max_namespaces) {
     return absl::ResourceExhaustedError(
@@ -182,6 +182,14 @@ absl::StatusOr<uint32_t> SubsystemModel::AddNamespace(std::shared_ptr<block::Dev
   entry->nsid = nsid;
   Publish(nsid, std::move(entry));
   return nsid;
+}
+
+uint32_t SubsystemModel::FreeNsid() const {
+  const auto begin = table_->entries.begin();
+  const auto end = table_->entries.end();
+  auto free = std::find(begin + (next_nsid_ - 1), end, nullptr);
+  if (free == end) free = std::find(begin, end, nullptr);
+  return free == end ? 0 : static_cast<uint32_t>(free - begin) + 1;
 }
 
 absl::Status SubsystemModel::RemoveNamespace(uint32_t nsid) {
@@ -196,6 +204,13 @@ absl::Status SubsystemModel::ReplaceDevice(uint32_t nsid, std::shared_ptr<block:
   MutexLock lock(&mutex_);
   const std::shared_ptr<NamespaceEntry> entry = CopyEntry(nsid);
   if (entry == nullptr) return NoNamespace(nsid);
+  // Commands that wait were cut into blocks of the old size.
+  const uint32_t block_size_bytes = entry->device->geometry().block_size_bytes;
+  if (device->geometry().block_size_bytes != block_size_bytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(device->name(), ": blocks of ", device->geometry().block_size_bytes,
+                     " bytes, namespace ", nsid, " has blocks of ", block_size_bytes));
+  }
   entry->read_only = entry->read_only || device->geometry().read_only;
   entry->device = std::move(device);
   Publish(nsid, entry);

@@ -55,6 +55,8 @@ class SubsystemModel final : public Subsystem {
   // A copy of the namespace's entry to change. Null: there is none.
   std::shared_ptr<NamespaceEntry> CopyEntry(uint32_t nsid) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // A free NSID, used again as late as possible. 0: there is none.
+  uint32_t FreeNsid() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Puts `entry`, which may be null, into the table's place for `nsid` and tells everybody.
   void Publish(uint32_t nsid, std::shared_ptr<const NamespaceEntry> entry)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -69,6 +71,7 @@ class SubsystemModel final : public Subsystem {
   bool allow_any_host_ ABSL_GUARDED_BY(mutex_);
   std::set<std::string> hosts_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<const NamespaceTable> table_ ABSL_GUARDED_BY(mutex_);
+  uint32_t next_nsid_ ABSL_GUARDED_BY(mutex_) = 1;
   std::map<uint16_t, std::shared_ptr<ControllerModel>> controllers_ ABSL_GUARDED_BY(mutex_);
   uint16_t next_controller_id_ ABSL_GUARDED_BY(mutex_);
   std::vector<LaneModel*> lanes_ ABSL_GUARDED_BY(mutex_);

@@ -71,7 +71,7 @@ struct QosLimits {
 };
 
 struct NamespaceOptions {
-  uint32_t nsid = 0;                 // 0: the lowest free one.
+  uint32_t nsid = 0;                 // 0: a free one, used again as late as possible.
   NamespaceIdentity identity{};      // All zero: a random UUID.
   bool read_only = false;            // A read-only device makes it so too.
   std::vector<std::string> hosts{};  // NQNs of the hosts that see it. Empty: all.
@@ -144,7 +144,8 @@ class STRATA_EXPORT Subsystem {
                                                 const NamespaceOptions& options) = 0;
   // NotFound: no such NSID, here and below. The device is released when its last command has ended.
   virtual absl::Status RemoveNamespace(uint32_t nsid) = 0;
-  // Puts another device under the namespace: one that was resized, for example.
+  // Puts another device under the namespace: one that was resized, for example. InvalidArgument:
+  // its blocks have another size.
   virtual absl::Status ReplaceDevice(uint32_t nsid, std::shared_ptr<block::Device> device) = 0;
   virtual absl::Status SetQos(uint32_t nsid, const QosLimits& qos) = 0;
   virtual absl::Status SetHosts(uint32_t nsid, std::vector<std::string> hosts) = 0;

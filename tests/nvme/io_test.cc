@@ -468,6 +468,30 @@ TEST_CASE("limits delay commands and fail none") {
   CHECK(rig.Io(BlocksEntry(IoOpcode::kRead, 1, 0, 1)).status.ok());
 }
 
+TEST_CASE("a write that waits does not begin when its controller has ended") {
+  ManualClock clock;
+  SubsystemOptions options = DeviceRig::Options();
+  options.clock = &clock;
+  DeviceRig rig(options);
+  block::FaultDisk disk({.block_count = 64});
+  rig.Add(disk.Open(), {.qos = {.iops = 1000, .burst_ms = 0}});
+  std::deque<TestCommand> writes;
+  for (uint32_t i = 0; i < 3; ++i) {
+    rig.io->Start(&writes.emplace_back(BlocksEntry(IoOpcode::kWrite, 1, i, 1), 4096).command);
+  }
+  while (writes[0].done_count == 0) rig.lane->Poll(8);
+  rig.Shut(rig.admin);
+  while (rig.io->in_flight() > 0) {
+    clock.now_ns += 1'000'000;
+    rig.lane->Poll(8);
+  }
+  CHECK(writes[0].command.status.ok());
+  for (uint32_t i : {1, 2}) {
+    CHECK(writes[i].command.status == Status(Code::kAbortedQueueDeleted));
+  }
+  CHECK(disk.unflushed_writes() == 1);
+}
+
 bool IsReadable(int fd, int timeout_ms) {
   pollfd waiter{.fd = fd, .events = POLLIN, .revents = 0};
   return poll(&waiter, 1, timeout_ms) == 1;

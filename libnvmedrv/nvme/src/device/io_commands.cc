@@ -248,6 +248,12 @@ void OnRequestDone(block::Request* request) {
 }  // namespace
 
 void ContinueIo(LaneModel& lane, Command* command) {
+  // The host has forgotten the command, and may have written its blocks again on another queue.
+  if (!command->driver.queue->is_alive()) {
+    Leave(command, StatusCode::kAbortedQueueDeleted);
+    lane.EndLater(command, command->status);
+    return;
+  }
   if (!PrepareNext(command)) {
     Leave(command, {});
     lane.EndLater(command, command->status);

@@ -61,9 +61,16 @@ LaneModel::~LaneModel() {
 
 void LaneModel::Refresh() {
   if (subsystem_.generation() == table_->generation) return;
-  // The subsystem signals before it counts, so that what was signalled is cleared here.
-  if (const int wake_event = wake_event_.load(); wake_event >= 0) ClearEvent(wake_event);
-  Adopt(subsystem_.table());
+  // The subsystem signals before it counts, so that what was signalled is cleared here: again where
+  // a change came between, which would leave the signal of a table that is taken already.
+  std::shared_ptr<const NamespaceTable> table;
+  uint64_t seen;
+  do {
+    seen = subsystem_.generation();
+    if (const int wake_event = wake_event_.load(); wake_event >= 0) ClearEvent(wake_event);
+    table = subsystem_.table();
+  } while (table->generation != seen);
+  Adopt(std::move(table));
   for (QueueModel* queue : queues_) {
     if (queue->id() == 0) queue->DeliverEvents();
   }

@@ -255,14 +255,16 @@ void SubsystemModel::Publish(uint32_t nsid, std::shared_ptr<const NamespaceEntry
   // A change of limits alone is nothing that a host could see.
   const bool is_seen = before == nullptr || entry == nullptr || before->device != entry->device ||
                        before->hosts != entry->hosts || before->read_only != entry->read_only;
+  // First the signals, then the count: a lane clears the signal when it sees the count.
+  for (const LaneModel* lane : lanes_) lane->Wake();
+  generation_.store(table->generation, std::memory_order_release);
+  // Then the event: a host that was told of the change before the count would be answered from the
+  // old table. A lane that saw the count waits for the mutex, and delivers the event after it.
   for (const auto& [id, controller] : controllers_) {
     const bool saw = before != nullptr && before->VisibleTo(controller->host_nqn);
     const bool sees = entry != nullptr && entry->VisibleTo(controller->host_nqn);
     if (is_seen && (saw || sees)) controller->NoteChanged(nsid);
   }
-  // First the signals, then the count: a lane clears the signal when it sees the count.
-  for (const LaneModel* lane : lanes_) lane->Wake();
-  generation_.store(table->generation, std::memory_order_release);
 }
 
 bool SubsystemModel::IsSettled(uint64_t generation) const {

@@ -257,6 +257,40 @@ TEST_CASE("every I/O of a command may fail, and each gives one answer") {
   CHECK(nth > 10);
 }
 
+TEST_CASE("commands that end at once starve no device, and no device starves another") {
+  DeviceRig rig;
+  rig.AddMemory(64);
+  rig.AddMemory(64);
+  struct Repeat {
+    DeviceQueue* queue;
+    bool stops = false;
+  } repeat{rig.io.get()};
+  std::deque<TestCommand> busy;
+  const auto keep_busy = [&](const SubmissionEntry& entry, size_t data_bytes) {
+    Command& command = busy.emplace_back(entry, data_bytes).command;
+    command.context = &repeat;
+    command.done = [](Command* c) {
+      const auto* again = static_cast<const Repeat*>(c->context);
+      if (!again->stops) again->queue->Start(c);
+    };
+    rig.io->Start(&command);
+  };
+  const int max_completions = GENERATE(1, 2, 8);
+  for (int i = 0; i < 16; ++i) {
+    keep_busy(BlocksEntry(IoOpcode::kRead, 9, 0, 1), 0);  // No such namespace.
+    keep_busy(BlocksEntry(IoOpcode::kRead, 1, 0, 1), 4096);
+  }
+  TestCommand read(BlocksEntry(IoOpcode::kRead, 2, 0, 1), 4096);
+  rig.io->Start(&read.command);
+  TestCommand refused(BlocksEntry(IoOpcode::kRead, 9, 0, 1));
+  rig.io->Start(&refused.command);
+  for (int round = 0; round < 100; ++round) rig.lane->Poll(max_completions);
+  CHECK(read.done_count == 1);
+  CHECK(refused.done_count == 1);
+  repeat.stops = true;
+  while (rig.io->in_flight() > 0) rig.lane->Poll(8);
+}
+
 // Starts `count` reads of one block, each of its own block.
 void StartReads(DeviceRig& rig, std::deque<TestCommand>& reads, uint32_t count, uint32_t nsid = 1) {
   for (uint32_t i = 0; i < count; ++i) {

@@ -218,9 +218,11 @@ void LaneModel::RunReady(int max_completions) {
 }
 
 void LaneModel::PollActive(int max_completions) {
+  const NamespaceChannel* first_missed = nullptr;
   for (size_t i = 0; i < active_.size();) {
     NamespaceChannel* channel = active_[i];
     const int left = max_completions - completions_;
+    if (left <= 0 && first_missed == nullptr) first_missed = channel;
     channel->holds_back = channel->holds_back && left <= 0;
     const int ran = left > 0 ? channel->channel->Poll(left) : 1;
     PumpWaiting(channel);
@@ -233,6 +235,9 @@ void LaneModel::PollActive(int max_completions) {
     active_[i] = active_.back();
     active_.pop_back();
   }
+  // Channels for which nothing was left have the first turn next time.
+  std::rotate(active_.begin(), std::find(active_.begin(), active_.end(), first_missed),
+              active_.end());
 }
 
 bool LaneModel::HoldsBack() const {
@@ -254,7 +259,10 @@ void LaneModel::PollReadable() {
 int LaneModel::Poll(int max_completions) {
   completions_ = 0;
   Refresh();
-  RunReady(max_completions);
+  // Half for what needs no device, so that one host's refused commands starve no device. Of a
+  // single completion each has every other one.
+  is_odd_poll_ = !is_odd_poll_;
+  RunReady((max_completions + (is_odd_poll_ ? 1 : 0)) / 2);
   PollActive(max_completions);
   // A channel starts what it holds back when it is polled, and signals nothing before. The caller
   // may sleep when nothing has completed, so that no channel may be left holding a request.

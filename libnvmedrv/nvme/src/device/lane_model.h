@@ -112,6 +112,7 @@ class LaneModel final : public Lane {
   CommandList ready_;
   uint32_t in_flight_ = 0;
   int completions_ = 0;  // Of the Poll() under way.
+  bool is_odd_poll_ = false;
   std::atomic<uint64_t> settled_generation_{0};
 
   // Of EventFd(); -1 before.

@@ -98,6 +98,8 @@ class IoChannel final : public block::Channel, private ResetListener {
       } else if (pair_->in_flight() > 0) {
         WatchDeadlines();
       }
+      // A queue that broke just now has left requests that failed.
+      RunFailed(max_completions);
     }
     if (failed_.empty() && completions_ == 0 && max_completions > 0) {
       ClearWake();

@@ -297,6 +297,24 @@ TEST_CASE("a sleeper is woken by the reset that lost its requests") {
   CHECK(absl::IsUnavailable(write.request.status));
 }
 
+TEST_CASE("a sleeper is woken by the deadline of its request") {
+  // The device's clock stands: what exceeds the limit waits there for ever.
+  ManualClock device_clock;
+  auto subsystem = MakeSubsystem(&device_clock);
+  REQUIRE(subsystem->AddNamespace(Memory(), {.qos = {.iops = 1, .burst_ms = 0}}).ok());
+  const auto controller =
+      Open(subsystem, {.command_timeout_ms = 20, .has_thread = true, .thread_poll_ms = 1});
+  auto device = *controller->OpenNamespace(1);
+  auto channel = *device->OpenChannel({});
+  Buffer buffer(4096);
+  REQUIRE(WriteBlocking(*channel, Lba{0}, buffer.span()).ok());  // Takes the first token.
+  TestIo stuck(Op::kWrite, Lba{0}, 1, {Whole(buffer)});
+  REQUIRE(channel->Submit(&stuck.request).ok());
+  while (stuck.done_count == 0) PollOrSleep(*channel);
+  CHECK(absl::IsUnavailable(stuck.request.status));
+  CHECK(controller->statistics().timeouts >= 2);
+}
+
 TEST_CASE("a command that outlives its deadline is aborted, and then the controller is reset") {
   ManualClock clock;
   ManualClock device_clock;

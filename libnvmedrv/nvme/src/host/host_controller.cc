@@ -543,6 +543,8 @@ void HostController::Reset() {
 
 void HostController::Poll() {
   MutexLock lock(&mutex_);
+  const int64_t now_ns = clock_.MonotonicNanos();
+  for (ResetListener* listener : listeners_) listener->OnTick(now_ns);
   if (admin_ != nullptr && is_ready()) {
     (void)admin_->Poll(16);
     HandleEvents();
@@ -550,7 +552,7 @@ void HostController::Poll() {
     if (!reset_reason_.has_value() && !admin_->health().ok()) {
       reset_reason_ = std::string(admin_->health().message());
     }
-    if (!reset_reason_.has_value() && admin_->Overdue(clock_.MonotonicNanos()) != nullptr) {
+    if (!reset_reason_.has_value() && admin_->Overdue(now_ns) != nullptr) {
       reset_reason_ = "an admin command was not answered in time";
     }
   }

@@ -28,6 +28,8 @@ class ResetListener {
  public:
   virtual ~ResetListener() = default;
   virtual void OnResetStep() = 0;  // Any thread; it may only wake the channel's.
+  // Any thread: the time, now and then. A deadline that has passed wakes the channel's thread.
+  virtual void OnTick(int64_t now_ns) = 0;
 };
 
 class HostController final : public Controller {

@@ -106,6 +106,10 @@ class IoChannel final : public block::Channel, private ResetListener {
       // A step of a reset since it was looked at above may have signalled what was just cleared.
       if (controller_.epoch() != epoch_ || (!held_.empty() && CanGoOn())) OnResetStep();
     }
+    // The caller may sleep now, and nothing else would wake it for a deadline.
+    if (completions_ == 0) {
+      deadline_ns_.store(pair_ == nullptr ? QueuePair::kNoDeadline : pair_->NextDeadline());
+    }
     return completions_;
   }
 
@@ -359,6 +363,10 @@ class IoChannel final : public block::Channel, private ResetListener {
     }
   }
 
+  void OnTick(int64_t now_ns) override {
+    if (now_ns >= deadline_ns_.load()) OnResetStep();
+  }
+
   void ClearWake() {
     if (const int wake = wake_.load(); wake >= 0) {
       uint64_t count;
@@ -395,6 +403,7 @@ class IoChannel final : public block::Channel, private ResetListener {
   ChannelCounters counters_;
   int epoll_ = -1;
   std::atomic<int> wake_{-1};
+  std::atomic<int64_t> deadline_ns_{QueuePair::kNoDeadline};  // What a sleeper waits for.
 };
 
 class NamespaceDevice final : public block::Device {

@@ -11,6 +11,7 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -62,6 +63,9 @@ class QueuePair {
   // Runs callbacks. When the queue breaks in it, those of all commands run, with kHostPathError.
   int Poll(int max_completions);
 
+  static constexpr int64_t kNoDeadline = std::numeric_limits<int64_t>::max();
+  // When the next command is overdue, or kNoDeadline.
+  int64_t NextDeadline() const { return oldest_ == nullptr ? kNoDeadline : oldest_->deadline_ns; }
   // The oldest command whose deadline has passed, or null.
   HostCommand* Overdue(int64_t now_ns) const;
   // Gives the command as long again.

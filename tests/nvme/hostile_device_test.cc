@@ -30,6 +30,7 @@ struct Lies {
       [](const SubmissionEntry&, CompletionEntry&) {};
   int extra_completions = 0;  // Invented, with `invented`.
   CompletionEntry invented{};
+  bool refuses_queues = false;
   uint64_t capabilities_or = 0;
   uint64_t capabilities_and = ~uint64_t{0};
 };
@@ -105,6 +106,7 @@ class LyingTransport final : public Transport {
     return std::make_unique<LyingQueue>(*std::move(queue), lies_, true);
   }
   absl::StatusOr<std::unique_ptr<HostQueue>> OpenQueue(uint16_t id, uint32_t entries) override {
+    if (lies_.refuses_queues) return absl::UnavailableError("no queue");
     auto queue = base_->OpenQueue(id, entries);
     if (!queue.ok()) return queue;
     return std::make_unique<LyingQueue>(*std::move(queue), lies_, false);
@@ -113,6 +115,13 @@ class LyingTransport final : public Transport {
  private:
   const std::unique_ptr<Transport> base_;
   Lies& lies_;
+};
+
+class ManualClock final : public Clock {
+ public:
+  int64_t WallNanos() const override { return now_ns; }
+  int64_t MonotonicNanos() const override { return now_ns; }
+  int64_t now_ns = 1'000'000'000;
 };
 
 std::shared_ptr<Subsystem> MakeSubsystem() {
@@ -249,6 +258,29 @@ TEST_CASE("a doubled completion resets the controller") {
       lies.of_io = [](CompletionEntry&) {};
     };
   });
+}
+
+TEST_CASE("a channel whose queue is refused does not reset the controller again and again") {
+  Lies lies;
+  ManualClock clock;
+  auto controller =
+      *Controller::Open(std::make_unique<LyingTransport>(MakeSubsystem(), lies), {.clock = &clock});
+  auto device = *controller->OpenNamespace(1);
+  auto channel = *device->OpenChannel({.queue_depth = 4});
+  lies.refuses_queues = true;
+  controller->RequestReset("a test");
+  controller->Poll();
+  Buffer buffer(4096);
+  for (int round = 0; round < 20; ++round) {
+    clock.now_ns += 100'000'000;
+    CHECK(absl::IsUnavailable(ReadBlocking(*channel, Lba{0}, buffer.span())));
+    controller->Poll();
+  }
+  CHECK(controller->statistics().resets == 1);
+  // It comes back by itself.
+  lies.refuses_queues = false;
+  clock.now_ns += 1'000'000'000;
+  CHECK(ReadBlocking(*channel, Lba{0}, buffer.span()).ok());
 }
 
 TEST_CASE("a queue that keeps lying does not keep the host busy for ever") {

@@ -26,6 +26,7 @@ using block::Op;
 
 constexpr uint32_t kMostAttempts = 3;
 constexpr uint64_t kMostZeroedBlocks = 65536;
+constexpr int64_t kReopenNs = 1'000'000'000;
 
 struct NamespaceTraits {
   uint32_t nsid;
@@ -309,15 +310,23 @@ class IoChannel final : public block::Channel, private ResetListener {
       epoch_ = controller_.epoch();
       DropPair();
       waits_for_reset_ = false;
+      reopen_at_ns_ = 0;
     }
     if (pair_ == nullptr && !waits_for_reset_ && controller_.is_ready()) {
+      const int64_t now_ns = controller_.clock().MonotonicNanos();
+      if (now_ns < reopen_at_ns_) {
+        FailHeld();
+        return;
+      }
       auto opened = controller_.OpenQueuePair(queue_id_, entries_);
       if (opened.ok()) {
         pair_ = *std::move(opened);
         if (epoll_ >= 0 && !WatchPair().ok()) DropPair();
-      } else {
-        controller_.RequestReset(std::string(opened.status().message()));
-        waits_for_reset_ = true;
+      }
+      if (pair_ == nullptr) {
+        // Another reset would end the queues of all other channels, and this one might be refused
+        // again: it tries later, and its requests fail until then.
+        reopen_at_ns_ = now_ns + kReopenNs;
         FailHeld();
       }
       if (pair_ != nullptr) {
@@ -398,6 +407,7 @@ class IoChannel final : public block::Channel, private ResetListener {
   int completions_ = 0;
   uint16_t queue_id_ = 0;
   uint64_t epoch_ = 0;
+  int64_t reopen_at_ns_ = 0;      // When a queue that could not be opened is tried again.
   bool waits_for_reset_ = false;  // The queue broke, and the controller is not reset yet.
   std::unique_ptr<QueuePair> pair_;
   ChannelCounters counters_;

@@ -31,6 +31,7 @@ struct Lies {
   int extra_completions = 0;  // Invented, with `invented`.
   CompletionEntry invented{};
   bool refuses_queues = false;
+  bool refuses_descriptors = false;
   uint64_t capabilities_or = 0;
   uint64_t capabilities_and = ~uint64_t{0};
 };
@@ -68,7 +69,10 @@ class LyingQueue final : public HostQueue {
     return count;
   }
 
-  absl::StatusOr<int> EventFd() override { return base_->EventFd(); }
+  absl::StatusOr<int> EventFd() override {
+    if (lies_.refuses_descriptors) return absl::UnavailableError("no descriptor");
+    return base_->EventFd();
+  }
   absl::Status health() const override { return base_->health(); }
 
  private:
@@ -281,6 +285,23 @@ TEST_CASE("a channel whose queue is refused does not reset the controller again 
   lies.refuses_queues = false;
   clock.now_ns += 1'000'000'000;
   CHECK(ReadBlocking(*channel, Lba{0}, buffer.span()).ok());
+}
+
+TEST_CASE("a descriptor that could not watch the queue is made again") {
+  Lies lies;
+  auto controller = *Open(lies);
+  auto device = *controller->OpenNamespace(1);
+  auto channel = *device->OpenChannel({.queue_depth = 4});
+  lies.refuses_descriptors = true;
+  CHECK(absl::IsUnavailable(channel->EventFd().status()));
+  CHECK(absl::IsUnavailable(channel->EventFd().status()));
+  lies.refuses_descriptors = false;
+  REQUIRE(channel->EventFd().ok());
+  Buffer buffer(4096);
+  TestIo read(Op::kRead, Lba{0}, 1, {Whole(buffer)});
+  REQUIRE(channel->Submit(&read.request).ok());
+  while (read.done_count == 0) PollOrSleep(*channel);
+  CHECK(read.request.status.ok());
 }
 
 TEST_CASE("a queue that keeps lying does not keep the host busy for ever") {

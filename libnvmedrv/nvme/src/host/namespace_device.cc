@@ -119,13 +119,12 @@ class IoChannel final : public block::Channel, private ResetListener {
     if (epoll_ >= 0) return epoll_;
     const int wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     epoll_ = epoll_create1(EPOLL_CLOEXEC);
-    if (wake < 0 || epoll_ < 0 || !Watch(wake)) {
+    if (wake < 0 || epoll_ < 0 || !Watch(wake) || (pair_ != nullptr && !WatchPair().ok())) {
       if (wake >= 0) close(wake);
       if (epoll_ >= 0) close(std::exchange(epoll_, -1));
       return absl::UnavailableError("eventfd: no file descriptor left");
     }
     wake_.store(wake);
-    if (pair_ != nullptr) STRATA_RETURN_IF_ERROR(WatchPair());
     OnResetStep();  // What happened before is looked at by the next Poll().
     return epoll_;
   }

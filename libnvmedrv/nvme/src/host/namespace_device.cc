@@ -91,7 +91,11 @@ class IoChannel final : public block::Channel, private ResetListener {
     if (pair_ == nullptr || controller_.epoch() != epoch_) FollowReset();
     RunFailed(max_completions);
     if (pair_ != nullptr && completions_ < max_completions) {
-      pair_->Poll(max_completions - completions_);
+      // The next piece of a long Write Zeroes may be held back by the transport until it is polled,
+      // and a caller that saw no completion may sleep.
+      while (pair_->Poll(max_completions - completions_) > 0 && completions_ == 0 &&
+             pair_->health().ok()) {
+      }
       if (!pair_->health().ok()) {
         controller_.RequestReset(std::string(pair_->health().message()));
         DropPair();

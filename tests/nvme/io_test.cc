@@ -526,6 +526,43 @@ TEST_CASE("a write that waits does not begin when its controller has ended") {
   CHECK(disk.unflushed_writes() == 1);
 }
 
+// Refuses channels as often as it is told to.
+class ReluctantDevice final : public block::Device {
+ public:
+  explicit ReluctantDevice(int refusals) : refusals_(refusals) {}
+  const block::Geometry& geometry() const override { return base_->geometry(); }
+  std::string name() const override { return "reluctant"; }
+  absl::StatusOr<std::unique_ptr<block::Channel>> OpenChannel(
+      const block::ChannelOptions& options) override {
+    if (refusals_-- > 0) return absl::ResourceExhaustedError("no channel");
+    return base_->OpenChannel(options);
+  }
+
+ private:
+  const std::unique_ptr<block::Device> base_ = *block::CreateMemoryDevice({.block_count = 64});
+  int refusals_;
+};
+
+TEST_CASE("a channel that could not be opened is tried again") {
+  ManualClock clock;
+  SubsystemOptions options = DeviceRig::Options();
+  options.clock = &clock;
+  DeviceRig rig(options);
+  rig.Add(std::make_shared<ReluctantDevice>(2));
+  rig.Add(std::make_shared<ReluctantDevice>(1));
+  const auto read = [&](uint32_t nsid) {
+    return rig.Io(BlocksEntry(IoOpcode::kRead, nsid, 0, 1)).status;
+  };
+  CHECK(read(1) == Status(Code::kNamespaceNotReady));  // Both are refused once.
+  CHECK(read(2) == Status(Code::kNamespaceNotReady));
+  clock.now_ns += 1'000'000'000;
+  CHECK(read(1) == Status(Code::kNamespaceNotReady));
+  CHECK(read(2).ok());
+  CHECK(read(1) == Status(Code::kNamespaceNotReady));  // Not with every command.
+  rig.AddMemory(64);                                   // But with a change.
+  CHECK(read(1).ok());
+}
+
 bool IsReadable(int fd, int timeout_ms) {
   pollfd waiter{.fd = fd, .events = POLLIN, .revents = 0};
   return poll(&waiter, 1, timeout_ms) == 1;

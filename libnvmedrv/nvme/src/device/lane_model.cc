@@ -19,6 +19,10 @@
 namespace strata::nvme {
 namespace {
 
+constexpr int64_t kReopenNs = 1'000'000'000;
+// What io_uring takes; a command beyond it waits in the lane.
+constexpr uint32_t kMostChannelDepth = 32768;
+
 void SignalEvent(int fd) {
   const uint64_t one = 1;
   ssize_t written;
@@ -43,7 +47,7 @@ void CloseIfOpen(int fd) {
 
 LaneModel::LaneModel(SubsystemModel& subsystem, const LaneOptions& options)
     : subsystem_(subsystem),
-      options_(options),
+      options_{.channel_depth = std::min(options.channel_depth, kMostChannelDepth)},
       clock_(subsystem.clock()),
       channels_(subsystem.options().max_namespaces) {
   Adopt(subsystem_.table());
@@ -88,11 +92,12 @@ void LaneModel::Adopt(std::shared_ptr<const NamespaceTable> table) {
     }
     if (entry == nullptr) continue;
     if (channel == nullptr) {
-      if (opens_channels_) channel = OpenChannel(entry);
-    } else {
-      channel->entry = entry;
-      channel->retry_at_ns = 0;
+      if (!opens_channels_) continue;
+      channel = std::make_unique<NamespaceChannel>();
     }
+    channel->entry = entry;
+    channel->retry_at_ns = 0;
+    if (channel->channel == nullptr) Open(channel.get());
   }
   for (std::unique_ptr<NamespaceChannel>& channel : replaced) Retire(std::move(channel));
   if (retired_.empty()) {
@@ -100,19 +105,17 @@ void LaneModel::Adopt(std::shared_ptr<const NamespaceTable> table) {
   }
 }
 
-std::unique_ptr<NamespaceChannel> LaneModel::OpenChannel(
-    std::shared_ptr<const NamespaceEntry> entry) {
-  auto channel = std::make_unique<NamespaceChannel>();
-  channel->entry = std::move(entry);
+// Where it fails, the channel's commands end with kNamespaceNotReady. The host tries them again,
+// and so does the lane with the next table and, after a while, with the next command.
+void LaneModel::Open(NamespaceChannel* channel) {
+  channel->open_again_ns = clock_.MonotonicNanos() + kReopenNs;
   auto opened = channel->entry->device->OpenChannel({.queue_depth = options_.channel_depth});
-  // Its commands end with kNamespaceNotReady: the host tries again, and so does the next table.
-  if (!opened.ok()) return channel;
+  if (!opened.ok()) return;
   channel->channel = *std::move(opened);
   if (epoll_ >= 0) {
     const absl::StatusOr<int> fd = channel->channel->EventFd();
-    if (!fd.ok() || !Watch(*fd, channel.get())) channel->channel.reset();
+    if (!fd.ok() || !Watch(*fd, channel)) channel->channel.reset();
   }
-  return channel;
 }
 
 // The commands that wait follow their namespace to another device. They do not follow its NSID to
@@ -165,6 +168,9 @@ bool LaneModel::TryBegin(Command* command, NamespaceChannel* channel) {
 
 void LaneModel::Dispatch(Command* command, NamespaceChannel* channel) {
   command->driver.channel = channel;
+  if (channel->channel == nullptr && clock_.MonotonicNanos() >= channel->open_again_ns) {
+    Open(channel);
+  }
   if (channel->channel == nullptr) {
     EndLater(command, StatusCode::kNamespaceNotReady);
     return;

@@ -25,6 +25,7 @@ class NamespaceChannel {
  public:
   std::shared_ptr<const NamespaceEntry> entry;
   std::unique_ptr<block::Channel> channel;  // Null: it could not be opened.
+  int64_t open_again_ns = 0;                // When that is tried again.
   CommandList waiting;                      // For room in the channel, or for a limit.
   uint32_t busy_count = 0;                  // Commands with a request in flight.
   int64_t retry_at_ns = 0;                  // When a limit may let the first one pass.
@@ -88,7 +89,7 @@ class LaneModel final : public Lane {
 
  private:
   void Adopt(std::shared_ptr<const NamespaceTable> table);
-  std::unique_ptr<NamespaceChannel> OpenChannel(std::shared_ptr<const NamespaceEntry> entry);
+  void Open(NamespaceChannel* channel);
   bool Watch(int fd, NamespaceChannel* channel);
   void Retire(std::unique_ptr<NamespaceChannel> channel);
   bool TryBegin(Command* command, NamespaceChannel* channel);

@@ -10,11 +10,8 @@
 namespace strata::nvme {
 
 QueueModel::QueueModel(LaneModel& lane, std::shared_ptr<ControllerModel> controller,
-                       uint16_t queue_id)
-    : lane_(lane),
-      controller_(std::move(controller)),
-      queue_id_(queue_id),
-      epoch_(controller_->epoch()) {
+                       uint16_t queue_id, uint32_t epoch)
+    : lane_(lane), controller_(std::move(controller)), queue_id_(queue_id), epoch_(epoch) {
   lane_.AddQueue(this);
 }
 
@@ -24,7 +21,7 @@ QueueModel::~QueueModel() {
   if (!is_registered_) return;
   if (queue_id_ == 0) controller_->End();
   const size_t left = controller_->RemoveQueue(queue_id_, &counters_);
-  if (left == 0) lane_.subsystem().RemoveController(controller_->id);
+  if (left == 0) lane_.subsystem().RemoveController(controller_.get());
 }
 
 bool QueueModel::Register() {

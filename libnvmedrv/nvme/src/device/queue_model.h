@@ -18,7 +18,9 @@ namespace strata::nvme {
 
 class QueueModel final : public DeviceQueue {
  public:
-  QueueModel(LaneModel& lane, std::shared_ptr<ControllerModel> controller, uint16_t queue_id);
+  // An I/O queue belongs to `epoch`, which the caller read before it looked at the controller.
+  QueueModel(LaneModel& lane, std::shared_ptr<ControllerModel> controller, uint16_t queue_id,
+             uint32_t epoch);
   ~QueueModel() override;
 
   // Takes the queue's id. False: another queue of the controller has it.
@@ -29,7 +31,7 @@ class QueueModel final : public DeviceQueue {
   void Close() override;
   bool is_open() const override { return is_open_; }
   bool is_alive() const override {
-    return controller_->epoch() == epoch_ || (queue_id_ == 0 && !controller_->has_ended());
+    return !controller_->has_ended() && (queue_id_ == 0 || controller_->epoch() == epoch_);
   }
   uint32_t in_flight() const override { return in_flight_; }
   uint16_t id() const override { return queue_id_; }

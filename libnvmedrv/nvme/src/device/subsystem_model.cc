@@ -333,9 +333,11 @@ void SubsystemModel::RemoveLane(LaneModel* lane) {
   std::erase(lanes_, lane);
 }
 
-void SubsystemModel::RemoveController(uint16_t id) {
+void SubsystemModel::RemoveController(const ControllerModel* controller) {
   MutexLock lock(&mutex_);
-  controllers_.erase(id);
+  // A queue that connected as its controller ended comes here twice: the id may be another's.
+  const auto found = controllers_.find(controller->id);
+  if (found != controllers_.end() && found->second.get() == controller) controllers_.erase(found);
 }
 
 Connected SubsystemModel::Connect(Lane& lane, const ConnectArguments& arguments) {
@@ -377,7 +379,7 @@ Connected SubsystemModel::ConnectAdmin(LaneModel& lane, const ConnectArguments& 
     controller = std::make_shared<ControllerModel>(id, arguments, options_, clock_);
     controllers_[id] = controller;
   }
-  auto queue = std::make_unique<QueueModel>(lane, controller, 0);
+  auto queue = std::make_unique<QueueModel>(lane, controller, 0, controller->epoch());
   STRATA_CHECK(queue->Register(), "a new controller has a queue");
   return {{}, controller->id, std::move(queue)};
 }
@@ -389,6 +391,8 @@ Connected SubsystemModel::ConnectIo(LaneModel& lane, const ConnectArguments& arg
     const auto found = controllers_.find(arguments.controller_id);
     if (found != controllers_.end()) controller = found->second;
   }
+  // Read first: a controller that is reset or ends after the checks is of another epoch.
+  const uint32_t epoch = controller == nullptr ? 0 : controller->epoch();
   if (controller == nullptr || controller->has_ended() ||
       controller->host_nqn != arguments.host_nqn || controller->host_id != arguments.host_id) {
     return {Status(StatusCode::kConnectInvalidParameters).DoNotRetry(), kControllerIdOffset,
@@ -398,7 +402,7 @@ Connected SubsystemModel::ConnectIo(LaneModel& lane, const ConnectArguments& arg
     return {Status(StatusCode::kCommandSequenceError).DoNotRetry(), 0, nullptr};
   }
   // The id is taken until the queue that has it is gone.
-  auto queue = std::make_unique<QueueModel>(lane, controller, arguments.queue_id);
+  auto queue = std::make_unique<QueueModel>(lane, controller, arguments.queue_id, epoch);
   if (!queue->Register()) {
     return {Status(StatusCode::kCommandSequenceError).DoNotRetry(), 0, nullptr};
   }

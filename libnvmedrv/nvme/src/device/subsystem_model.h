@@ -48,7 +48,7 @@ class SubsystemModel final : public Subsystem {
 
   void RemoveLane(LaneModel* lane);
   // The last queue of a controller is gone: its id is free.
-  void RemoveController(uint16_t id);
+  void RemoveController(const ControllerModel* controller);
 
  private:
   absl::Status CheckDevice(const block::Device* device) const;

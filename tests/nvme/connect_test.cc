@@ -26,6 +26,7 @@ TEST_CASE("a subsystem checks its options") {
   CHECK(refused({.nqn = kTestNqn, .max_io_queues = 0}));
   CHECK(refused({.nqn = kTestNqn, .max_queue_entries = 1}));
   CHECK(refused({.nqn = kTestNqn, .max_transfer_bytes = 12288}));
+  CHECK(refused({.nqn = kTestNqn, .max_transfer_bytes = 4096}));  // MDTS 0: no limit.
 }
 
 TEST_CASE("only hosts on the list connect") {

@@ -70,7 +70,7 @@ absl::Status CheckOptions(const SubsystemOptions& options) {
   STRATA_RETURN_IF_ERROR(CheckRange("max_hosts", options.max_hosts, 1, 1u << 20));
   STRATA_RETURN_IF_ERROR(CheckRange("max_async_events", options.max_async_events, 1, 256));
   STRATA_RETURN_IF_ERROR(
-      CheckRange("max_transfer_bytes", options.max_transfer_bytes, 4096, 1u << 30));
+      CheckRange("max_transfer_bytes", options.max_transfer_bytes, 8192, 1u << 30));
   if (!std::has_single_bit(options.max_transfer_bytes)) {
     return absl::InvalidArgumentError(
         absl::StrFormat("max_transfer_bytes %d is not a power of two", options.max_transfer_bytes));

@@ -169,6 +169,16 @@ TEST_CASE("a controller ends with its admin queue, and its id is free when all q
   CHECK(rig.subsystem->Controllers().empty());
 }
 
+TEST_CASE("a controller that has ended is not counted among the most there may be") {
+  SubsystemOptions options = DeviceRig::Options();
+  options.max_controllers = 1;
+  DeviceRig rig(options);
+  CHECK(rig.subsystem->Connect(*rig.lane, {.host_nqn = kTestHost}).status ==
+        Status(Code::kConnectControllerBusy));
+  rig.Shut(rig.admin);  // Its I/O queue is still there.
+  CHECK(rig.subsystem->Connect(*rig.lane, {.host_nqn = kTestHost}).status.ok());
+}
+
 class ManualClock final : public Clock {
  public:
   int64_t WallNanos() const override { return now_ns; }

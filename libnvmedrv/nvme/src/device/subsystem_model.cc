@@ -364,7 +364,11 @@ Connected SubsystemModel::ConnectAdmin(LaneModel& lane, const ConnectArguments& 
       return {Status(StatusCode::kConnectInvalidHost).DoNotRetry(), 0, nullptr};
     }
     const uint32_t range = options_.last_controller_id - options_.first_controller_id + 1u;
-    if (controllers_.size() >= std::min(options_.max_controllers, range)) {
+    // One that has ended keeps its id until its queues are gone, but no other host waits for that.
+    const auto living = std::count_if(controllers_.begin(), controllers_.end(),
+                                      [](const auto& c) { return !c.second->has_ended(); });
+    if (living >= static_cast<ptrdiff_t>(options_.max_controllers) ||
+        controllers_.size() >= range) {
       return {StatusCode::kConnectControllerBusy, 0, nullptr};
     }
     // Round the range, so that an id is used again as late as possible.

@@ -323,8 +323,11 @@ std::shared_ptr<const NamespaceTable> SubsystemModel::table() const {
 absl::StatusOr<std::unique_ptr<Lane>> SubsystemModel::OpenLane(const LaneOptions& options) {
   if (options.channel_depth == 0) return absl::InvalidArgumentError("channel_depth is 0");
   auto lane = std::make_unique<LaneModel>(*this, options);
-  MutexLock lock(&mutex_);
-  lanes_.push_back(lane.get());
+  {
+    MutexLock lock(&mutex_);
+    lanes_.push_back(lane.get());
+  }
+  lane->Refresh();  // A change before this did not know the lane.
   return lane;
 }
 

@@ -21,6 +21,13 @@ class CommandList {
     tail_ = command;
   }
 
+  // REQUIRES: *command is in no list.
+  void PushFront(Command* command) {
+    command->driver.next = head_;
+    if (head_ == nullptr) tail_ = command;
+    head_ = command;
+  }
+
   // REQUIRES: not empty.
   Command* Pop() {
     Command* command = head_;

@@ -192,9 +192,7 @@ void LaneModel::PumpWaiting(NamespaceChannel* channel) {
     channel->waiting.Pop();
     if (TryBegin(command, channel)) continue;
     // Back to the front: nothing overtakes within a namespace.
-    CommandList rest = std::exchange(channel->waiting, {});
-    channel->waiting.Push(command);
-    while (!rest.empty()) channel->waiting.Push(rest.Pop());
+    channel->waiting.PushFront(command);
     return;
   }
 }

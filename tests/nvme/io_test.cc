@@ -187,6 +187,10 @@ TEST_CASE("forced and write-through writes reach the medium") {
   REQUIRE(rig.Io(BlocksEntry(IoOpcode::kWrite, 1, 0, 1), data).status.ok());
   REQUIRE(rig.Io(BlocksEntry(IoOpcode::kWriteZeroes, 1, 1, 1)).status.ok());
   CHECK(disk.counts().forced == 3);
+  SubmissionEntry deallocating = BlocksEntry(IoOpcode::kWriteZeroes, 1, 2, 1);
+  deallocating.Set(SubmissionEntry::kIoFlags, kIoDeallocate);
+  REQUIRE(rig.Io(deallocating).status.ok());
+  CHECK(disk.counts().forced == 4);
 }
 
 TEST_CASE("what fails below gets the status of its kind") {

@@ -89,9 +89,11 @@ void PrepareBlocks(Command* command, Op op, const block::Geometry& geometry, boo
   if (op == Op::kRead || op == Op::kWrite || op == Op::kCompare) AttachData(command, geometry);
 }
 
-Op WriteZeroesOp(const SubmissionEntry& entry, const block::Geometry& geometry) {
+Op WriteZeroesOp(const SubmissionEntry& entry, const block::Geometry& geometry,
+                 bool write_through) {
   const bool may_deallocate = (entry.Get(SubmissionEntry::kIoFlags) & kIoDeallocate) != 0;
-  const bool is_forced = (entry.Get(SubmissionEntry::kIoFlags) & kIoForceUnitAccess) != 0;
+  const bool is_forced =
+      write_through || (entry.Get(SubmissionEntry::kIoFlags) & kIoForceUnitAccess) != 0;
   // A discard reads as zeroes too, but it cannot be forced to the medium.
   return may_deallocate && !is_forced && geometry.supports_discard ? Op::kDiscard
                                                                    : Op::kWriteZeroes;
@@ -170,7 +172,8 @@ bool PrepareNext(Command* command) {
       break;
     case IoOpcode::kWriteZeroes:
       if (is_first) {
-        PrepareBlocks(command, WriteZeroesOp(command->entry, geometry), geometry, write_through);
+        PrepareBlocks(command, WriteZeroesOp(command->entry, geometry, write_through), geometry,
+                      write_through);
       }
       break;
   }

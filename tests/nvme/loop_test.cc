@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <deque>
 
+#include "host/host_controller.h"
 #include "strata/block/devices.h"
 #include "strata/nvme/controller.h"
 #include "strata/nvme/loop.h"
@@ -279,6 +280,22 @@ TEST_CASE("a reset replays reads, and tells of writes that they are lost") {
   CHECK(controller->statistics().replays >= 3);
   CHECK(subsystem->Controllers().size() == 1);
   CHECK(WriteBlocking(*channel, Lba{0}, buffer.span()).ok());
+}
+
+TEST_CASE("a channel that is late to ask for a reset does not reset the next controller") {
+  auto subsystem = MakeSubsystem();
+  const auto controller = Open(subsystem);
+  auto& host = static_cast<HostController&>(*controller);
+  const uint64_t epoch = host.epoch();
+  host.RequestResetOf(epoch, "a queue broke");
+  controller->Poll();
+  CHECK(controller->statistics().resets == 1);
+  host.RequestResetOf(epoch, "another queue broke");
+  controller->Poll();
+  CHECK(controller->statistics().resets == 1);
+  host.RequestResetOf(host.epoch(), "a queue broke again");
+  controller->Poll();
+  CHECK(controller->statistics().resets == 2);
 }
 
 TEST_CASE("a sleeper is woken by the reset that lost its requests") {

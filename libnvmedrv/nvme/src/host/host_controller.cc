@@ -472,8 +472,9 @@ absl::StatusOr<std::unique_ptr<QueuePair>> HostController::OpenQueuePair(uint16_
       static_cast<int64_t>(options_.command_timeout_ms) * kMillisecondNs, clock_);
 }
 
-void HostController::RequestAbort(uint16_t queue_id, uint16_t command_id) {
+void HostController::RequestAbort(uint64_t epoch, uint16_t queue_id, uint16_t command_id) {
   MutexLock lock(&mutex_);
+  if (epoch != this->epoch()) return;
   if (abort_requests_.size() < kMostAborts) abort_requests_.push_back({queue_id, command_id});
 }
 
@@ -498,6 +499,12 @@ void HostController::SendAborts() {
 
 void HostController::RequestReset(std::string_view reason) {
   MutexLock lock(&mutex_);
+  if (!reset_reason_.has_value()) reset_reason_ = std::string(reason);
+}
+
+void HostController::RequestResetOf(uint64_t epoch, std::string_view reason) {
+  MutexLock lock(&mutex_);
+  if (epoch != this->epoch()) return;
   if (!reset_reason_.has_value()) reset_reason_ = std::string(reason);
 }
 

@@ -64,7 +64,10 @@ class HostController final : public Controller {
   absl::StatusOr<uint16_t> Attach(ResetListener* listener, const ChannelCounters* counters);
   void Detach(uint16_t queue_id, ResetListener* listener, const ChannelCounters* counters);
   absl::StatusOr<std::unique_ptr<QueuePair>> OpenQueuePair(uint16_t queue_id, uint32_t entries);
-  void RequestAbort(uint16_t queue_id, uint16_t command_id);
+  // As RequestReset(), for a channel that saw the controller of `epoch`. Nothing happens where that
+  // one was reset already.
+  void RequestResetOf(uint64_t epoch, std::string_view reason);
+  void RequestAbort(uint64_t epoch, uint16_t queue_id, uint16_t command_id);
 
  private:
   struct AdminWait {

@@ -97,7 +97,7 @@ class IoChannel final : public block::Channel, private ResetListener {
              pair_->health().ok()) {
       }
       if (!pair_->health().ok()) {
-        controller_.RequestReset(std::string(pair_->health().message()));
+        controller_.RequestResetOf(epoch_, std::string(pair_->health().message()));
         DropPair();
         waits_for_reset_ = true;
       } else if (pair_->in_flight() > 0) {
@@ -358,11 +358,11 @@ class IoChannel final : public block::Channel, private ResetListener {
     if (overdue == nullptr) return;
     counters_.Add(ChannelCounters::kTimeouts, 1);
     if (overdue->abort_was_asked) {
-      controller_.RequestReset(
-          absl::StrFormat("a command of queue %d outlived its abort", queue_id_));
+      controller_.RequestResetOf(
+          epoch_, absl::StrFormat("a command of queue %d outlived its abort", queue_id_));
     } else {
       overdue->abort_was_asked = true;
-      controller_.RequestAbort(queue_id_, overdue->entry.command_id());
+      controller_.RequestAbort(epoch_, queue_id_, overdue->entry.command_id());
     }
     pair_->Extend(overdue, now_ns);
   }

@@ -356,6 +356,21 @@ TEST_CASE("any status is an error of its kind") {
   CHECK(controller->statistics().resets == 0);
 }
 
+TEST_CASE("what the block layer's contract has no code for is Unavailable") {
+  Lies lies;
+  auto controller = *Open(lies);
+  auto device = *controller->OpenNamespace(1);
+  auto channel = *device->OpenChannel({});
+  Buffer buffer(4096);
+  for (const StatusCode code : {StatusCode::kAbortRequested, StatusCode::kSglInvalidLength,
+                                StatusCode::kInvalidNamespace, StatusCode::kLbaOutOfRange}) {
+    lies.of_io = [code](CompletionEntry& completion) {
+      completion.Set(CompletionEntry::kStatus, static_cast<uint16_t>(Status(code).field() << 1));
+    };
+    CHECK(absl::IsUnavailable(ReadBlocking(*channel, Lba{0}, buffer.span())));
+  }
+}
+
 TEST_CASE("an event that is not understood is passed over") {
   Lies lies;
   auto subsystem = MakeSubsystem();

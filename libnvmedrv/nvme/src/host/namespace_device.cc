@@ -253,10 +253,12 @@ class IoChannel final : public block::Channel, private ResetListener {
     const std::string what =
         absl::StrFormat("%s: operation %d at block %d", traits_.name,
                         static_cast<int>(slot.request->op), slot.request->lba.value);
-    // Our requests are valid for the geometry: what the controller refuses for its range or its
-    // namespace has changed since.
+    // Our requests are valid for the geometry: what the controller refuses for its range, its
+    // namespace or its length has changed since. What was aborted was too slow.
     if (status.code() == StatusCode::kInvalidNamespace ||
-        status.code() == StatusCode::kLbaOutOfRange) {
+        status.code() == StatusCode::kLbaOutOfRange ||
+        status.code() == StatusCode::kSglInvalidLength ||
+        status.code() == StatusCode::kAbortRequested) {
       return absl::UnavailableError(absl::StrFormat("%s: %s", what, status.ToString()));
     }
     return status.ToAbsl(what);

@@ -30,6 +30,7 @@ struct Lies {
       [](const SubmissionEntry&, CompletionEntry&) {};
   int extra_completions = 0;  // Invented, with `invented`.
   CompletionEntry invented{};
+  uint32_t commands_without_sgl = 0;
   bool refuses_queues = false;
   bool refuses_descriptors = false;
   uint64_t capabilities_or = 0;
@@ -43,6 +44,7 @@ class LyingQueue final : public HostQueue {
 
   absl::Status Submit(const SubmissionEntry& entry, DataDirection direction,
                       std::span<const block::Segment> data) override {
+    if ((entry.Get(SubmissionEntry::kFlags) & kPsdtMask) != kPsdtSgl) ++lies_.commands_without_sgl;
     sent_[entry.command_id()] = {entry, direction, data.empty() ? block::Segment{} : data[0]};
     return base_->Submit(entry, direction, data);
   }
@@ -369,6 +371,18 @@ TEST_CASE("what the block layer's contract has no code for is Unavailable") {
     };
     CHECK(absl::IsUnavailable(ReadBlocking(*channel, Lba{0}, buffer.span())));
   }
+}
+
+TEST_CASE("every command says that its data pointer is an SGL") {
+  Lies lies;
+  auto controller = *Open(lies);
+  auto device = *controller->OpenNamespace(1);
+  auto channel = *device->OpenChannel({});
+  Buffer buffer(4096);
+  CHECK(WriteBlocking(*channel, Lba{0}, buffer.span()).ok());
+  CHECK(FlushBlocking(*channel).ok());
+  controller->Poll();
+  CHECK(lies.commands_without_sgl == 0);
 }
 
 TEST_CASE("an event that is not understood is passed over") {

@@ -187,7 +187,6 @@ class IoChannel final : public block::Channel, private ResetListener {
     SubmissionEntry& entry = command.entry;
     entry.Set(SubmissionEntry::kOpcode, static_cast<uint8_t>(OpcodeOf(request.op)));
     entry.Set(SubmissionEntry::kNamespaceId, traits_.nsid);
-    entry.Set(SubmissionEntry::kFlags, kPsdtSgl);
     if (request.op == Op::kFlush) return;
     const uint64_t lba = request.lba.value + slot->done_blocks;
     const uint64_t left = request.block_count - slot->done_blocks;

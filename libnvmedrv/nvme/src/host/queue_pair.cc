@@ -28,6 +28,11 @@ absl::Status QueuePair::Submit(HostCommand* command) {
   STRATA_CHECK(!free_ids_.empty(), "more commands than the queue pair holds");
   const uint16_t id = free_ids_.back();
   command->entry.Set(SubmissionEntry::kCommandId, id);
+  // Every command of a fabric names its data with an SGL, admin commands and those without data
+  // too.
+  const uint8_t flags = command->entry.Get(SubmissionEntry::kFlags);
+  command->entry.Set(SubmissionEntry::kFlags,
+                     static_cast<uint8_t>((flags & ~kPsdtMask) | kPsdtSgl));
   STRATA_RETURN_IF_ERROR(queue_->Submit(command->entry, command->direction, command->data));
   free_ids_.pop_back();
   slots_[id] = command;

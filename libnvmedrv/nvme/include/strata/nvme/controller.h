@@ -50,7 +50,7 @@ struct ControllerOptions {
   LogSink log{};
 };
 
-// A command passed through as it is, apart from its command id.
+// A command passed through as it is, apart from its command id and PSDT.
 struct PassthroughResult {
   Status status{};
   uint64_t result = 0;

@@ -84,10 +84,16 @@ HostController::HostController(std::unique_ptr<Transport> transport,
       clock_(options.clock != nullptr ? *options.clock : SystemClock()) {}
 
 HostController::~HostController() {
-  if (thread_.joinable()) {
+  if (opener().InForkedChild()) {
+    // The thread is the parent's, and so are the lock that it may hold and the queue.
+    fork_internal::Keep(thread_.release());
+    fork_internal::Keep(admin_.release());
+    return;
+  }
+  if (thread_ != nullptr) {
     const uint64_t one = 1;
     STRATA_CHECK(write(stop_event_, &one, sizeof(one)) == sizeof(one), "stopping a thread");
-    thread_.join();
+    thread_->join();
   }
   if (stop_event_ >= 0) close(stop_event_);
   MutexLock lock(&mutex_);
@@ -117,7 +123,7 @@ absl::Status HostController::Start() {
   if (!options_.has_thread) return absl::OkStatus();
   stop_event_ = eventfd(0, EFD_CLOEXEC);
   if (stop_event_ < 0) return absl::UnavailableError("no file descriptor left for a thread");
-  thread_ = std::thread([this] {
+  thread_ = std::make_unique<std::thread>([this] {
     pollfd waiter{.fd = stop_event_, .events = POLLIN, .revents = 0};
     while (poll(&waiter, 1, static_cast<int>(options_.thread_poll_ms)) <= 0) Poll();
   });
@@ -351,17 +357,20 @@ absl::StatusOr<PassthroughResult> HostController::Admin(SubmissionEntry entry,
   if (entry.opcode() == static_cast<uint8_t>(AdminOpcode::kAsyncEventRequest)) {
     return absl::InvalidArgumentError("the controller asks for events itself");
   }
+  STRATA_RETURN_IF_ERROR(opener().Check());
   MutexLock lock(&mutex_);
   if (!is_ready()) return absl::UnavailableError("the controller is being reset");
   return RunAdmin(entry, direction, data);
 }
 
 IdentifyController HostController::identify() const {
+  if (opener().InForkedChild()) return {};
   MutexLock lock(&mutex_);
   return identify_;
 }
 
 std::vector<uint32_t> HostController::Namespaces() const {
+  if (opener().InForkedChild()) return {};
   MutexLock lock(&mutex_);
   return namespaces_;
 }
@@ -422,6 +431,7 @@ absl::StatusOr<block::Geometry> HostController::ReadGeometry(uint32_t nsid) {
 }
 
 absl::StatusOr<std::unique_ptr<block::Device>> HostController::OpenNamespace(uint32_t nsid) {
+  STRATA_RETURN_IF_ERROR(opener().Check());
   MutexLock lock(&mutex_);
   if (!is_ready()) return absl::UnavailableError(absl::StrCat(name(), ": being reset"));
   if (nsid == 0 || nsid > identify_.Get(IdentifyController::kNamespaceCount)) {
@@ -498,6 +508,7 @@ void HostController::SendAborts() {
 }
 
 void HostController::RequestReset(std::string_view reason) {
+  if (opener().InForkedChild()) return;
   MutexLock lock(&mutex_);
   if (!reset_reason_.has_value()) reset_reason_ = std::string(reason);
 }
@@ -549,6 +560,7 @@ void HostController::Reset() {
 }
 
 void HostController::Poll() {
+  if (opener().InForkedChild()) return;
   MutexLock lock(&mutex_);
   const int64_t now_ns = clock_.MonotonicNanos();
   for (ResetListener* listener : listeners_) listener->OnTick(now_ns);
@@ -567,11 +579,13 @@ void HostController::Poll() {
 }
 
 absl::Status HostController::health() const {
+  STRATA_RETURN_IF_ERROR(opener().Check());
   MutexLock lock(&mutex_);
   return health_;
 }
 
 ControllerStatistics HostController::statistics() const {
+  if (opener().InForkedChild()) return {};
   MutexLock lock(&mutex_);
   ControllerStatistics sum = ended_channels_;
   for (const ChannelCounters* counters : counters_) counters->AddTo(sum);

@@ -18,6 +18,7 @@
 #include "absl/base/thread_annotations.h"
 #include "host/counters.h"
 #include "host/queue_pair.h"
+#include "strata/base/fork.h"
 #include "strata/base/mutex.h"
 #include "strata/nvme/controller.h"
 
@@ -52,6 +53,7 @@ class HostController final : public Controller {
   ControllerStatistics statistics() const override;
 
   // For channels.
+  const ProcessMark& opener() const { return transport_.opener(); }
   const ControllerOptions& options() const { return options_; }
   const Clock& clock() const { return clock_; }
   uint64_t epoch() const { return epoch_.load(std::memory_order_acquire); }
@@ -100,7 +102,7 @@ class HostController final : public Controller {
                           uint64_t* result = nullptr) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<block::Geometry> ReadGeometry(uint32_t nsid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  const std::unique_ptr<Transport> transport_;
+  const ParentOwned<Transport> transport_;
   const ControllerOptions options_;
   const Clock& clock_;
 
@@ -130,7 +132,7 @@ class HostController final : public Controller {
   std::vector<AbortRequest> abort_requests_ ABSL_GUARDED_BY(mutex_);
 
   int stop_event_ = -1;
-  std::thread thread_;
+  std::unique_ptr<std::thread> thread_;
 };
 
 // The block device of a namespace; `geometry` is what Identify said.

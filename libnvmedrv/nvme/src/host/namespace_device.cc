@@ -71,7 +71,10 @@ class IoChannel final : public block::Channel, private ResetListener {
 
   ~IoChannel() override {
     STRATA_CHECK(in_flight() == 0, "channel destroyed with I/O in flight");
-    if (opener_.InForkedChild()) return;
+    if (opener_.InForkedChild()) {
+      fork_internal::Keep(pair_.release());
+      return;
+    }
     pair_.reset();
     if (queue_id_ != 0) controller_.Detach(queue_id_, this, &counters_);
     if (epoll_ >= 0) close(epoll_);
@@ -430,6 +433,7 @@ class NamespaceDevice final : public block::Device {
 
   absl::StatusOr<std::unique_ptr<block::Channel>> OpenChannel(
       const block::ChannelOptions& options) override {
+    STRATA_RETURN_IF_ERROR(controller_.opener().Check());
     if (options.queue_depth == 0) return absl::InvalidArgumentError("queue_depth is 0");
     auto channel = std::make_unique<IoChannel>(controller_, traits_,
                                                controller_.QueueEntries(options.queue_depth));

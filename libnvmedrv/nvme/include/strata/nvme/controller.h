@@ -15,6 +15,9 @@
 // queue. What changes blocks, and flushes, fail with Unavailable: whether they were carried out is
 // unknown, and only the caller knows what may be written again without overtaking a later write.
 //
+// A forked child has no use of its parent's controller: calls fail there with FailedPrecondition,
+// or return nothing, and its destruction changes nothing.
+//
 // Thread safety: any thread. A channel is used by one thread at a time.
 #pragma once
 

@@ -31,6 +31,7 @@ struct Lies {
   int extra_completions = 0;  // Invented, with `invented`.
   CompletionEntry invented{};
   uint32_t commands_without_sgl = 0;
+  std::vector<uint8_t> io_opcodes{};
   bool refuses_queues = false;
   bool refuses_descriptors = false;
   uint64_t capabilities_or = 0;
@@ -45,6 +46,7 @@ class LyingQueue final : public HostQueue {
   absl::Status Submit(const SubmissionEntry& entry, DataDirection direction,
                       std::span<const block::Segment> data) override {
     if ((entry.Get(SubmissionEntry::kFlags) & kPsdtMask) != kPsdtSgl) ++lies_.commands_without_sgl;
+    if (!is_admin_) lies_.io_opcodes.push_back(entry.opcode());
     sent_[entry.command_id()] = {entry, direction, data.empty() ? block::Segment{} : data[0]};
     return base_->Submit(entry, direction, data);
   }
@@ -383,6 +385,27 @@ TEST_CASE("every command says that its data pointer is an SGL") {
   CHECK(FlushBlocking(*channel).ok());
   controller->Poll();
   CHECK(lies.commands_without_sgl == 0);
+}
+
+TEST_CASE("a discard is a command that promises zeroes") {
+  Lies lies;
+  auto controller = *Open(lies);
+  const auto open = [&](uint8_t dlfeat) {
+    lies.of_admin_data = [=](const SubmissionEntry& entry, std::span<std::byte> data) {
+      if (entry.opcode() == static_cast<uint8_t>(AdminOpcode::kIdentify)) {
+        data[33] = std::byte{dlfeat};
+      }
+    };
+    return *controller->OpenNamespace(1);
+  };
+  CHECK(!open(0x01)->geometry().supports_discard);  // Write Zeroes does not deallocate.
+  CHECK(!open(0x08)->geometry().supports_discard);  // What it deallocates may read as anything.
+  const auto device = open(0x09);
+  CHECK(device->geometry().supports_discard);
+  auto channel = *device->OpenChannel({});
+  TestIo discard(Op::kDiscard, Lba{0}, 1024, {});
+  CHECK(RunIo(*channel, discard).ok());
+  CHECK(lies.io_opcodes == std::vector{static_cast<uint8_t>(IoOpcode::kWriteZeroes)});
 }
 
 TEST_CASE("an event that is not understood is passed over") {

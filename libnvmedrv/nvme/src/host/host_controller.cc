@@ -424,9 +424,10 @@ absl::StatusOr<block::Geometry> HostController::ReadGeometry(uint32_t nsid) {
       .volatile_write_cache = (identify_.Get(IdentifyController::kVolatileWriteCache) & 0x01) != 0,
       .atomic_write_blocks = atomic_0based + 1u,
       .thin = (features & 0x01) != 0,
-      // A discarded block of ours reads as zeroes: where that is not told, there is no discard.
+      // A discarded block of ours reads as zeroes, which Write Zeroes alone promises: where it may
+      // not deallocate, or deallocated blocks read as something else, there is no discard.
       .supports_discard =
-          (oncs & kOncsDatasetManagement) != 0 && (space.Get(N::kDeallocate) & 0x07) == 0x01,
+          (oncs & kOncsWriteZeroes) != 0 && (space.Get(N::kDeallocate) & 0x0f) == 0x09,
       .read_only = (space.Get(N::kAttributes) & 0x01) != 0};
 }
 

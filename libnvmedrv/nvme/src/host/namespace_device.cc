@@ -45,8 +45,7 @@ IoOpcode OpcodeOf(Op op) {
       return IoOpcode::kWrite;
     case Op::kFlush:
       return IoOpcode::kFlush;
-    case Op::kDiscard:
-      return IoOpcode::kDatasetManagement;
+    case Op::kDiscard:  // Dataset Management is advice, and promises no zeroes.
     case Op::kWriteZeroes:
       return IoOpcode::kWriteZeroes;
     case Op::kCompare:
@@ -172,8 +171,6 @@ class IoChannel final : public block::Channel, private ResetListener {
     uint64_t done_blocks = 0;  // Of a range that takes several commands.
     uint32_t command_blocks = 0;
     uint32_t attempts = 0;
-    DsmRange range;
-    block::Segment range_segment;
   };
 
   void Prepare(Slot* slot) {
@@ -193,24 +190,14 @@ class IoChannel final : public block::Channel, private ResetListener {
     if (request.op == Op::kFlush) return;
     const uint64_t lba = request.lba.value + slot->done_blocks;
     const uint64_t left = request.block_count - slot->done_blocks;
-    if (request.op == Op::kDiscard) {
-      slot->command_blocks = static_cast<uint32_t>(left);
-      slot->range.Set(DsmRange::kStartLba, lba);
-      slot->range.Set(DsmRange::kBlockCount, slot->command_blocks);
-      slot->range_segment = {slot->range.bytes.data(), slot->range.bytes.size()};
-      command.data = {&slot->range_segment, 1};
-      command.direction = DataDirection::kToDevice;
-      entry.Set(SubmissionEntry::kDword10, 0);  // One range.
-      entry.Set(SubmissionEntry::kDword11, kDsmDeallocate);
-      return;
-    }
     slot->command_blocks = static_cast<uint32_t>(std::min(left, kMostZeroedBlocks));
     entry.Set(SubmissionEntry::kStartLba, lba);
     entry.Set(SubmissionEntry::kBlocks0based, static_cast<uint16_t>(slot->command_blocks - 1));
     if (request.force_unit_access && (request.op == Op::kWrite || request.op == Op::kWriteZeroes)) {
       entry.Set(SubmissionEntry::kIoFlags, kIoForceUnitAccess);
     }
-    if (request.op == Op::kWriteZeroes) return;
+    if (request.op == Op::kDiscard) entry.Set(SubmissionEntry::kIoFlags, kIoDeallocate);
+    if (request.op == Op::kWriteZeroes || request.op == Op::kDiscard) return;
     command.data = request.segments;
     command.direction = request.op == Op::kRead ? DataDirection::kToHost : DataDirection::kToDevice;
   }
@@ -243,7 +230,8 @@ class IoChannel final : public block::Channel, private ResetListener {
       return;
     }
     slot->done_blocks += slot->command_blocks;
-    const bool is_split = slot->request->op == Op::kWriteZeroes;
+    const Op op = slot->request->op;
+    const bool is_split = op == Op::kWriteZeroes || op == Op::kDiscard;
     if (is_split && slot->done_blocks < slot->request->block_count) {
       Send(slot);
       return;

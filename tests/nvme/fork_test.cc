@@ -26,8 +26,8 @@ TEST_CASE("a forked child cannot use its parent's controller, and does not harm 
   auto subsystem =
       *CreateSubsystem({.nqn = "nqn.2026-11.org.example:fork", .allow_any_host = true});
   REQUIRE(subsystem->AddNamespace(*block::CreateMemoryDevice({.block_count = 64}), {}).ok());
-  auto controller = *Controller::Open(*OpenLoop(subsystem, {}),
-                                      {.has_thread = has_thread, .thread_poll_ms = 1});
+  auto controller =
+      *Controller::Open(*OpenLoop(subsystem, {}), {.has_thread = has_thread, .thread_poll_ms = 1});
   auto device = *controller->OpenNamespace(1);
   auto channel = *device->OpenChannel({});
   if (sleeps) REQUIRE(channel->EventFd().ok());

@@ -2,39 +2,13 @@
 //
 // The data path of the device model allocates nothing: every operator new of this process is
 // counted.
-#include <atomic>
 #include <catch2/catch.hpp>
-#include <cstdlib>
 #include <deque>
-#include <new>
 
 #include "strata/nvme/controller.h"
 #include "strata/nvme/loop.h"
+#include "support/counted_allocations.h"
 #include "support/nvme/device_rig.h"
-
-namespace {
-
-std::atomic<uint64_t> allocation_count{0};
-
-void* CountedAllocate(size_t size_bytes) {
-  allocation_count.fetch_add(1, std::memory_order_relaxed);
-  void* memory = std::malloc(size_bytes);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
-
-}  // namespace
-
-void* operator new(size_t size_bytes) { return CountedAllocate(size_bytes); }
-void* operator new[](size_t size_bytes) { return CountedAllocate(size_bytes); }
-void* operator new(size_t size_bytes, const std::nothrow_t&) noexcept {
-  allocation_count.fetch_add(1, std::memory_order_relaxed);
-  return std::malloc(size_bytes);
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, size_t) noexcept { std::free(memory); }
 
 namespace strata::nvme {
 namespace {

@@ -14,6 +14,7 @@
 #include "http/text.h"
 #include "http/uri_coding.h"
 #include "operations/copy_source.h"
+#include "operations/object_sink.h"
 #include "operations/operations.h"
 #include "protocol/checksum_headers.h"
 #include "protocol/listing_parameters.h"
@@ -34,32 +35,6 @@ absl::StatusOr<uint32_t> ParsePartNumber(const Request& request) {
   }
   return static_cast<uint32_t>(*number);
 }
-
-class PartSink final : public BodySink {
- public:
-  PartSink(const Call& call, ContentChecksum checksum, std::unique_ptr<object::ObjectWriter> writer)
-      : call_(call), checksum_(std::move(checksum)), writer_(std::move(writer)) {}
-
-  absl::Status Write(std::span<const std::byte> content) override {
-    return writer_->Write(content);
-  }
-
-  absl::StatusOr<Reply> Finish(const std::vector<HttpHeader>& trailers) override {
-    STRATA_ASSIGN_OR_RETURN(object::ContentClaims claims, ClaimsOf(checksum_, trailers));
-    claims.size_bytes = call_.content_size_bytes;
-    STRATA_ASSIGN_OR_RETURN(const object::ObjectInfo part, writer_->Finish(claims));
-    writer_.reset();
-    Reply reply;
-    reply.Add("ETag", QuotedEtag(part.etag));
-    if (part.checksum) AddChecksumHeaders(*part.checksum, reply);
-    return reply;
-  }
-
- private:
-  const Call& call_;
-  const ContentChecksum checksum_;
-  std::unique_ptr<object::ObjectWriter> writer_;
-};
 
 // x-amz-checksum-type: whether the checksum is to be of the whole object instead of its parts'.
 absl::StatusOr<bool> ParseFullObject(const Request& request,
@@ -223,7 +198,8 @@ absl::StatusOr<Step> UploadPart(const Call& call) {
       call.store().NewPartWriter(call.bucket, request.key, request.Query("uploadId"), part_number,
                                  checksum.algorithm));
   writer->OmitSha256();  // A signed payload's is checked before the content gets here.
-  return Step(std::make_unique<PartSink>(call, std::move(checksum), std::move(writer)));
+  return Step(std::make_unique<ObjectSink>(ObjectSink::Kind::kPart, call, std::move(checksum),
+                                           std::move(writer)));
 }
 
 absl::StatusOr<Step> UploadPartCopy(const Call& call) {

@@ -9,6 +9,7 @@
 #include "http/http_date.h"
 #include "http/text.h"
 #include "operations/copy_source.h"
+#include "operations/object_sink.h"
 #include "operations/operations.h"
 #include "protocol/checksum_headers.h"
 #include "protocol/object_headers.h"
@@ -17,33 +18,6 @@
 
 namespace strata::s3 {
 namespace {
-
-class PutSink final : public BodySink {
- public:
-  PutSink(const Call& call, ContentChecksum checksum, std::unique_ptr<object::ObjectWriter> writer)
-      : call_(call), checksum_(std::move(checksum)), writer_(std::move(writer)) {}
-
-  absl::Status Write(std::span<const std::byte> content) override {
-    return writer_->Write(content);
-  }
-
-  absl::StatusOr<Reply> Finish(const std::vector<HttpHeader>& trailers) override {
-    STRATA_ASSIGN_OR_RETURN(object::ContentClaims claims, ClaimsOf(checksum_, trailers));
-    claims.size_bytes = call_.content_size_bytes;
-    STRATA_ASSIGN_OR_RETURN(const object::ObjectInfo info, writer_->Finish(claims));
-    writer_.reset();
-    Reply reply;
-    reply.Add("ETag", QuotedEtag(info.etag));
-    AddVersionHeader(call_.bucket, info.version_id, reply);
-    if (info.checksum) AddChecksumHeaders(*info.checksum, reply);
-    return reply;
-  }
-
- private:
-  const Call& call_;
-  const ContentChecksum checksum_;
-  std::unique_ptr<object::ObjectWriter> writer_;
-};
 
 absl::StatusOr<object::PutOptions> PutOptionsOf(const Call& call) {
   object::PutOptions options;
@@ -66,7 +40,8 @@ absl::StatusOr<Step> PutObject(const Call& call) {
   STRATA_ASSIGN_OR_RETURN(std::unique_ptr<object::ObjectWriter> writer,
                           call.store().NewWriter(call.bucket, call.request.key, options));
   writer->OmitSha256();  // A signed payload's is checked before the content gets here.
-  return Step(std::make_unique<PutSink>(call, std::move(checksum), std::move(writer)));
+  return Step(std::make_unique<ObjectSink>(ObjectSink::Kind::kObject, call, std::move(checksum),
+                                           std::move(writer)));
 }
 
 absl::StatusOr<Step> CopyObject(const Call& call) {

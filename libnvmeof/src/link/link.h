@@ -25,6 +25,7 @@
 #include "link/socket.h"
 #include "strata/base/clock.h"
 #include "strata/nvmeof/endpoint.h"
+#include "strata/nvmeof/link_engine.h"
 
 namespace strata::nvmeof {
 
@@ -97,8 +98,6 @@ class WatchHandler {
 class Listener;  // Handles of the link's.
 class Watch;
 
-enum class LinkEngine { kEpoll, kUring };
-
 struct LinkOptions {
   LinkEngine engine = LinkEngine::kEpoll;
   const Clock* clock = &SystemClock();
@@ -112,6 +111,8 @@ class Link {
 
   // AlreadyExists: the address is in use. Unavailable: the kernel refuses for another reason.
   virtual absl::StatusOr<Listener*> Listen(const Endpoint& endpoint, AcceptHandler* handler) = 0;
+  // Accepts from a socket that listens already (ListenOn()).
+  virtual Listener* Listen(Socket socket, AcceptHandler* handler) = 0;
   virtual Endpoint LocalEndpoint(const Listener* listener) const = 0;
   virtual void StopListening(Listener* listener) = 0;
 

@@ -132,7 +132,11 @@ void LinkRounds::CloseEverything() {
 absl::StatusOr<Listener*> LinkRounds::Listen(const Endpoint& endpoint, AcceptHandler* handler) {
   absl::StatusOr<Socket> socket = ListenOn(endpoint);
   if (!socket.ok()) return socket.status();
-  auto listener = std::make_unique<Listener>(*std::move(socket), handler);
+  return Listen(*std::move(socket), handler);
+}
+
+Listener* LinkRounds::Listen(Socket socket, AcceptHandler* handler) {
+  auto listener = std::make_unique<Listener>(std::move(socket), handler);
   Listener* result = listener.get();
   result->wants_in = true;
   Add(std::move(listener));

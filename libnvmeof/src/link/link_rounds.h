@@ -82,6 +82,7 @@ struct TcpStream final : Pollable, Stream {
 class LinkRounds : public Link {
  public:
   absl::StatusOr<Listener*> Listen(const Endpoint& endpoint, AcceptHandler* handler) override;
+  Listener* Listen(Socket socket, AcceptHandler* handler) override;
   Endpoint LocalEndpoint(const Listener* listener) const override;
   void StopListening(Listener* listener) override;
   absl::StatusOr<Stream*> Connect(const Endpoint& endpoint, int64_t deadline_ns,

@@ -45,15 +45,20 @@ LogArguments LogArgumentsOf(const SubmissionEntry& entry) {
           .command_set = static_cast<uint8_t>(dword14 >> 24)};
 }
 
-Plan ExamineLog(const SubmissionEntry& entry, uint32_t most_bytes) {
+Plan ExamineLog(const ControllerModel& controller, const SubmissionEntry& entry) {
+  const uint32_t most_bytes = controller.options.max_transfer_bytes;
   const LogArguments log = LogArgumentsOf(entry);
-  if (!IsSupportedLogPage(log.page)) return Refuse(StatusCode::kInvalidLogPage);
+  if (!IsSupportedLogPage(controller.kind(), log.page)) {
+    return Refuse(StatusCode::kInvalidLogPage);
+  }
   const uint32_t nsid = entry.namespace_id();
   const LogPage page = static_cast<LogPage>(log.page);
   if (page == LogPage::kHealth && nsid != 0 && nsid != kAllNamespaces) {
     return Refuse(StatusCode::kInvalidField);  // There is no log per namespace.
   }
-  if (log.offset_is_index || log.offset_bytes % 4 != 0 || log.offset_bytes > LogPageBytes(page) ||
+  // How long the discovery log is, is known when it is made.
+  const bool is_past_end = page != LogPage::kDiscovery && log.offset_bytes > LogPageBytes(page);
+  if (log.offset_is_index || log.offset_bytes % 4 != 0 || is_past_end ||
       log.size_bytes > most_bytes || (page == LogPage::kCommandEffects && log.command_set != 0)) {
     return Refuse(StatusCode::kInvalidField);
   }
@@ -61,13 +66,12 @@ Plan ExamineLog(const SubmissionEntry& entry, uint32_t most_bytes) {
 }
 
 // Every page is seen through a window of offset and length; past its end are zeroes.
-void ReturnPage(const AdminPage& page, size_t page_bytes, uint64_t offset_bytes, Command* command) {
+void ReturnPage(std::span<const std::byte> page, uint64_t offset_bytes, Command* command) {
   const size_t wanted = TotalBytes(command->data);
-  const size_t there =
-      std::min<size_t>(wanted, page_bytes - std::min<size_t>(offset_bytes, page_bytes));
+  const auto window = page.subspan(std::min<uint64_t>(offset_bytes, page.size()));
   EachPiece(command->data, 0, wanted, [&](std::byte* piece, size_t at, size_t size) {
-    const size_t copied = at < there ? std::min(size, there - at) : 0;
-    std::copy_n(page.begin() + static_cast<ptrdiff_t>(offset_bytes + at), copied, piece);
+    const size_t copied = at < window.size() ? std::min(size, window.size() - at) : 0;
+    if (copied > 0) std::copy_n(window.data() + at, copied, piece);
     std::fill_n(piece + copied, size - copied, std::byte{0});
   });
 }
@@ -77,7 +81,8 @@ void ReturnPage(const AdminPage& page, size_t page_bytes, uint64_t offset_bytes,
 Plan QueueModel::ExamineAdmin(const SubmissionEntry& entry) const {
   if (entry.opcode() == kFabricsOpcode) return ExamineFabrics(entry);
   if (!controller_->is_ready()) return Refuse(StatusCode::kCommandSequenceError);
-  if (FindAdminCommand(entry.opcode()) == nullptr) return Refuse(StatusCode::kInvalidOpcode);
+  if (FindAdminCommand(controller_->kind(), entry.opcode()) == nullptr)
+    return Refuse(StatusCode::kInvalidOpcode);
   if ((entry.Get(SubmissionEntry::kFlags) & kFuseMask) != 0) {
     return Refuse(StatusCode::kInvalidField);
   }
@@ -90,11 +95,11 @@ Plan QueueModel::ExamineAdmin(const SubmissionEntry& entry) const {
       return {.direction = DataDirection::kToHost, .data_bytes = kIdentifyBytes};
     }
     case AdminOpcode::kGetLogPage:
-      return ExamineLog(entry, controller_->options.max_transfer_bytes);
+      return ExamineLog(*controller_, entry);
     case AdminOpcode::kGetFeatures:
-      return ExamineGetFeature(entry);
+      return ExamineGetFeature(controller_->kind(), entry);
     case AdminOpcode::kSetFeatures:
-      return {.status = CheckSetFeature(entry)};
+      return {.status = CheckSetFeature(controller_->kind(), entry)};
     case AdminOpcode::kAsyncEventRequest:
       return event_request_count_ < controller_->options.max_async_events
                  ? Plan{}
@@ -143,15 +148,22 @@ void QueueModel::StartAdmin(Command* command) {
     case AdminOpcode::kIdentify: {
       AdminPage page{};
       FillIdentify(view, IdentifyArgumentsOf(entry), page);
-      ReturnPage(page, page.size(), 0, command);
+      ReturnPage(page, 0, command);
       break;
     }
     case AdminOpcode::kGetLogPage: {
       const LogArguments log = LogArgumentsOf(entry);
       const LogPage kind = static_cast<LogPage>(log.page);
+      if (kind == LogPage::kDiscovery) {
+        if (!log.retains_event) controller_->ClearEvents();
+        ReturnPage(controller_->options.discovery->LogPageFor(controller_->host_nqn,
+                                                              controller_->local_address),
+                   log.offset_bytes, command);
+        break;
+      }
       AdminPage page{};
       FillLogPage(view, kind, log.retains_event, page);
-      ReturnPage(page, LogPageBytes(kind), log.offset_bytes, command);
+      ReturnPage(std::span(page).first(LogPageBytes(kind)), log.offset_bytes, command);
       break;
     }
     case AdminOpcode::kGetFeatures:
@@ -178,12 +190,15 @@ void QueueModel::StartAdmin(Command* command) {
 
 void QueueModel::DeliverEvents() {
   if (event_requests_.empty()) return;
-  if ((controller_->features.async_events & kNamespaceNotices) == 0) return;
-  if (!controller_->TakeNamespaceNotice()) return;
+  const bool is_discovery = controller_->kind() == ControllerKind::kDiscovery;
+  const uint32_t wanted = is_discovery ? kDiscoveryNotices : kNamespaceNotices;
+  if ((controller_->features.async_events & wanted) == 0) return;
+  if (!controller_->TakeNotice()) return;
   Command* command = event_requests_.Pop();
   --event_request_count_;
-  command->result = kEventNotice | kNoticeNamespaces << 8 |
-                    static_cast<uint32_t>(LogPage::kChangedNamespaces) << 16;
+  const LogPage log = is_discovery ? LogPage::kDiscovery : LogPage::kChangedNamespaces;
+  command->result = kEventNotice | (is_discovery ? kNoticeDiscovery : kNoticeNamespaces) << 8 |
+                    static_cast<uint32_t>(log) << 16;
   lane_.EndLater(command, {});
 }
 

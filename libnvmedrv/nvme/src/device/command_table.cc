@@ -14,13 +14,13 @@ constexpr uint8_t Number(AdminOpcode opcode) { return static_cast<uint8_t>(opcod
 constexpr uint8_t Number(IoOpcode opcode) { return static_cast<uint8_t>(opcode); }
 
 constexpr CommandRow kAdminCommands[] = {
-    {Number(AdminOpcode::kGetLogPage), kOfController},
-    {Number(AdminOpcode::kIdentify), kOfController},
+    {Number(AdminOpcode::kGetLogPage), kOfController, 0, true},
+    {Number(AdminOpcode::kIdentify), kOfController, 0, true},
     {Number(AdminOpcode::kAbort), kOfController},
-    {Number(AdminOpcode::kSetFeatures), kOfController},
-    {Number(AdminOpcode::kGetFeatures), kOfController},
-    {Number(AdminOpcode::kAsyncEventRequest), kOfController},
-    {Number(AdminOpcode::kKeepAlive), kOfController},
+    {Number(AdminOpcode::kSetFeatures), kOfController, 0, true},
+    {Number(AdminOpcode::kGetFeatures), kOfController, 0, true},
+    {Number(AdminOpcode::kAsyncEventRequest), kOfController, 0, true},
+    {Number(AdminOpcode::kKeepAlive), kOfController, 0, true},
 };
 
 constexpr CommandRow kIoCommands[] = {
@@ -68,6 +68,12 @@ constexpr LogPage kLogPages[] = {
     LogPage::kManagementEffects,
 };
 
+constexpr LogPage kDiscoveryLogPages[] = {
+    LogPage::kSupportedLogPages,
+    LogPage::kErrors,
+    LogPage::kDiscovery,
+};
+
 constexpr FeatureRow kFeatures[] = {
     {Feature::kArbitration, true, 0xffffff07},
     {Feature::kPowerManagement, true, 0x000000ff},
@@ -76,8 +82,8 @@ constexpr FeatureRow kFeatures[] = {
     {Feature::kVolatileWriteCache, true, 0x00000001},
     {Feature::kQueueCount, true, 0xffffffff},
     {Feature::kWriteAtomicity, true, 0x00000001},
-    {Feature::kAsyncEvents, true, 0xffffffff},
-    {Feature::kKeepAliveTimer, true, 0xffffffff},
+    {Feature::kAsyncEvents, true, 0xffffffff, true},
+    {Feature::kKeepAliveTimer, true, 0xffffffff, true},
     {Feature::kHostId, false, 0},
 };
 
@@ -104,8 +110,10 @@ const Row* Find(const Row (&rows)[kCount], Matches matches) {
 
 }  // namespace
 
-const CommandRow* FindAdminCommand(uint8_t opcode) {
-  return Find(kAdminCommands, [opcode](const CommandRow& row) { return row.opcode == opcode; });
+const CommandRow* FindAdminCommand(ControllerKind kind, uint8_t opcode) {
+  return Find(kAdminCommands, [kind, opcode](const CommandRow& row) {
+    return row.opcode == opcode && (kind == ControllerKind::kIo || row.in_discovery);
+  });
 }
 
 const CommandRow* FindIoCommand(uint8_t opcode) {
@@ -115,20 +123,26 @@ const CommandRow* FindIoCommand(uint8_t opcode) {
 std::span<const CommandRow> AdminCommands() { return kAdminCommands; }
 std::span<const CommandRow> IoCommands() { return kIoCommands; }
 
-bool IsSupportedLogPage(uint8_t page) {
-  return std::any_of(std::begin(kLogPages), std::end(kLogPages),
-                     [page](LogPage known) { return static_cast<uint8_t>(known) == page; });
+std::span<const LogPage> LogPages(ControllerKind kind) {
+  if (kind == ControllerKind::kDiscovery) return kDiscoveryLogPages;
+  return kLogPages;
 }
-std::span<const LogPage> LogPages() { return kLogPages; }
 
-const FeatureRow* FindFeature(uint8_t feature) {
-  return Find(kFeatures, [feature](const FeatureRow& row) {
-    return static_cast<uint8_t>(row.feature) == feature;
+bool IsSupportedLogPage(ControllerKind kind, uint8_t page) {
+  return std::ranges::any_of(LogPages(kind),
+                             [page](LogPage known) { return static_cast<uint8_t>(known) == page; });
+}
+
+const FeatureRow* FindFeature(ControllerKind kind, uint8_t feature) {
+  return Find(kFeatures, [kind, feature](const FeatureRow& row) {
+    return static_cast<uint8_t>(row.feature) == feature &&
+           (kind == ControllerKind::kIo || row.in_discovery);
   });
 }
 std::span<const FeatureRow> Features() { return kFeatures; }
 
-bool IsSupportedCns(uint8_t cns) {
+bool IsSupportedCns(ControllerKind kind, uint8_t cns) {
+  if (kind == ControllerKind::kDiscovery) return static_cast<Cns>(cns) == Cns::kController;
   return std::any_of(std::begin(kCnsValues), std::end(kCnsValues),
                      [cns](Cns known) { return static_cast<uint8_t>(known) == cns; });
 }

@@ -16,10 +16,13 @@
 
 namespace strata::nvme {
 
+enum class ControllerKind : uint8_t { kIo, kDiscovery };
+
 struct CommandRow {
   uint8_t opcode;
-  uint32_t effects;   // As in the commands supported and effects log.
-  uint16_t oncs = 0;  // The bit of Identify Controller that announces it.
+  uint32_t effects;           // As in the commands supported and effects log.
+  uint16_t oncs = 0;          // The bit of Identify Controller that announces it.
+  bool in_discovery = false;  // Discovery controllers have it too.
   // I/O commands.
   bool moves_blocks = false;    // Its data are the blocks that it names.
   bool changes_blocks = false;  // Refused where the namespace is read-only.
@@ -29,22 +32,23 @@ struct CommandRow {
 };
 
 // Null: the opcode is not supported.
-const CommandRow* FindAdminCommand(uint8_t opcode);
+const CommandRow* FindAdminCommand(ControllerKind kind, uint8_t opcode);
 const CommandRow* FindIoCommand(uint8_t opcode);
 std::span<const CommandRow> AdminCommands();
 std::span<const CommandRow> IoCommands();
 
-bool IsSupportedLogPage(uint8_t page);
-std::span<const LogPage> LogPages();
+bool IsSupportedLogPage(ControllerKind kind, uint8_t page);
+std::span<const LogPage> LogPages(ControllerKind kind);
 
 struct FeatureRow {
   Feature feature;
   bool is_changeable;
   uint32_t value_mask;  // Bits that Set Features may set.
+  bool in_discovery = false;
 };
-const FeatureRow* FindFeature(uint8_t feature);
+const FeatureRow* FindFeature(ControllerKind kind, uint8_t feature);
 std::span<const FeatureRow> Features();
 
-bool IsSupportedCns(uint8_t cns);
+bool IsSupportedCns(ControllerKind kind, uint8_t cns);
 
 }  // namespace strata::nvme

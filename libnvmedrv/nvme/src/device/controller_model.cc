@@ -21,6 +21,7 @@ ControllerModel::ControllerModel(uint16_t controller_id, const ConnectArguments&
       host_nqn(arguments.host_nqn),
       host_id(arguments.host_id),
       traits(arguments.traits),
+      local_address(arguments.local_address),
       options(subsystem_options),
       clock(subsystem_clock),
       created_ns(subsystem_clock.MonotonicNanos()),
@@ -86,7 +87,12 @@ void ControllerModel::NoteChanged(uint32_t nsid) {
   changed_.insert(at, nsid);
 }
 
-bool ControllerModel::TakeNamespaceNotice() {
+void ControllerModel::NoteDiscoveryChange() {
+  MutexLock lock(&mutex_);
+  notice_is_due_ = true;
+}
+
+bool ControllerModel::TakeNotice() {
   MutexLock lock(&mutex_);
   if (!notice_is_due_ || notice_was_sent_) return false;
   notice_is_due_ = false;

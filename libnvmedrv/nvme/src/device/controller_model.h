@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "device/command_table.h"
 #include "strata/base/mutex.h"
 #include "strata/nvme/subsystem.h"
 #include "strata/nvme/wire/log_pages.h"
@@ -66,9 +67,14 @@ class ControllerModel {
   const std::string host_nqn;
   const std::array<std::byte, 16> host_id;
   const FabricTraits traits;
+  const std::string local_address;
   const SubsystemOptions& options;
   const Clock& clock;
   const int64_t created_ns;
+
+  ControllerKind kind() const {
+    return options.discovery == nullptr ? ControllerKind::kIo : ControllerKind::kDiscovery;
+  }
 
   // Properties.
   uint64_t Capabilities() const;
@@ -91,8 +97,10 @@ class ControllerModel {
 
   // The host has been told of no change since it last read the log.
   void NoteChanged(uint32_t nsid) ABSL_LOCKS_EXCLUDED(mutex_);
-  // A namespace notice is due: true once, until the log has been read.
-  bool TakeNamespaceNotice() ABSL_LOCKS_EXCLUDED(mutex_);
+  // The discovery log has changed.
+  void NoteDiscoveryChange() ABSL_LOCKS_EXCLUDED(mutex_);
+  // A notice of either is due: true once, until the log has been read.
+  bool TakeNotice() ABSL_LOCKS_EXCLUDED(mutex_);
   // The changed namespaces in order; `clears` them and lets the next change be told.
   std::vector<uint32_t> ChangedNamespaces(bool clears) ABSL_LOCKS_EXCLUDED(mutex_);
   void ClearEvents() ABSL_LOCKS_EXCLUDED(mutex_);

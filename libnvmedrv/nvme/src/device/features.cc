@@ -59,9 +59,9 @@ uint32_t ValueOf(const ControllerModel& controller, const FeatureValues& values,
 
 }  // namespace
 
-Plan ExamineGetFeature(const SubmissionEntry& entry) {
+Plan ExamineGetFeature(ControllerKind kind, const SubmissionEntry& entry) {
   const Status invalid = Status(StatusCode::kInvalidField).DoNotRetry();
-  const FeatureRow* row = FindFeature(static_cast<uint8_t>(FeatureOf(entry)));
+  const FeatureRow* row = FindFeature(kind, static_cast<uint8_t>(FeatureOf(entry)));
   if (row == nullptr || SelectOf(entry) > FeatureSelect::kSupported) return {.status = invalid};
   if (row->feature != Feature::kHostId || SelectOf(entry) == FeatureSelect::kSupported) return {};
   // Only the extended identifier, of 16 bytes.
@@ -70,7 +70,8 @@ Plan ExamineGetFeature(const SubmissionEntry& entry) {
 }
 
 Status GetFeature(const ControllerModel& controller, Command* command) {
-  const FeatureRow& row = *FindFeature(static_cast<uint8_t>(FeatureOf(command->entry)));
+  const FeatureRow& row =
+      *FindFeature(controller.kind(), static_cast<uint8_t>(FeatureOf(command->entry)));
   const FeatureSelect select = SelectOf(command->entry);
   if (select == FeatureSelect::kSupported) {
     command->result = row.is_changeable ? kFeatureIsChangeable : 0;
@@ -84,9 +85,9 @@ Status GetFeature(const ControllerModel& controller, Command* command) {
   return {};
 }
 
-Status CheckSetFeature(const SubmissionEntry& entry) {
+Status CheckSetFeature(ControllerKind kind, const SubmissionEntry& entry) {
   const auto refuse = [](StatusCode code) { return Status(code).DoNotRetry(); };
-  const FeatureRow* row = FindFeature(static_cast<uint8_t>(FeatureOf(entry)));
+  const FeatureRow* row = FindFeature(kind, static_cast<uint8_t>(FeatureOf(entry)));
   if (row == nullptr) return refuse(StatusCode::kInvalidField);
   if ((entry.Get(SubmissionEntry::kDword10) & kFeatureSave) != 0) {
     return refuse(StatusCode::kFeatureNotSaveable);
@@ -142,7 +143,7 @@ Status SetFeature(ControllerModel& controller, Command* command) {
       values.write_atomicity = value;
       break;
     case Feature::kAsyncEvents:
-      values.async_events = value & (kNamespaceNotices | 0xff);
+      values.async_events = value & (kNamespaceNotices | kDiscoveryNotices | 0xff);
       break;
     case Feature::kKeepAliveTimer:
       controller.keep_alive_ms.store(value, std::memory_order_relaxed);

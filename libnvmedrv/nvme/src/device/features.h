@@ -11,8 +11,8 @@
 
 namespace strata::nvme {
 
-Plan ExamineGetFeature(const SubmissionEntry& entry);
-Status CheckSetFeature(const SubmissionEntry& entry);
+Plan ExamineGetFeature(ControllerKind kind, const SubmissionEntry& entry);
+Status CheckSetFeature(ControllerKind kind, const SubmissionEntry& entry);
 
 // REQUIRES: the examination was OK. They set command->result.
 Status GetFeature(const ControllerModel& controller, Command* command);

@@ -26,6 +26,15 @@ uint16_t AtomicWrite0based(const block::Geometry& geometry) {
   return geometry.atomic_write_blocks == 0 ? 0 : Clamp16(geometry.atomic_write_blocks - 1);
 }
 
+void FillFabrics(const FabricTraits& traits, IdentifyController& c) {
+  using C = IdentifyController;
+  c.Set(C::kSglSupport, traits.sgl_support);
+  c.Set(C::kCommandCapsuleUnits, traits.command_capsule_bytes / 16);
+  c.Set(C::kResponseCapsuleUnits, traits.response_capsule_bytes / 16);
+  c.Set(C::kMaxSglDescriptors, traits.max_sgl_descriptors);
+  c.Set(C::kFabricsCommands, traits.fabrics_commands);
+}
+
 void FillController(const AdminView& view, AdminPage& page) {
   const SubsystemOptions& options = view.subsystem.options();
   IdentifyController c;
@@ -38,19 +47,26 @@ void FillController(const AdminView& view, AdminPage& page) {
   c.Set(C::kMaxTransfer, static_cast<uint8_t>(std::countr_zero(options.max_transfer_bytes) - 12));
   c.Set(C::kControllerId, view.controller.id);
   c.Set(C::kVersion, kVersion21);
-  c.Set(C::kAsyncEvents, kNamespaceNotices);
-  c.Set(C::kAttributes, 0x01);      // Host identifiers of 128 bits.
-  c.Set(C::kControllerType, 0x01);  // I/O.
-  c.Set(C::kAbortLimit0based, 3);
+  const bool is_discovery = view.controller.kind() == ControllerKind::kDiscovery;
+  c.Set(C::kAsyncEvents, is_discovery ? kDiscoveryNotices : kNamespaceNotices);
+  c.Set(C::kAttributes, 0x01);  // Host identifiers of 128 bits.
+  c.Set(C::kControllerType, is_discovery ? 0x02 : 0x01);
   c.Set(C::kAsyncEventLimit0based, static_cast<uint8_t>(options.max_async_events - 1));
+  c.Set(C::kErrorLogEntries0based, ControllerModel::kErrorEntries - 1);
+  c.Set(C::kKeepAliveUnits, 1);
+  c.Set(C::kMaxCommands, Clamp16(options.max_queue_entries));
+  FillFabrics(view.controller.traits, c);
+  if (is_discovery) {
+    c.Set(C::kLogPages, 0x04);  // Offsets and long pages.
+    page = c.bytes;
+    return;
+  }
+  c.Set(C::kAbortLimit0based, 3);
   c.Set(C::kFirmwareUpdates, 0x03);  // One slot, read-only.
   // Effects; offsets and long pages; the pages of supported logs and feature effects.
   c.Set(C::kLogPages, 0x02 | 0x04 | 0x20);
-  c.Set(C::kErrorLogEntries0based, ControllerModel::kErrorEntries - 1);
-  c.Set(C::kKeepAliveUnits, 1);
   c.Set(C::kSubmissionEntrySizes, 0x66);
   c.Set(C::kCompletionEntrySizes, 0x44);
-  c.Set(C::kMaxCommands, Clamp16(options.max_queue_entries));
   c.Set(C::kNamespaceCount, options.max_namespaces);
   c.Set(C::kMaxAllowedNamespaces, options.max_namespaces);
   uint16_t oncs = kOncsSaveAndSelect;
@@ -67,11 +83,6 @@ void FillController(const AdminView& view, AdminPage& page) {
     atomic_0based = std::min(atomic_0based, AtomicWrite0based(entry->device->geometry()));
   }
   c.Set(C::kAtomicWritePowerFail0based, has_namespace ? atomic_0based : uint16_t{0});
-  const FabricTraits& traits = view.controller.traits;
-  c.Set(C::kSglSupport, traits.sgl_support);
-  c.Set(C::kCommandCapsuleUnits, traits.command_capsule_bytes / 16);
-  c.Set(C::kResponseCapsuleUnits, traits.response_capsule_bytes / 16);
-  c.Set(C::kMaxSglDescriptors, traits.max_sgl_descriptors);
   page = c.bytes;
 }
 
@@ -169,7 +180,7 @@ bool DependsOnCommandSet(Cns cns) {
 Status CheckIdentify(const AdminView& view, const IdentifyArguments& arguments) {
   const Status invalid_field = Status(StatusCode::kInvalidField).DoNotRetry();
   const Status invalid_namespace = Status(StatusCode::kInvalidNamespace).DoNotRetry();
-  if (!IsSupportedCns(arguments.cns)) return invalid_field;
+  if (!IsSupportedCns(view.controller.kind(), arguments.cns)) return invalid_field;
   const Cns cns = static_cast<Cns>(arguments.cns);
   if (DependsOnCommandSet(cns) && arguments.command_set != static_cast<uint8_t>(CommandSet::kNvm)) {
     return invalid_field;

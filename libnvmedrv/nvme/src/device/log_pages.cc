@@ -14,8 +14,8 @@ constexpr uint32_t kLogSupported = 1u << 0;
 constexpr uint32_t kFeatureSupported = 1u << 0;
 constexpr uint32_t kFeatureScopeController = 1u << 21;
 
-void FillSupported(AdminPage& page) {
-  for (const LogPage log : LogPages())
+void FillSupported(ControllerKind kind, AdminPage& page) {
+  for (const LogPage log : LogPages(kind))
     StoreLe32(&page[4 * static_cast<size_t>(log)], kLogSupported);
 }
 
@@ -98,7 +98,7 @@ uint32_t LogPageBytes(LogPage log) {
 void FillLogPage(const AdminView& view, LogPage log, bool retains_event, AdminPage& page) {
   switch (log) {
     case LogPage::kSupportedLogPages:
-      FillSupported(page);
+      FillSupported(view.controller.kind(), page);
       return;
     case LogPage::kErrors:
       FillErrors(view.controller, page);
@@ -120,7 +120,7 @@ void FillLogPage(const AdminView& view, LogPage log, bool retains_event, AdminPa
       return;
     case LogPage::kManagementEffects:
     case LogPage::kDiscovery:
-      return;  // No management command is supported; discovery has a controller of its own.
+      return;  // No management command is supported. The discovery log is made elsewhere.
   }
 }
 

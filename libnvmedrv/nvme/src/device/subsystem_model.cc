@@ -25,6 +25,10 @@ constexpr uint32_t kHostNqnOffset = kInData | 512;
 constexpr uint32_t kQueueIdOffset = 42;
 constexpr uint32_t kQueueSizeOffset = 44;
 
+// A discovery controller whose host asked for no Keep Alive ends after so long without a command.
+// NVM Express Base 2.1, section 3.1.3.3.
+constexpr uint32_t kDiscoveryIdleMs = 120'000;
+
 bool IsZero(std::span<const std::byte> bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; });
 }
@@ -111,13 +115,22 @@ absl::Status SubsystemModel::AllowHost(const std::string& host_nqn) {
         absl::StrCat("the subsystem knows ", options_.max_hosts, " hosts, its limit"));
   }
   hosts_.insert(host_nqn);
+  host_generation_.fetch_add(1, std::memory_order_acq_rel);
   return absl::OkStatus();
 }
 
 absl::Status SubsystemModel::DisallowHost(const std::string& host_nqn) {
   MutexLock lock(&mutex_);
-  if (hosts_.erase(host_nqn) > 0) return absl::OkStatus();
-  return absl::NotFoundError(absl::StrCat("host '", host_nqn, "' is not on the list"));
+  if (hosts_.erase(host_nqn) == 0) {
+    return absl::NotFoundError(absl::StrCat("host '", host_nqn, "' is not on the list"));
+  }
+  host_generation_.fetch_add(1, std::memory_order_acq_rel);
+  return absl::OkStatus();
+}
+
+bool SubsystemModel::Admits(std::string_view host_nqn) const {
+  MutexLock lock(&mutex_);
+  return allow_any_host_ || hosts_.find(host_nqn) != hosts_.end();
 }
 
 absl::Status SubsystemModel::CheckDevice(const block::Device* device) const {
@@ -141,6 +154,9 @@ absl::Status SubsystemModel::CheckDevice(const block::Device* device) const {
 
 absl::StatusOr<uint32_t> SubsystemModel::AddNamespace(std::shared_ptr<block::Device> device,
                                                       const NamespaceOptions& options) {
+  if (options_.discovery != nullptr) {
+    return absl::InvalidArgumentError("a discovery subsystem has no namespaces");
+  }
   STRATA_RETURN_IF_ERROR(CheckDevice(device.get()));
   if (options.hosts.size() > options_.max_hosts) {
     return absl::ResourceExhaustedError(absl::StrCat("a namespace for ", options.hosts.size(),
@@ -248,16 +264,12 @@ std::shared_ptr<NamespaceEntry> SubsystemModel::CopyEntry(uint32_t nsid) const {
 
 void SubsystemModel::Publish(uint32_t nsid, std::shared_ptr<const NamespaceEntry> entry) {
   auto table = std::make_shared<NamespaceTable>(*table_);
-  table->generation = table_->generation + 1;
   const std::shared_ptr<const NamespaceEntry> before = table->entries[nsid - 1];
   table->entries[nsid - 1] = entry;
-  table_ = table;
   // A change of limits alone is nothing that a host could see.
   const bool is_seen = before == nullptr || entry == nullptr || before->device != entry->device ||
                        before->hosts != entry->hosts || before->read_only != entry->read_only;
-  // First the signals, then the count: a lane clears the signal when it sees the count.
-  for (const LaneModel* lane : lanes_) lane->Wake();
-  generation_.store(table->generation, std::memory_order_release);
+  Adopt(std::move(table));
   // Then the event: a host that was told of the change before the count would be answered from the
   // old table. A lane that saw the count waits for the mutex, and delivers the event after it.
   for (const auto& [id, controller] : controllers_) {
@@ -265,6 +277,22 @@ void SubsystemModel::Publish(uint32_t nsid, std::shared_ptr<const NamespaceEntry
     const bool sees = entry != nullptr && entry->VisibleTo(controller->host_nqn);
     if (is_seen && (saw || sees)) controller->NoteChanged(nsid);
   }
+}
+
+void SubsystemModel::Adopt(std::shared_ptr<NamespaceTable> table) {
+  table->generation = table_->generation + 1;
+  const uint64_t generation = table->generation;
+  table_ = std::move(table);
+  // First the signals, then the count: a lane clears the signal when it sees the count.
+  for (const LaneModel* lane : lanes_) lane->Wake();
+  generation_.store(generation, std::memory_order_release);
+}
+
+// The namespaces are the same; a new table is how lanes are made to look for events.
+void SubsystemModel::NoteDiscoveryChange() {
+  MutexLock lock(&mutex_);
+  Adopt(std::make_shared<NamespaceTable>(*table_));
+  for (const auto& [id, controller] : controllers_) controller->NoteDiscoveryChange();
 }
 
 bool SubsystemModel::IsSettled(uint64_t generation) const {
@@ -351,7 +379,8 @@ Connected SubsystemModel::Connect(Lane& lane, const ConnectArguments& arguments)
   if (arguments.queue_entries < 2 || arguments.queue_entries > options_.max_queue_entries) {
     return {invalid, kQueueSizeOffset, nullptr};
   }
-  if (arguments.queue_id > options_.max_io_queues) return {invalid, kQueueIdOffset, nullptr};
+  const uint32_t max_io_queues = options_.discovery == nullptr ? options_.max_io_queues : 0;
+  if (arguments.queue_id > max_io_queues) return {invalid, kQueueIdOffset, nullptr};
   return arguments.queue_id == 0 ? ConnectAdmin(model, arguments) : ConnectIo(model, arguments);
 }
 
@@ -384,6 +413,9 @@ Connected SubsystemModel::ConnectAdmin(LaneModel& lane, const ConnectArguments& 
     next_controller_id_ = id == options_.last_controller_id ? options_.first_controller_id
                                                             : static_cast<uint16_t>(id + 1);
     controller = std::make_shared<ControllerModel>(id, arguments, options_, clock_);
+    if (options_.discovery != nullptr && arguments.keep_alive_ms == 0) {
+      controller->keep_alive_ms.store(kDiscoveryIdleMs, std::memory_order_relaxed);
+    }
     controllers_[id] = controller;
   }
   auto queue = std::make_unique<QueueModel>(lane, controller, 0, controller->epoch());

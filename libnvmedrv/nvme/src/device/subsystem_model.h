@@ -29,6 +29,10 @@ class SubsystemModel final : public Subsystem {
   const SubsystemOptions& options() const override { return options_; }
   absl::Status AllowHost(const std::string& host_nqn) override;
   absl::Status DisallowHost(const std::string& host_nqn) override;
+  bool Admits(std::string_view host_nqn) const override;
+  uint64_t host_generation() const override {
+    return host_generation_.load(std::memory_order_acquire);
+  }
   absl::StatusOr<uint32_t> AddNamespace(std::shared_ptr<block::Device> device,
                                         const NamespaceOptions& options) override;
   absl::Status RemoveNamespace(uint32_t nsid) override;
@@ -37,6 +41,7 @@ class SubsystemModel final : public Subsystem {
   absl::Status SetHosts(uint32_t nsid, std::vector<std::string> hosts) override;
   uint64_t generation() const override { return generation_.load(std::memory_order_acquire); }
   bool IsSettled(uint64_t generation) const override;
+  void NoteDiscoveryChange() override;
   std::vector<NamespaceState> Namespaces() const override;
   std::vector<nvme::ControllerState> Controllers() const override;
   absl::StatusOr<std::unique_ptr<Lane>> OpenLane(const LaneOptions& options) override;
@@ -57,6 +62,8 @@ class SubsystemModel final : public Subsystem {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // A free NSID, used again as late as possible. 0: there is none.
   uint32_t FreeNsid() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Makes `table` the current one and wakes the lanes.
+  void Adopt(std::shared_ptr<NamespaceTable> table) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Puts `entry`, which may be null, into the table's place for `nsid` and tells everybody.
   void Publish(uint32_t nsid, std::shared_ptr<const NamespaceEntry> entry)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -66,10 +73,11 @@ class SubsystemModel final : public Subsystem {
   const SubsystemOptions options_;
   const Clock& clock_;
   std::atomic<uint64_t> generation_{0};
+  std::atomic<uint64_t> host_generation_{0};
 
   mutable Mutex mutex_;
   bool allow_any_host_ ABSL_GUARDED_BY(mutex_);
-  std::set<std::string> hosts_ ABSL_GUARDED_BY(mutex_);
+  std::set<std::string, std::less<>> hosts_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<const NamespaceTable> table_ ABSL_GUARDED_BY(mutex_);
   uint32_t next_nsid_ ABSL_GUARDED_BY(mutex_) = 1;
   std::map<uint16_t, std::shared_ptr<ControllerModel>> controllers_ ABSL_GUARDED_BY(mutex_);

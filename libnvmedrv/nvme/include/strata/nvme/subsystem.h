@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -30,6 +31,17 @@
 #include "strata/nvme/wire/fabrics.h"
 
 namespace strata::nvme {
+
+// What a discovery subsystem tells its hosts: log page 70h. The transport that has the listeners
+// knows it. Any thread may ask.
+class STRATA_EXPORT DiscoverySource {
+ public:
+  virtual ~DiscoverySource() = default;
+  // The whole page, header and entries, with what this host may see. `local_address` is that of
+  // ConnectArguments.
+  virtual std::vector<std::byte> LogPageFor(std::string_view host_nqn,
+                                            std::string_view local_address) const = 0;
+};
 
 struct SubsystemOptions {
   std::string nqn;
@@ -54,6 +66,10 @@ struct SubsystemOptions {
   uint32_t max_transfer_bytes = 1u << 20;
 
   const Clock* clock = nullptr;  // Null: the machine's. It outlives the subsystem.
+
+  // Makes it a discovery subsystem: its controllers have no I/O queues and no namespaces, and
+  // support what discovery takes. It outlives the subsystem.
+  const DiscoverySource* discovery = nullptr;
 };
 
 struct NamespaceIdentity {
@@ -106,6 +122,7 @@ struct FabricTraits {
   uint32_t response_capsule_bytes = 16;
   uint32_t sgl_support = 1;  // SGLS.
   uint8_t max_sgl_descriptors = 1;
+  uint16_t fabrics_commands = 0;  // OFCS.
 };
 
 struct ConnectArguments {
@@ -116,6 +133,8 @@ struct ConnectArguments {
   uint32_t queue_entries = 32;
   uint32_t keep_alive_ms = 0;
   FabricTraits traits{};
+  // Where the host has reached the subsystem, in the transport's spelling; for DiscoverySource.
+  std::string local_address{};
 };
 
 struct Connected {
@@ -137,6 +156,9 @@ class STRATA_EXPORT Subsystem {
   // that is connected stays so.
   virtual absl::Status AllowHost(const std::string& host_nqn) = 0;
   virtual absl::Status DisallowHost(const std::string& host_nqn) = 0;
+  virtual bool Admits(std::string_view host_nqn) const = 0;
+  // Counts the changes of the list.
+  virtual uint64_t host_generation() const = 0;
 
   // Returns the NSID. InvalidArgument: an option or the device's geometry; AlreadyExists: the NSID;
   // ResourceExhausted: max_namespaces.
@@ -155,6 +177,9 @@ class STRATA_EXPORT Subsystem {
   // No lane serves a table older than `generation` any more, and commands on what only older tables
   // had have ended.
   virtual bool IsSettled(uint64_t generation) const = 0;
+
+  // Of a discovery subsystem: the log page has changed, and connected hosts are told.
+  virtual void NoteDiscoveryChange() = 0;
 
   virtual std::vector<NamespaceState> Namespaces() const = 0;
   virtual std::vector<ControllerState> Controllers() const = 0;

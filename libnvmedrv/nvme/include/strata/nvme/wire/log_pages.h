@@ -94,6 +94,9 @@ inline constexpr uint32_t kFeatureIsChangeable = 1u << 2;
 // The result of an Asynchronous Event Request: type in bits 2:0, information in 15:8, log in 23:16.
 inline constexpr uint32_t kEventNotice = 2;
 inline constexpr uint32_t kNoticeNamespaces = 0x00;
-inline constexpr uint32_t kNamespaceNotices = 1u << 8;  // In OAES and in Feature::kAsyncEvents.
+inline constexpr uint32_t kNoticeDiscovery = 0xf0;
+// In OAES and in Feature::kAsyncEvents.
+inline constexpr uint32_t kNamespaceNotices = 1u << 8;
+inline constexpr uint32_t kDiscoveryNotices = 1u << 31;
 
 }  // namespace strata::nvme

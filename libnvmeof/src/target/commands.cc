@@ -96,7 +96,10 @@ Status Connection::ExamineData(Operation* operation, const nvme::Plan& plan) {
       if (length != operation->capsule_bytes) return Refuse(StatusCode::kSglInvalidLength);
       break;
     case nvme::kSglTransport:
-      if (operation->capsule_bytes != 0) return Refuse(StatusCode::kSglInvalidType);
+      // Connect's data come with it: before it there is no queue whose tags an R2T could name.
+      if (operation->capsule_bytes != 0 || operation->is_connect) {
+        return Refuse(StatusCode::kSglInvalidType);
+      }
       break;
     default:
       return Refuse(StatusCode::kSglInvalidType);

@@ -293,7 +293,8 @@ void Connection::OnEnd() {
 }
 
 void Connection::Cut(std::string_view why) {
-  if (stream_ == nullptr) return;
+  if (stream_ == nullptr || is_cut_) return;
+  is_cut_ = true;
   Note(LogLevel::kWarning, absl::StrCat("cut: ", absl::string_view(why.data(), why.size())));
   worker_.target().CountTermination();
   worker_.target().CloseRecord(record_);

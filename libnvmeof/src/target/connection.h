@@ -59,7 +59,7 @@ class Connection final : public StreamHandler {
 
   bool is_identified() const { return queue_ != nullptr; }
   bool is_finished() const { return stream_ == nullptr && operation_count_ == 0; }
-  bool is_closed() const { return stream_ == nullptr; }
+  bool is_leaving() const { return stream_ == nullptr || is_cut_; }
   int64_t accepted_ns() const { return accepted_ns_; }
   const nvme::Subsystem* subsystem() const { return subsystem_.get(); }
   Association* association() const { return association_.get(); }
@@ -138,6 +138,7 @@ class Connection final : public StreamHandler {
   int64_t state_since_ns_;
   int64_t pdu_since_ns_ = 0;  // When the PDU under way began; 0: there is none.
   int64_t sent_ns_ = 0;       // When the peer last took something, or when there was nothing.
+  bool is_cut_ = false;
   bool is_draining_ = false;
   bool is_disconnecting_ = false;
 

@@ -43,10 +43,11 @@ WorkerModel::WorkerModel(TargetModel& target)
 
 absl::StatusOr<std::unique_ptr<WorkerModel>> WorkerModel::Open(TargetModel& target) {
   std::unique_ptr<WorkerModel> worker(new WorkerModel(target));
-  STRATA_ASSIGN_OR_RETURN(worker->link_,
-                          OpenLink({.engine = target.options().engine,
-                                    .clock = &target.clock(),
-                                    .max_streams = size_t{target.options().max_connections} + 1}));
+  // Connections that were cut have a stream until the end of the round.
+  const size_t max_streams = 2 * size_t{target.options().max_connections} + 64;
+  STRATA_ASSIGN_OR_RETURN(worker->link_, OpenLink({.engine = target.options().engine,
+                                                   .clock = &target.clock(),
+                                                   .max_streams = max_streams}));
   return worker;
 }
 
@@ -149,7 +150,7 @@ void WorkerModel::Admit(Mail mail) {
     // Whoever has not said who it is leaves first.
     Connection* oldest = nullptr;
     for (const auto& connection : connections_) {
-      if (connection->is_identified() || connection->is_closed()) continue;
+      if (connection->is_identified() || connection->is_leaving()) continue;
       if (oldest == nullptr || connection->accepted_ns() < oldest->accepted_ns()) {
         oldest = connection.get();
       }

@@ -95,6 +95,12 @@ class WatchHandler {
   virtual void OnReadable() = 0;
 };
 
+// Socket calls that moved bytes, or tried to.
+struct LinkCounters {
+  uint64_t sends = 0;
+  uint64_t receives = 0;
+};
+
 class Listener;  // Handles of the link's.
 class Watch;
 
@@ -135,6 +141,7 @@ class Link {
   virtual void Wake() = 0;
 
   virtual size_t stream_count() const = 0;
+  virtual const LinkCounters& counters() const = 0;
 };
 
 // Unimplemented: this kernel lacks the engine. ResourceExhausted: no descriptor is left.

@@ -262,6 +262,7 @@ void LinkRounds::BeginFail(Pollable* pollable, absl::Status status) {
 }
 
 void LinkRounds::OnReceived(TcpStream* stream, int64_t result) {
+  ++counters_.receives;
   if (stream->is_closing) return;
   if (result > 0) {
     stream->handler->OnReceived(static_cast<size_t>(result));
@@ -277,6 +278,7 @@ void LinkRounds::OnReceived(TcpStream* stream, int64_t result) {
 }
 
 void LinkRounds::OnSent(TcpStream* stream, int64_t result) {
+  ++counters_.sends;
   if (stream->is_closing) return;
   if (result < 0 && result != -EAGAIN && result != -EINTR) {
     Fail(stream, ErrnoStatus(static_cast<int>(-result),

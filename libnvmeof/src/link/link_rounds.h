@@ -94,7 +94,10 @@ class LinkRounds : public Link {
   void Wake() override;
   size_t stream_count() const override { return stream_count_; }
 
-  static constexpr size_t kMaxSendVectors = 128;
+  const LinkCounters& counters() const override { return counters_; }
+
+  // As many as 128 answers of 4 KiB have.
+  static constexpr size_t kMaxSendVectors = 384;
   static constexpr size_t kMaxReceiveVectors = 8;
 
  protected:
@@ -150,6 +153,7 @@ class LinkRounds : public Link {
   int64_t rest_until_ns_ = 0;
   std::vector<SendRequest*> done_;
   size_t stream_count_ = 0;
+  LinkCounters counters_;
   Socket wakeup_;
   std::unique_ptr<WatchHandler> wake_handler_;
 };

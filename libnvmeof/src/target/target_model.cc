@@ -90,12 +90,16 @@ void TargetModel::Publish(std::shared_ptr<TargetTable> table) {
 }
 
 bool TargetModel::RefreshDiscovery() const {
-  std::vector<uint64_t> state{table_->generation};
-  for (const auto& subsystem : table_->subsystems) state.push_back(subsystem->host_generation());
-  if (state == discovery_state_) return false;
-  discovery_state_ = std::move(state);
-  ++discovery_generation_;
-  return true;
+  const size_t count = 1 + table_->subsystems.size();
+  bool has_changed = discovery_state_.size() != count;
+  discovery_state_.resize(count);
+  for (size_t i = 0; i < count; ++i) {
+    const uint64_t now = i == 0 ? table_->generation : table_->subsystems[i - 1]->host_generation();
+    has_changed = has_changed || discovery_state_[i] != now;
+    discovery_state_[i] = now;
+  }
+  if (has_changed) ++discovery_generation_;
+  return has_changed;
 }
 
 void TargetModel::NoticeHostChanges() {
@@ -241,6 +245,8 @@ TargetStatistics TargetModel::statistics() const {
   }
   statistics.connections_accepted = accepted_.load(std::memory_order_relaxed);
   statistics.connections_refused = refused_.load(std::memory_order_relaxed);
+  statistics.sends = sends_.load(std::memory_order_relaxed);
+  statistics.receives = receives_.load(std::memory_order_relaxed);
   statistics.connections_terminated = terminated_.load(std::memory_order_relaxed);
   return statistics;
 }

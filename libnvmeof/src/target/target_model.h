@@ -88,6 +88,10 @@ class TargetModel final : public Target, public nvme::DiscoverySource {
   void SetConnected(ConnectionRecord* record, const ConnectionInfo& info);
   bool HasIoConnections(std::string_view subsystem_nqn, uint16_t controller_id) const;
   void CloseRecord(const std::shared_ptr<ConnectionRecord>& record);
+  void CountSocketCalls(uint64_t sends, uint64_t receives) {
+    sends_.fetch_add(sends, std::memory_order_relaxed);
+    receives_.fetch_add(receives, std::memory_order_relaxed);
+  }
   void CountRefusal() { refused_.fetch_add(1, std::memory_order_relaxed); }
   void CountTermination() { terminated_.fetch_add(1, std::memory_order_relaxed); }
 
@@ -106,6 +110,8 @@ class TargetModel final : public Target, public nvme::DiscoverySource {
   std::atomic<uint64_t> accepted_{0};
   std::atomic<uint64_t> refused_{0};
   std::atomic<uint64_t> terminated_{0};
+  std::atomic<uint64_t> sends_{0};
+  std::atomic<uint64_t> receives_{0};
 
   mutable Mutex mutex_;
   std::shared_ptr<const TargetTable> table_ ABSL_GUARDED_BY(mutex_);

@@ -14,8 +14,8 @@ namespace strata::nvmeof {
 namespace {
 
 constexpr int64_t kTimersNs = 250'000'000;
-constexpr size_t kReceiveBufferBytes = 32 << 10;
-constexpr size_t kMostKeptReceiveBuffers = 64;
+constexpr size_t kReceiveBufferBytes = 64 << 10;
+constexpr size_t kMostKeptReceiveBuffers = 32;
 constexpr int kMostCompletions = 256;  // Of one lane in one round.
 
 }  // namespace
@@ -84,6 +84,7 @@ int WorkerModel::Poll(int64_t timeout_ns) {
     const std::vector<LaneRecord> retired = std::exchange(retired_lanes_, {});
     link_->Poll(SleepNanos(timeout_ns));
   }
+  CountSocketCalls();
   now_ns_ = clock_.MonotonicNanos();
   PollLanes();
   ServeWaiting();
@@ -91,6 +92,13 @@ int WorkerModel::Poll(int64_t timeout_ns) {
   BuryFinished();
   if (work_ > 0) last_work_ns_ = now_ns_;
   return work_;
+}
+
+void WorkerModel::CountSocketCalls() {
+  const LinkCounters& now = link_->counters();
+  if (now.sends == counted_.sends && now.receives == counted_.receives) return;
+  target_.CountSocketCalls(now.sends - counted_.sends, now.receives - counted_.receives);
+  counted_ = now;
 }
 
 int64_t WorkerModel::SleepNanos(int64_t timeout_ns) const {

@@ -89,6 +89,7 @@ class WorkerModel final : public Worker, WatchHandler {
   bool TryTakeMemory(Operation* operation);
   int64_t SleepNanos(int64_t timeout_ns) const;
   void PollLanes();
+  void CountSocketCalls();
   void ServeWaiting();
   void CheckTimers();
   void BuryFinished();
@@ -116,6 +117,7 @@ class WorkerModel final : public Worker, WatchHandler {
   int64_t now_ns_ = 0;
   int64_t timers_ns_ = 0;  // When the timers are looked at next.
   int64_t last_work_ns_ = 0;
+  LinkCounters counted_;
   int work_ = 0;  // Of this round.
   bool lanes_had_work_ = false;
 

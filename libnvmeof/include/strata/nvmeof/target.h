@@ -85,6 +85,8 @@ struct TargetStatistics {
   uint64_t commands = 0;
   uint64_t bytes_to_host = 0;
   uint64_t bytes_from_host = 0;
+  uint64_t sends = 0;  // Socket calls.
+  uint64_t receives = 0;
 };
 
 class STRATA_EXPORT Worker {

@@ -2,7 +2,9 @@
 #include "host/tcp_queue.h"
 
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -56,7 +58,7 @@ void WriteSgl(SubmissionEntry* entry, uint32_t total_bytes, bool is_in_capsule) 
 
 }  // namespace
 
-TcpQueue::TcpQueue(std::shared_ptr<Association> association, const nvme::QueueOptions& options)
+TcpQueue::TcpQueue(std::shared_ptr<HostAssociation> association, const nvme::QueueOptions& options)
     : association_(std::move(association)),
       options_(options),
       slots_(options.entries),
@@ -598,15 +600,14 @@ void TcpQueue::Complete(uint16_t command_id, CompletionEntry completion) {
 }
 
 int TcpQueue::Poll(std::span<CompletionEntry> completions) {
-  if (completed_count_ < completions.size() && stage_ != Stage::kBroken) {
+  if (stage_ != Stage::kBroken) {
     if (stage_ != Stage::kOpen) AdvanceOpening();
     if (stage_ != Stage::kBroken && stage_ != Stage::kConnecting) {
       Flush();
-      Receive();
+      if (completed_count_ < completions.size() || stage_ != Stage::kOpen) Receive();
       // What was asked for leaves now: the caller may sleep.
       if (!sending_.empty() && !is_blocked_ && stage_ != Stage::kBroken) Flush();
     }
-    if (epoll_.fd() >= 0) Arm();
   }
   const size_t count = std::min(completed_count_, completions.size());
   for (size_t i = 0; i < count; ++i) {
@@ -614,6 +615,7 @@ int TcpQueue::Poll(std::span<CompletionEntry> completions) {
     completed_first_ = (completed_first_ + 1) % completed_.size();
   }
   completed_count_ -= count;
+  if (epoll_.fd() >= 0) Arm();
   return static_cast<int>(count);
 }
 
@@ -622,17 +624,38 @@ int TcpQueue::Poll(std::span<CompletionEntry> completions) {
 absl::StatusOr<int> TcpQueue::EventFd() {
   if (epoll_.fd() >= 0) return epoll_.fd();
   Socket made(epoll_create1(EPOLL_CLOEXEC));
+  Socket left(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   epoll_event event{};
-  if (made.fd() < 0 || epoll_ctl(made.fd(), EPOLL_CTL_ADD, socket_.fd(), &event) != 0) {
+  if (made.fd() < 0 || left.fd() < 0 ||
+      epoll_ctl(made.fd(), EPOLL_CTL_ADD, socket_.fd(), &event) != 0) {
+    return ErrnoStatus(errno, "epoll");
+  }
+  event.events = EPOLLIN;
+  if (epoll_ctl(made.fd(), EPOLL_CTL_ADD, left.fd(), &event) != 0) {
     return ErrnoStatus(errno, "epoll");
   }
   epoll_ = std::move(made);
+  left_event_ = std::move(left);
   armed_events_ = 0;
+  is_left_signalled_ = false;
   Arm();
   return epoll_.fd();
 }
 
+// Makes the descriptor readable exactly when there is something to do.
 void TcpQueue::Arm() {
+  // Completions for which the caller had no room, and what it must be told, are in no socket.
+  const bool is_left = completed_count_ > 0 || stage_ == Stage::kBroken;
+  if (is_left != is_left_signalled_) {
+    uint64_t count = 1;
+    if (is_left) {
+      (void)!write(left_event_.fd(), &count, sizeof(count));
+    } else {
+      (void)!read(left_event_.fd(), &count, sizeof(count));
+    }
+    is_left_signalled_ = is_left;
+  }
+  if (stage_ == Stage::kBroken) return;
   const bool waits_for_room = is_blocked_ || stage_ == Stage::kConnecting;
   const uint32_t events = EPOLLIN | (waits_for_room ? uint32_t{EPOLLOUT} : 0);
   if (events == armed_events_) return;

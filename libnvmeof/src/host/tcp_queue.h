@@ -29,7 +29,7 @@
 namespace strata::nvmeof {
 
 // What the queues of one association share.
-struct Association {
+struct HostAssociation {
   TcpOptions options;
   std::string name;
   const Clock* clock = nullptr;
@@ -38,7 +38,7 @@ struct Association {
 
 class TcpQueue final : public nvme::HostQueue {
  public:
-  TcpQueue(std::shared_ptr<Association> association, const nvme::QueueOptions& options);
+  TcpQueue(std::shared_ptr<HostAssociation> association, const nvme::QueueOptions& options);
   ~TcpQueue() override;
 
   // Begins to connect. Unavailable: the kernel refuses at once.
@@ -108,13 +108,15 @@ class TcpQueue final : public nvme::HostQueue {
   void Break(absl::Status status);
   void Arm();
 
-  const std::shared_ptr<Association> association_;
+  const std::shared_ptr<HostAssociation> association_;
   const nvme::QueueOptions options_;
   Stage stage_ = Stage::kConnecting;
   int64_t deadline_ns_ = 0;  // Of the stage.
   absl::Status broken_;
   Socket socket_;
   Socket epoll_;
+  Socket left_event_;  // An eventfd in epoll_: readable while completions are left.
+  bool is_left_signalled_ = false;
   uint32_t armed_events_ = 0;
   bool is_blocked_ = false;  // The kernel took less than there was.
 

@@ -29,7 +29,7 @@ absl::Status CheckNqn(std::string_view what, const std::string& nqn) {
 
 class TcpTransport final : public nvme::Transport {
  public:
-  explicit TcpTransport(std::shared_ptr<Association> association)
+  explicit TcpTransport(std::shared_ptr<HostAssociation> association)
       : association_(std::move(association)) {}
 
   std::string name() const override { return association_->name; }
@@ -59,13 +59,13 @@ class TcpTransport final : public nvme::Transport {
   }
 
  private:
-  const std::shared_ptr<Association> association_;
+  const std::shared_ptr<HostAssociation> association_;
 };
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<nvme::Transport>> ConnectTcp(const TcpOptions& options) {
-  auto association = std::make_shared<Association>();
+  auto association = std::make_shared<HostAssociation>();
   TcpOptions& own = association->options;
   own = options;
   STRATA_RETURN_IF_ERROR(CheckNqn("subsystem_nqn", own.subsystem_nqn));

@@ -112,7 +112,7 @@ class IoChannel final : public block::Channel, private ResetListener {
     if (pair_ == nullptr || controller_.epoch() != epoch_) FollowReset();
     if (pair_ != nullptr && !is_open_) FollowOpening();
     RunFailed(max_completions);
-    if (pair_ != nullptr && is_open_ && completions_ < max_completions) {
+    if (pair_ != nullptr && is_open_ && completions_ <= max_completions) {
       // The next piece of a long Write Zeroes may be held back by the transport until it is polled,
       // and a caller that saw no completion may sleep.
       while (pair_->Poll(max_completions - completions_) > 0 && completions_ == 0 &&

@@ -48,7 +48,8 @@ int QueuePair::Poll(int max_completions) {
   if (queue_ == nullptr) return 0;
   std::array<CompletionEntry, 64> completions;
   int total = 0;
-  while (total < max_completions) {
+  // Without room for completions, too: what was submitted is sent.
+  do {
     const size_t room = std::min<size_t>(completions.size(), max_completions - total);
     const int count = queue_->Poll(std::span(completions).first(room));
     for (int i = 0; i < count; ++i) {
@@ -56,8 +57,8 @@ int QueuePair::Poll(int max_completions) {
     }
     total += count;
     if (static_cast<size_t>(count) < room) break;
-  }
-  if (total == 0) {
+  } while (total < max_completions);
+  if (total == 0 && max_completions > 0) {
     if (absl::Status health = queue_->health(); !health.ok()) {
       const uint32_t before = in_flight_;
       Break(std::move(health));

@@ -28,7 +28,7 @@ set(STRATA_USES_nvme base block)
 
 set(STRATA_DIR_nvmeof libnvmeof)
 set(STRATA_USES_nvmeof base block nvme)
-set(STRATA_ROOMS_nvmeof pdu link target)
+set(STRATA_ROOMS_nvmeof pdu link target host)
 
 set(STRATA_DIR_dedup libdedup)
 set(STRATA_USES_dedup base block kv)

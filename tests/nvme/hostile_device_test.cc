@@ -98,6 +98,7 @@ class LyingTransport final : public Transport {
 
   std::string name() const override { return "liar"; }
   TransportLimits limits() const override { return base_->limits(); }
+  bool has_registers() const override { return base_->has_registers(); }
   absl::StatusOr<uint64_t> ReadProperty(Property property) override {
     auto value = base_->ReadProperty(property);
     if (value.ok() && property == Property::kCapabilities) {
@@ -108,14 +109,14 @@ class LyingTransport final : public Transport {
   absl::Status WriteProperty(Property property, uint64_t value) override {
     return base_->WriteProperty(property, value);
   }
-  absl::StatusOr<std::unique_ptr<HostQueue>> OpenAdminQueue(uint32_t entries) override {
-    auto queue = base_->OpenAdminQueue(entries);
+  absl::StatusOr<std::unique_ptr<HostQueue>> OpenAdminQueue(const QueueOptions& options) override {
+    auto queue = base_->OpenAdminQueue(options);
     if (!queue.ok()) return queue;
     return std::make_unique<LyingQueue>(*std::move(queue), lies_, true);
   }
-  absl::StatusOr<std::unique_ptr<HostQueue>> OpenQueue(uint16_t id, uint32_t entries) override {
+  absl::StatusOr<std::unique_ptr<HostQueue>> OpenQueue(const QueueOptions& options) override {
     if (lies_.refuses_queues) return absl::UnavailableError("no queue");
-    auto queue = base_->OpenQueue(id, entries);
+    auto queue = base_->OpenQueue(options);
     if (!queue.ok()) return queue;
     return std::make_unique<LyingQueue>(*std::move(queue), lies_, false);
   }

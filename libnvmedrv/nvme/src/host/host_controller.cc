@@ -7,14 +7,14 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "host/namespace_geometry.h"
 #include "strata/base/check.h"
-#include "strata/base/endian.h"
 #include "strata/base/status_macros.h"
 #include "strata/block/buffer.h"
 #include "strata/nvme/wire/log_pages.h"
@@ -23,23 +23,20 @@ namespace strata::nvme {
 namespace {
 
 constexpr int64_t kMillisecondNs = 1'000'000;
-constexpr int64_t kRetryNs = 1000 * kMillisecondNs;
-constexpr int64_t kShutdownNs = 10'000 * kMillisecondNs;
-constexpr uint32_t kMostTransferBytes = 16u << 20;
-constexpr size_t kMostNamespaces = 1u << 20;
+constexpr int64_t kShutdownNs = 3'000 * kMillisecondNs;
+constexpr int64_t kDisableNs = 1'000 * kMillisecondNs;
+constexpr int64_t kEventRetryNs = 10'000 * kMillisecondNs;
+constexpr uint32_t kMostBackOff = 8;
+constexpr uint32_t kMostOddEvents = 10;
 constexpr size_t kMostAborts = 1024;
+constexpr uint32_t kCommandEntryBytes = 64;
+constexpr uint64_t kMostCapsuleDataBytes = 1u << 20;
+// Of the driver itself: events, aborts, Keep Alive, and one of bring-up, review or reset.
+constexpr uint32_t kOwnCommands = 6;
+
+absl::string_view ToAbslView(std::string_view text) { return {text.data(), text.size()}; }
 
 void SleepMilliseconds(int ms) { poll(nullptr, 0, ms); }
-
-SubmissionEntry AdminEntry(AdminOpcode opcode, uint32_t nsid, uint32_t dword10,
-                           uint32_t dword11 = 0) {
-  SubmissionEntry entry;
-  entry.Set(SubmissionEntry::kOpcode, static_cast<uint8_t>(opcode));
-  entry.Set(SubmissionEntry::kNamespaceId, nsid);
-  entry.Set(SubmissionEntry::kDword10, dword10);
-  entry.Set(SubmissionEntry::kDword11, dword11);
-  return entry;
-}
 
 absl::Status CheckOptions(const ControllerOptions& options) {
   const auto check = [](const char* what, uint64_t value, uint64_t least, uint64_t most) {
@@ -53,6 +50,9 @@ absl::Status CheckOptions(const ControllerOptions& options) {
   STRATA_RETURN_IF_ERROR(check("io_queue_entries", options.io_queue_entries, 2, 65536));
   STRATA_RETURN_IF_ERROR(check("command_timeout_ms", options.command_timeout_ms, 1, kDayMs));
   STRATA_RETURN_IF_ERROR(check("admin_timeout_ms", options.admin_timeout_ms, 1, kDayMs));
+  STRATA_RETURN_IF_ERROR(check("keep_alive_ms", options.keep_alive_ms, 0, 3'600'000));
+  STRATA_RETURN_IF_ERROR(check("reconnect_ms", options.reconnect_ms, 1, 60'000));
+  STRATA_RETURN_IF_ERROR(check("loss_timeout_ms", options.loss_timeout_ms, 0, kDayMs));
   return check("thread_poll_ms", options.thread_poll_ms, 1, 60'000);
 }
 
@@ -81,7 +81,8 @@ HostController::HostController(std::unique_ptr<Transport> transport,
                                const ControllerOptions& options)
     : transport_(std::move(transport)),
       options_(options),
-      clock_(options.clock != nullptr ? *options.clock : SystemClock()) {}
+      clock_(options.clock != nullptr ? *options.clock : SystemClock()),
+      bring_up_(*transport_, options_, clock_) {}
 
 HostController::~HostController() {
   if (opener().InForkedChild()) {
@@ -99,26 +100,68 @@ HostController::~HostController() {
   MutexLock lock(&mutex_);
   STRATA_CHECK(used_queue_ids_.empty(), "a controller is destroyed under its channels");
   if (admin_ == nullptr) return;
-  if (is_ready() && admin_->health().ok()) {
-    const absl::StatusOr<uint64_t> now = transport_->ReadProperty(Property::kConfiguration);
-    if (now.ok() &&
-        transport_->WriteProperty(Property::kConfiguration, *now | cc::kShutdown.At(1)).ok()) {
-      (void)WaitForStatus(csts::kShutdown, 2, kShutdownNs);
+  if (is_ready() && admin_->health().ok()) ShutDown();
+  DropAdmin(absl::UnavailableError("the controller is closed"));
+}
+
+void HostController::ShutDown() {
+  const int64_t deadline_ns = clock_.MonotonicNanos() + kShutdownNs;
+  const auto now = AskProperty(Property::kConfiguration, std::nullopt, deadline_ns);
+  if (!now.ok()) return;
+  const uint64_t configuration = *now | cc::kShutdown.At(1);
+  if (!AskProperty(Property::kConfiguration, configuration, deadline_ns).ok()) return;
+  for (;;) {
+    const auto status = AskProperty(Property::kStatus, std::nullopt, deadline_ns);
+    if (!status.ok() || csts::kShutdown.Of(*status) == 2) return;
+    if (clock_.MonotonicNanos() >= deadline_ns) return;
+    SleepMilliseconds(1);
+  }
+}
+
+absl::StatusOr<uint64_t> HostController::AskProperty(Property property,
+                                                     std::optional<uint64_t> value,
+                                                     int64_t deadline_ns) {
+  if (transport_->has_registers()) {
+    if (!value.has_value()) return transport_->ReadProperty(property);
+    STRATA_RETURN_IF_ERROR(transport_->WriteProperty(property, *value));
+    return *value;
+  }
+  if (admin_->in_flight() == admin_->capacity()) {
+    return absl::ResourceExhaustedError("the admin queue is full");
+  }
+  AdminWait wait;
+  wait.Prepare(PropertyEntry(property, value));
+  STRATA_RETURN_IF_ERROR(admin_->Submit(&wait.command));
+  for (int idle_rounds = 0; !wait.is_done;) {
+    if (admin_->Poll(16) > 0) continue;
+    if (clock_.MonotonicNanos() >= deadline_ns) {
+      admin_->Break(absl::UnavailableError("a property was not answered in time"));
+    } else if (++idle_rounds > 100) {
+      SleepMilliseconds(1);
     }
   }
-  admin_->Break(absl::UnavailableError("the controller is closed"));
+  STRATA_RETURN_IF_ERROR(wait.command.status.ToAbsl("a property", true));
+  return wait.command.result;
 }
 
 absl::Status HostController::Start() {
-  {
+  absl::Status status;
+  for (int idle_rounds = 0;; ++idle_rounds) {
     MutexLock lock(&mutex_);
-    absl::Status status = BringUp();
-    if (!status.ok()) {
-      if (admin_ != nullptr) admin_->Break(status);
-      admin_.reset();
-      return absl::Status(status.code(), absl::StrCat(name(), ": ", status.message()));
+    if (idle_rounds == 0) status = BeginBringUp();
+    if (!status.ok()) break;
+    const absl::StatusOr<bool> is_finished = bring_up_.Advance();
+    if (is_finished.ok() && !*is_finished) {
+      if (idle_rounds > 100) SleepMilliseconds(1);
+      continue;
     }
-    is_ready_.store(true, std::memory_order_release);
+    status = is_finished.ok() ? AdoptFacts() : is_finished.status();
+    break;
+  }
+  if (!status.ok()) {
+    MutexLock lock(&mutex_);
+    DropAdmin(status);
+    return absl::Status(status.code(), absl::StrCat(name(), ": ", status.message()));
   }
   if (!options_.has_thread) return absl::OkStatus();
   stop_event_ = eventfd(0, EFD_CLOEXEC);
@@ -130,210 +173,169 @@ absl::Status HostController::Start() {
   return absl::OkStatus();
 }
 
-absl::Status HostController::WaitForStatus(BitRange part, uint64_t value, int64_t timeout_ns) {
-  const int64_t deadline_ns = clock_.MonotonicNanos() + timeout_ns;
-  for (;;) {
-    STRATA_ASSIGN_OR_RETURN(const uint64_t status, transport_->ReadProperty(Property::kStatus));
-    if (status >= 0xffffffff) return absl::UnavailableError("the controller does not answer");
-    if (part.Of(status) == value) return absl::OkStatus();
-    if (csts::kFatal.Of(status) != 0) {
-      return absl::UnavailableError("the controller reports a fatal error (CSTS.CFS)");
-    }
-    if (clock_.MonotonicNanos() >= deadline_ns) {
-      return absl::UnavailableError(absl::StrFormat(
-          "the controller's status is %#x after the time that it asked for", status));
-    }
-    SleepMilliseconds(1);
-  }
-}
-
-absl::Status HostController::Enable() {
-  STRATA_ASSIGN_OR_RETURN(capabilities_, transport_->ReadProperty(Property::kCapabilities));
-  const uint64_t sets = cap::kCommandSets.Of(capabilities_);
-  if ((sets & 0x41) == 0) {
-    return absl::UnimplementedError("the controller has no NVM command set (CAP.CSS)");
-  }
-  if (cap::kPageSizeMin.Of(capabilities_) != 0) {
-    return absl::UnimplementedError("the controller has no memory pages of 4096 bytes");
-  }
-  max_queue_entries_ = static_cast<uint32_t>(cap::kMaxQueueEntries0based.Of(capabilities_)) + 1;
-  if (max_queue_entries_ < 2) return absl::DataLossError("queues of a single entry (CAP.MQES)");
-  const int64_t timeout_ns =
-      std::max<int64_t>(static_cast<int64_t>(cap::kTimeout500ms.Of(capabilities_)), 1) * 500 *
-      kMillisecondNs;
-  STRATA_ASSIGN_OR_RETURN(const uint64_t before,
-                          transport_->ReadProperty(Property::kConfiguration));
-  if (cc::kEnable.Of(before) != 0) {
-    STRATA_RETURN_IF_ERROR(
-        transport_->WriteProperty(Property::kConfiguration, before & ~cc::kEnable.mask()));
-  }
-  STRATA_RETURN_IF_ERROR(WaitForStatus(csts::kReady, 0, timeout_ns));
-  const uint64_t configuration = cc::kEnable.At(1) |
-                                 cc::kCommandSet.At((sets & 0x40) != 0 ? 6 : 0) |
-                                 cc::kSubmissionEntrySize.At(6) | cc::kCompletionEntrySize.At(4);
-  STRATA_RETURN_IF_ERROR(transport_->WriteProperty(Property::kConfiguration, configuration));
-  return WaitForStatus(csts::kReady, 1, timeout_ns);
-}
-
-absl::Status HostController::BringUp() {
+absl::Status HostController::BeginBringUp() {
   STRATA_ASSIGN_OR_RETURN(std::unique_ptr<HostQueue> queue,
-                          transport_->OpenAdminQueue(options_.admin_queue_entries));
+                          transport_->OpenAdminQueue({.entries = options_.admin_queue_entries,
+                                                      .keep_alive_ms = options_.keep_alive_ms}));
   admin_ = std::make_unique<QueuePair>(
       std::move(queue), 0, options_.admin_queue_entries,
       static_cast<int64_t>(options_.admin_timeout_ms) * kMillisecondNs, clock_);
-  STRATA_RETURN_IF_ERROR(Enable());
-  STRATA_RETURN_IF_ERROR(ReadIdentify());
-  STRATA_RETURN_IF_ERROR(NegotiateQueues());
-  STRATA_RETURN_IF_ERROR(ReadNamespaces());
-  const uint32_t notices = identify_.Get(IdentifyController::kAsyncEvents) & kNamespaceNotices;
-  STRATA_RETURN_IF_ERROR(
-      RunAdminOk("asking for events",
-                 AdminEntry(AdminOpcode::kSetFeatures, 0,
-                            static_cast<uint32_t>(Feature::kAsyncEvents), notices),
-                 DataDirection::kNone, {}));
-  AskForEvents();
+  state_ = State::kBringingUp;
+  bring_up_.Start(admin_.get(), Opened());
   return absl::OkStatus();
 }
 
-absl::Status HostController::ReadIdentify() {
-  STRATA_RETURN_IF_ERROR(
-      RunAdminOk("Identify Controller",
-                 AdminEntry(AdminOpcode::kIdentify, 0, static_cast<uint32_t>(Cns::kController)),
-                 DataDirection::kToHost, identify_.bytes));
+// Takes over what a bring-up found, and makes the controller ready.
+absl::Status HostController::AdoptFacts() {
   using C = IdentifyController;
-  const auto holds = [](uint8_t sizes, uint8_t size) {
-    return (sizes & 0xf) <= size && size <= sizes >> 4;
-  };
-  if (!holds(identify_.Get(C::kSubmissionEntrySizes), 6) ||
-      !holds(identify_.Get(C::kCompletionEntrySizes), 4)) {
-    return absl::DataLossError("Identify Controller: entry sizes that no controller has");
+  const IdentifyController& identify = bring_up_.facts().identify;
+  const std::string identity =
+      absl::StrCat(absl::CHexEscape(ToAbslView(identify.GetText(C::kSubsystemNqn))), " serial ",
+                   absl::CHexEscape(ToAbslView(identify.GetText(C::kSerialNumber))));
+  if (identity_.empty()) {
+    identity_ = identity;
+  } else if (identity != identity_) {
+    return absl::UnavailableError(
+        absl::StrCat("another subsystem answers: ", identity, " instead of ", identity_));
   }
-  if (identify_.Get(C::kNamespaceCount) == 0) {
-    return absl::DataLossError("Identify Controller: no namespace can exist (NN is 0)");
-  }
-  return absl::OkStatus();
-}
-
-absl::Status HostController::NegotiateQueues() {
-  const uint32_t asked_0based = options_.max_io_queues - 1;
-  uint64_t result = 0;
-  STRATA_RETURN_IF_ERROR(RunAdminOk(
-      "asking for queues",
-      AdminEntry(AdminOpcode::kSetFeatures, 0, static_cast<uint32_t>(Feature::kQueueCount),
-                 asked_0based | asked_0based << 16),
-      DataDirection::kNone, {}, &result));
-  // It may grant more than was asked for.
-  const uint32_t granted_0based = static_cast<uint32_t>(
-      std::min({result & 0xffff, result >> 16 & 0xffff, uint64_t{asked_0based}}));
-  granted_queues_ = granted_0based + 1;
-  return absl::OkStatus();
-}
-
-absl::Status HostController::ReadNamespaces() {
-  std::vector<uint32_t> found;
-  uint32_t last = 0;
-  for (bool is_full = true; is_full;) {
-    std::array<std::byte, kIdentifyBytes> page{};
-    STRATA_RETURN_IF_ERROR(RunAdminOk(
-        "Identify active namespaces",
-        AdminEntry(AdminOpcode::kIdentify, last, static_cast<uint32_t>(Cns::kActiveNamespaces)),
-        DataDirection::kToHost, page));
-    for (size_t at = 0; at < page.size() && is_full; at += 4) {
-      const uint32_t nsid = LoadLe32(&page[at]);
-      if (nsid == 0) {
-        is_full = false;
-        break;
-      }
-      if (nsid <= last || nsid >= 0xfffffffe || found.size() == kMostNamespaces) {
-        return absl::DataLossError(
-            absl::StrFormat("Identify active namespaces: %d follows %d", nsid, last));
-      }
-      found.push_back(nsid);
-      last = nsid;
-    }
-  }
-  namespaces_ = std::move(found);
+  facts_ = bring_up_.facts();
+  max_queue_entries_ = facts_.max_queue_entries;
+  const uint64_t capsule_bytes = uint64_t{identify.Get(C::kCommandCapsuleUnits)} * 16;
+  // Data that begins elsewhere than right after the entry is not worth a case of its own.
+  capsule_data_bytes_ = capsule_bytes > kCommandEntryBytes && identify.Get(C::kInCapsuleOffset) == 0
+                            ? static_cast<uint32_t>(std::min<uint64_t>(
+                                  capsule_bytes - kCommandEntryBytes, kMostCapsuleDataBytes))
+                            : 0;
   namespace_generation_.fetch_add(1);
+  keep_alive_.is_done = true;
+  keep_alive_sent_ns_ = clock_.MonotonicNanos();
+  odd_events_ = 0;
+  review_wanted_ = false;
+  state_ = State::kReady;
+  health_ = absl::OkStatus();
+  failed_tries_ = 0;
+  has_failed_.store(false, std::memory_order_release);
+  if (!options_.admin_only) AskForEvents();
+  is_ready_.store(true, std::memory_order_release);
+  TellChannels();
   return absl::OkStatus();
+}
+
+std::vector<std::shared_ptr<OpenedNamespace>> HostController::Opened() {
+  std::vector<std::shared_ptr<OpenedNamespace>> opened;
+  std::erase_if(opened_, [](const auto& candidate) { return candidate.expired(); });
+  for (const auto& candidate : opened_) {
+    if (auto space = candidate.lock()) opened.push_back(std::move(space));
+  }
+  return opened;
 }
 
 void HostController::AskForEvents() {
-  const size_t allowed = identify_.Get(IdentifyController::kAsyncEventLimit0based) + size_t{1};
-  for (size_t i = 0; i < std::min(events_.size(), allowed); ++i) {
-    AdminWait& event = events_[i];
-    event.is_done = false;
-    event.command = HostCommand{
-        .entry = AdminEntry(AdminOpcode::kAsyncEventRequest, 0, 0),
-        .has_deadline = false,
-        .done =
-            [](HostCommand* command) { static_cast<AdminWait*>(command->context)->is_done = true; },
-        .context = &event};
-    if (!admin_->Submit(&event.command).ok()) return;  // The next Poll() sees the broken queue.
+  const size_t allowed =
+      facts_.identify.Get(IdentifyController::kAsyncEventLimit0based) + size_t{1};
+  for (size_t i = 0; i < events_.size(); ++i) {
+    events_[i] = AdminWait{};
+    if (i < allowed) SubmitEvent(&events_[i]);
   }
+  next_event_try_ns_ = 0;
 }
 
-void HostController::HandleEvents() {
+void HostController::SubmitEvent(AdminWait* event) {
+  event->Prepare(AdminEntry(AdminOpcode::kAsyncEventRequest, 0, 0));
+  event->command.has_deadline = false;
+  // The next Poll() sees a broken queue.
+  if (!admin_->Submit(&event->command).ok()) *event = AdminWait{};
+}
+
+void HostController::HandleEvents(int64_t now_ns) {
+  bool is_any_open = false;
   for (AdminWait& event : events_) {
-    if (!event.is_done) continue;
-    event.is_done = false;
-    if (!event.command.status.ok()) continue;  // No more of this one.
-    const uint32_t result = static_cast<uint32_t>(event.command.result);
-    const bool is_namespace_notice =
-        (result & 7) == kEventNotice && (result >> 8 & 0xff) == kNoticeNamespaces;
-    if (!admin_->Submit(&event.command).ok()) return;
-    if (is_namespace_notice) {
-      // Reading the log lets the next event come.
-      std::array<std::byte, 4096> changed{};
-      absl::Status status =
-          RunAdminOk("reading changed namespaces",
-                     AdminEntry(AdminOpcode::kGetLogPage, kAllNamespaces,
-                                static_cast<uint32_t>(LogPage::kChangedNamespaces) | 1023u << 16),
-                     DataDirection::kToHost, changed);
-      if (status.ok()) status = ReadNamespaces();
-      if (!status.ok()) {
-        Log(options_.log, LogLevel::kWarning, absl::StrCat(name(), ": ", status.message()));
-      }
-      continue;
-    }
+    if (event.is_done && event.command.context != nullptr) HandleEvent(&event, now_ns);
+    is_any_open = is_any_open || !event.is_done;
+  }
+  if (!is_any_open && now_ns >= next_event_try_ns_) SubmitEvent(&events_[0]);
+}
+
+void HostController::HandleEvent(AdminWait* event, int64_t now_ns) {
+  const uint32_t result = static_cast<uint32_t>(event->command.result);
+  const bool is_ok = event->command.status.ok();
+  *event = AdminWait{};
+  if (!is_ok) {
+    // The controller takes fewer of them than it said. One that takes none is asked now and then.
+    next_event_try_ns_ = now_ns + kEventRetryNs;
+    return;
+  }
+  SubmitEvent(event);
+  if ((result & 7) == kEventNotice && (result >> 8 & 0xff) == kNoticeNamespaces) {
+    review_wanted_ = true;
+    return;
+  }
+  if (++odd_events_ > kMostOddEvents) return;
+  Log(options_.log, LogLevel::kWarning,
+      absl::StrFormat("%s: event %#08x, which is not understood%s", name(), result,
+                      odd_events_ == kMostOddEvents ? "; no more of them are logged" : ""));
+}
+
+void HostController::AdvanceReview() {
+  if (review_wanted_ && !bring_up_.is_running()) {
+    review_wanted_ = false;
+    bring_up_.StartReview(admin_.get(), Opened());
+  }
+  if (!bring_up_.is_running()) return;
+  const absl::StatusOr<bool> is_finished = bring_up_.Advance();
+  if (!is_finished.ok()) {
     Log(options_.log, LogLevel::kWarning,
-        absl::StrFormat("%s: event %#08x, which is not understood", name(), result));
+        absl::StrCat(name(), ": ", is_finished.status().message()));
+  } else if (*is_finished) {
+    facts_.namespaces = bring_up_.facts().namespaces;
+    namespace_generation_.fetch_add(1);
   }
 }
 
 absl::StatusOr<PassthroughResult> HostController::RunAdmin(SubmissionEntry entry,
                                                            DataDirection direction,
                                                            std::span<std::byte> data) {
-  if (admin_ == nullptr) return absl::UnavailableError("the controller is not connected");
-  if (admin_->in_flight() == admin_->capacity()) {
-    return absl::ResourceExhaustedError("the admin queue is full");
-  }
   // A device may want aligned memory, and must not touch the caller's after a timeout.
   block::Buffer buffer(std::max<size_t>(data.size(), 4096));
   if (direction == DataDirection::kToDevice) std::copy(data.begin(), data.end(), buffer.data());
   block::Segment segment{buffer.data(), data.size()};
   AdminWait wait;
-  wait.command.entry = entry;
+  wait.Prepare(entry);
   wait.command.direction = direction;
   if (!data.empty()) wait.command.data = {&segment, 1};
-  wait.command.context = &wait;
-  wait.command.done = [](HostCommand* command) {
-    static_cast<AdminWait*>(command->context)->is_done = true;
-  };
-  STRATA_RETURN_IF_ERROR(admin_->Submit(&wait.command));
-  int idle_rounds = 0;
-  while (!wait.is_done) {
-    if (admin_->Poll(16) > 0) continue;
-    if (admin_->Overdue(clock_.MonotonicNanos()) != nullptr) {
-      reset_reason_ = "an admin command was not answered in time";
-      admin_->Break(absl::UnavailableError(*reset_reason_));
-      break;
+  uint64_t epoch = 0;
+  absl::Status broken = absl::UnavailableError("the controller was reset under the admin command");
+  for (int idle_rounds = 0;; ++idle_rounds) {
+    if (idle_rounds > 100) SleepMilliseconds(1);
+    MutexLock lock(&mutex_);
+    if (idle_rounds == 0) {
+      if (!is_ready()) return absl::UnavailableError("the controller is being reset");
+      if (passed_through_ + kOwnCommands >= admin_->capacity()) {
+        return absl::ResourceExhaustedError("the admin queue is full");
+      }
+      epoch = this->epoch();
+      STRATA_RETURN_IF_ERROR(admin_->Submit(&wait.command));
+      ++passed_through_;
     }
-    if (++idle_rounds > 100) SleepMilliseconds(1);
+    if (!wait.is_done) {
+      // A reset ends the command, so that the queue is the one it was submitted to.
+      STRATA_CHECK(admin_ != nullptr, "an admin command without its queue");
+      admin_->Poll(16);
+      if (!wait.is_done && admin_->Overdue(clock_.MonotonicNanos()) != nullptr) {
+        if (!reset_reason_.has_value()) {
+          reset_reason_ = "an admin command was not answered in time";
+        }
+        admin_->Break(absl::UnavailableError(*reset_reason_));
+      }
+    }
+    if (!wait.is_done) continue;
+    --passed_through_;
+    if (epoch == this->epoch() && admin_ != nullptr && !admin_->health().ok()) {
+      broken = admin_->health();
+    }
+    break;
   }
-  if (wait.command.status.code() == StatusCode::kHostPathError) {
-    const absl::Status broken = admin_->health();
-    return broken.ok() ? absl::UnavailableError("the admin command got lost") : broken;
-  }
+  if (wait.command.status.code() == StatusCode::kHostPathError) return broken;
   if (direction == DataDirection::kToHost && wait.command.status.ok()) {
     std::copy_n(buffer.data(), data.size(), data.begin());
   }
@@ -341,10 +343,8 @@ absl::StatusOr<PassthroughResult> HostController::RunAdmin(SubmissionEntry entry
 }
 
 absl::Status HostController::RunAdminOk(std::string_view what, const SubmissionEntry& entry,
-                                        DataDirection direction, std::span<std::byte> data,
-                                        uint64_t* result) {
+                                        DataDirection direction, std::span<std::byte> data) {
   STRATA_ASSIGN_OR_RETURN(const PassthroughResult outcome, RunAdmin(entry, direction, data));
-  if (result != nullptr) *result = outcome.result;
   return outcome.status.ToAbsl(what);
 }
 
@@ -358,88 +358,68 @@ absl::StatusOr<PassthroughResult> HostController::Admin(SubmissionEntry entry,
     return absl::InvalidArgumentError("the controller asks for events itself");
   }
   STRATA_RETURN_IF_ERROR(opener().Check());
-  MutexLock lock(&mutex_);
-  if (!is_ready()) return absl::UnavailableError("the controller is being reset");
   return RunAdmin(entry, direction, data);
 }
 
 IdentifyController HostController::identify() const {
   if (opener().InForkedChild()) return {};
   MutexLock lock(&mutex_);
-  return identify_;
+  return facts_.identify;
 }
 
 std::vector<uint32_t> HostController::Namespaces() const {
   if (opener().InForkedChild()) return {};
   MutexLock lock(&mutex_);
-  return namespaces_;
-}
-
-absl::StatusOr<block::Geometry> HostController::ReadGeometry(uint32_t nsid) {
-  IdentifyNamespace space;
-  using N = IdentifyNamespace;
-  STRATA_RETURN_IF_ERROR(
-      RunAdminOk("Identify Namespace",
-                 AdminEntry(AdminOpcode::kIdentify, nsid, static_cast<uint32_t>(Cns::kNamespace)),
-                 DataDirection::kToHost, space.bytes));
-  const uint64_t block_count = space.Get(N::kSize);
-  if (block_count == 0) {
-    return absl::NotFoundError(absl::StrFormat("%s: no namespace %d", name(), nsid));
-  }
-  const uint8_t flbas = space.Get(N::kFormat);
-  const size_t format_index = (flbas & 0xfu) | (flbas >> 5 & 3u) << 4;
-  const uint32_t format = LoadLe32(&space.bytes[N::kFormat0.offset + 4 * format_index]);
-  const uint32_t log2_bytes = format >> 16 & 0xff;
-  if ((format & 0xffff) != 0 || log2_bytes < 9 || log2_bytes > 16) {
-    return absl::UnimplementedError(
-        absl::StrFormat("%s: namespace %d has blocks of 2^%d bytes and %d of metadata", name(),
-                        nsid, log2_bytes, format & 0xffff));
-  }
-  const uint32_t block_bytes = 1u << log2_bytes;
-  if (block_count > (uint64_t{1} << 62) / block_bytes) {
-    return absl::DataLossError(
-        absl::StrFormat("%s: namespace %d claims %d blocks", name(), nsid, block_count));
-  }
-  const TransportLimits limits = transport_->limits();
-  uint64_t most_bytes = std::min(limits.max_transfer_bytes, kMostTransferBytes);
-  if (const uint8_t mdts = identify_.Get(IdentifyController::kMaxTransfer); mdts != 0) {
-    most_bytes = std::min(most_bytes, uint64_t{4096} << std::min<uint8_t>(mdts, 40));
-  }
-  most_bytes = std::min(most_bytes, uint64_t{65536} * block_bytes) / block_bytes * block_bytes;
-  if (most_bytes == 0) {
-    return absl::UnimplementedError(
-        absl::StrFormat("%s: a block of namespace %d is larger than a transfer", name(), nsid));
-  }
-  const uint16_t oncs = identify_.Get(IdentifyController::kIoCommands);
-  const uint8_t features = space.Get(N::kFeatures);
-  const uint16_t atomic_0based =
-      (features & 0x02) != 0 ? space.Get(N::kAtomicWritePowerFail0based)
-                             : identify_.Get(IdentifyController::kAtomicWritePowerFail0based);
-  return block::Geometry{
-      .block_size_bytes = block_bytes,
-      .block_count = block_count,
-      .max_transfer_bytes = static_cast<uint32_t>(most_bytes),
-      .max_segments = limits.max_segments,
-      .buffer_alignment_bytes = limits.buffer_alignment_bytes,
-      .volatile_write_cache = (identify_.Get(IdentifyController::kVolatileWriteCache) & 0x01) != 0,
-      .atomic_write_blocks = atomic_0based + 1u,
-      .thin = (features & 0x01) != 0,
-      // A discarded block of ours reads as zeroes, which Write Zeroes alone promises: where it may
-      // not deallocate, or deallocated blocks read as something else, there is no discard.
-      .supports_discard =
-          (oncs & kOncsWriteZeroes) != 0 && (space.Get(N::kDeallocate) & 0x0f) == 0x09,
-      .read_only = (space.Get(N::kAttributes) & 0x01) != 0};
+  return facts_.namespaces;
 }
 
 absl::StatusOr<std::unique_ptr<block::Device>> HostController::OpenNamespace(uint32_t nsid) {
   STRATA_RETURN_IF_ERROR(opener().Check());
-  MutexLock lock(&mutex_);
-  if (!is_ready()) return absl::UnavailableError(absl::StrCat(name(), ": being reset"));
-  if (nsid == 0 || nsid > identify_.Get(IdentifyController::kNamespaceCount)) {
-    return absl::NotFoundError(absl::StrFormat("%s: no namespace %d", name(), nsid));
+  uint64_t generation = 0;
+  uint64_t epoch = 0;
+  ControllerFacts facts;
+  {
+    MutexLock lock(&mutex_);
+    if (!is_ready()) return absl::UnavailableError(absl::StrCat(name(), ": being reset"));
+    generation = namespace_generation();
+    epoch = this->epoch();
+    facts = facts_;
   }
-  STRATA_ASSIGN_OR_RETURN(const block::Geometry geometry, ReadGeometry(nsid));
-  return MakeNamespaceDevice(*this, nsid, geometry, identify_.Get(IdentifyController::kIoCommands));
+  const std::string what = absl::StrFormat("%s: namespace %d", name(), nsid);
+  if (nsid == 0 || nsid > facts.identify.Get(IdentifyController::kNamespaceCount)) {
+    return absl::NotFoundError(absl::StrCat(what, " does not exist"));
+  }
+  IdentifyNamespace space;
+  STRATA_RETURN_IF_ERROR(
+      RunAdminOk(what + ": Identify Namespace",
+                 AdminEntry(AdminOpcode::kIdentify, nsid, static_cast<uint32_t>(Cns::kNamespace)),
+                 DataDirection::kToHost, space.bytes));
+  NamespaceTraits traits;
+  STRATA_ASSIGN_OR_RETURN(traits.geometry,
+                          GeometryOf(what, space, facts.identify, transport_->limits()));
+  auto opened = std::make_shared<OpenedNamespace>();
+  opened->nsid = nsid;
+  opened->ids = IdsOf(space);
+  std::array<std::byte, kIdentifyBytes> descriptors{};
+  STRATA_ASSIGN_OR_RETURN(const PassthroughResult listed,
+                          RunAdmin(AdminEntry(AdminOpcode::kIdentify, nsid,
+                                              static_cast<uint32_t>(Cns::kNamespaceDescriptors)),
+                                   DataDirection::kToHost, descriptors));
+  if (listed.status.ok()) TakeDescriptors(descriptors, &opened->ids);
+  traits.opened = opened;
+  traits.io_commands = facts.identify.Get(IdentifyController::kIoCommands);
+  traits.most_zeroed_blocks =
+      MostZeroedBlocks(facts.write_zeroes_limit, traits.geometry.block_size_bytes);
+  traits.name = absl::StrFormat("%s?nsid=%d", name(), nsid);
+  {
+    MutexLock lock(&mutex_);
+    // What was read may be of two controllers, or of two namespaces.
+    if (epoch != this->epoch() || generation != namespace_generation() || review_wanted_) {
+      return absl::UnavailableError(absl::StrCat(what, " changed while it was opened"));
+    }
+    opened_.push_back(opened);
+  }
+  return MakeNamespaceDevice(*this, std::move(traits));
 }
 
 uint32_t HostController::QueueEntries(uint32_t asked_depth) const {
@@ -452,7 +432,7 @@ uint32_t HostController::QueueEntries(uint32_t asked_depth) const {
 absl::StatusOr<uint16_t> HostController::Attach(ResetListener* listener,
                                                 const ChannelCounters* counters) {
   MutexLock lock(&mutex_);
-  for (uint32_t id = 1; id <= granted_queues_; ++id) {
+  for (uint32_t id = 1; id <= facts_.granted_queues; ++id) {
     if (used_queue_ids_.insert(static_cast<uint16_t>(id)).second) {
       listeners_.push_back(listener);
       counters_.push_back(counters);
@@ -460,7 +440,7 @@ absl::StatusOr<uint16_t> HostController::Attach(ResetListener* listener,
     }
   }
   return absl::ResourceExhaustedError(
-      absl::StrFormat("%s: all %d queues are in use", name(), granted_queues_));
+      absl::StrFormat("%s: all %d queues are in use", name(), facts_.granted_queues));
 }
 
 void HostController::Detach(uint16_t queue_id, ResetListener* listener,
@@ -468,6 +448,10 @@ void HostController::Detach(uint16_t queue_id, ResetListener* listener,
   MutexLock lock(&mutex_);
   used_queue_ids_.erase(queue_id);
   std::erase(listeners_, listener);
+  std::erase_if(abort_requests_, [&](const auto& request) { return request.listener == listener; });
+  for (AbortWait& abort : aborts_) {
+    if (abort.listener == listener) abort.listener = nullptr;
+  }
   std::erase(counters_, counters);
   counters->AddTo(ended_channels_);
 }
@@ -476,36 +460,45 @@ absl::StatusOr<std::unique_ptr<QueuePair>> HostController::OpenQueuePair(uint16_
                                                                          uint32_t entries) {
   MutexLock lock(&mutex_);
   if (!is_ready()) return absl::UnavailableError("the controller is being reset");
-  STRATA_ASSIGN_OR_RETURN(std::unique_ptr<HostQueue> queue,
-                          transport_->OpenQueue(queue_id, entries));
+  STRATA_ASSIGN_OR_RETURN(
+      std::unique_ptr<HostQueue> queue,
+      transport_->OpenQueue(
+          {.queue_id = queue_id, .entries = entries, .capsule_data_bytes = capsule_data_bytes_}));
   return std::make_unique<QueuePair>(
       std::move(queue), queue_id, entries,
       static_cast<int64_t>(options_.command_timeout_ms) * kMillisecondNs, clock_);
 }
 
-void HostController::RequestAbort(uint64_t epoch, uint16_t queue_id, uint16_t command_id) {
+bool HostController::RequestAbort(ResetListener* listener, uint64_t epoch, uint16_t queue_id,
+                                  uint16_t command_id) {
   MutexLock lock(&mutex_);
-  if (epoch != this->epoch()) return;
-  if (abort_requests_.size() < kMostAborts) abort_requests_.push_back({queue_id, command_id});
+  if (epoch != this->epoch() || !is_ready()) return false;
+  if (abort_requests_.size() >= kMostAborts) return false;
+  abort_requests_.push_back({listener, queue_id, command_id});
+  return true;
 }
 
 void HostController::SendAborts() {
-  for (AdminWait& abort : aborts_) {
-    if (abort_requests_.empty()) return;
-    if (abort.command.context != nullptr && !abort.is_done) continue;
+  for (AbortWait& abort : aborts_) {
+    if (abort.is_used && abort.wait.is_done) {
+      abort.is_used = false;
+      if (abort.listener != nullptr) std::exchange(abort.listener, nullptr)->OnAbortEnded();
+    }
+    if (abort.is_used || abort_requests_.empty()) continue;
     const AbortRequest request = abort_requests_.back();
     abort_requests_.pop_back();
-    abort.is_done = false;
-    abort.command = HostCommand{
-        .entry = AdminEntry(AdminOpcode::kAbort, 0,
-                            request.queue_id | uint32_t{request.command_id} << 16),
-        .done = [](HostCommand* c) { static_cast<AdminWait*>(c->context)->is_done = true; },
-        .context = &abort};
-    if (!admin_->Submit(&abort.command).ok()) {
-      abort.is_done = true;
-      return;
-    }
+    abort.wait.Prepare(
+        AdminEntry(AdminOpcode::kAbort, 0, request.queue_id | uint32_t{request.command_id} << 16));
+    abort.is_used = true;
+    abort.listener = request.listener;
+    if (!admin_->Submit(&abort.wait.command).ok()) abort.wait.is_done = true;
   }
+}
+
+// Nothing that was asked for will be sent any more. Channels release ids with their queues.
+void HostController::DropAborts() {
+  for (AbortWait& abort : aborts_) abort = AbortWait{};
+  abort_requests_.clear();
 }
 
 void HostController::RequestReset(std::string_view reason) {
@@ -524,39 +517,133 @@ void HostController::TellChannels() {
   for (ResetListener* listener : listeners_) listener->OnResetStep();
 }
 
-void HostController::Reset() {
-  if (is_ready()) {
-    Log(options_.log, LogLevel::kWarning,
-        absl::StrCat(name(), ": the controller is reset: ", *reset_reason_));
-    is_ready_.store(false, std::memory_order_release);
-    has_failed_.store(false, std::memory_order_release);
-    epoch_.fetch_add(1, std::memory_order_acq_rel);
-    ++reset_count_;
-    TellChannels();
-  } else if (clock_.MonotonicNanos() < next_try_ns_) {
+void HostController::KeepAlive(int64_t now_ns) {
+  const int64_t timeout_ns = int64_t{options_.keep_alive_ms} * kMillisecondNs;
+  if (timeout_ns == 0 || facts_.identify.Get(IdentifyController::kKeepAliveUnits) == 0) return;
+  if (!keep_alive_.is_done) {
+    if (now_ns - keep_alive_sent_ns_ >= timeout_ns && !reset_reason_.has_value()) {
+      reset_reason_ =
+          absl::StrFormat("no answer to Keep Alive within %d ms", options_.keep_alive_ms);
+    }
     return;
   }
-  if (admin_ != nullptr) {
-    // Politely first, where it still listens: what it has begun ends.
-    if (admin_->health().ok()) (void)transport_->WriteProperty(Property::kConfiguration, 0);
-    admin_->Break(absl::UnavailableError(*reset_reason_));
-    admin_.reset();
-  }
-  for (AdminWait& abort : aborts_) abort.is_done = true;
-  for (AdminWait& event : events_) event.is_done = false;
-  abort_requests_.clear();
-  health_ = BringUp();
-  if (!health_.ok()) {
-    if (admin_ != nullptr) admin_->Break(health_);
-    admin_.reset();
-    next_try_ns_ = clock_.MonotonicNanos() + kRetryNs;
-    has_failed_.store(true, std::memory_order_release);
-    TellChannels();
+  if (!keep_alive_.command.status.ok() && !reset_reason_.has_value()) {
+    reset_reason_ = absl::StrCat("Keep Alive: ", keep_alive_.command.status.ToString());
     return;
   }
-  reset_reason_.reset();
+  if (now_ns - keep_alive_sent_ns_ < timeout_ns / 3) return;
+  keep_alive_.Prepare(AdminEntry(AdminOpcode::kKeepAlive, 0, 0));
+  keep_alive_sent_ns_ = now_ns;
+  if (!admin_->Submit(&keep_alive_.command).ok()) keep_alive_ = AdminWait{};
+}
+
+void HostController::PollReady(int64_t now_ns) {
+  (void)admin_->Poll(16);
+  if (admin_->health().ok()) {
+    if (!options_.admin_only) HandleEvents(now_ns);
+    AdvanceReview();
+    KeepAlive(now_ns);
+    SendAborts();
+    // What was sent just now leaves now: the next Poll() may be long to come.
+    (void)admin_->Poll(16);
+  }
+  if (reset_reason_.has_value()) return;
+  if (!admin_->health().ok()) {
+    reset_reason_ = std::string(admin_->health().message());
+  } else if (admin_->Overdue(now_ns) != nullptr) {
+    reset_reason_ = "an admin command was not answered in time";
+  }
+}
+
+void HostController::BeginReset() {
+  Log(options_.log, LogLevel::kWarning,
+      absl::StrCat(name(), ": the controller is reset: ", *reset_reason_));
+  is_ready_.store(false, std::memory_order_release);
   has_failed_.store(false, std::memory_order_release);
-  is_ready_.store(true, std::memory_order_release);
+  epoch_.fetch_add(1, std::memory_order_acq_rel);
+  ++reset_count_;
+  lost_ns_ = clock_.MonotonicNanos();
+  failed_tries_ = 0;
+  health_ = absl::UnavailableError(absl::StrCat("the controller is being reset: ", *reset_reason_));
+  state_ = State::kDisabling;
+  disable_ = AdminWait{};
+  disable_deadline_ns_ = lost_ns_ + kDisableNs;
+  TellChannels();
+  // Politely first, where it still listens: what it has begun ends, and no write of the old
+  // controller can follow one of the new.
+  if (!admin_->health().ok()) return;
+  if (transport_->has_registers()) {
+    (void)transport_->WriteProperty(Property::kConfiguration, 0);
+  } else if (admin_->in_flight() < admin_->capacity()) {
+    disable_.Prepare(PropertyEntry(Property::kConfiguration, 0));
+    if (!admin_->Submit(&disable_.command).ok()) disable_ = AdminWait{};
+  }
+}
+
+void HostController::DropAdmin(absl::Status reason) {
+  if (admin_ != nullptr) admin_->Break(std::move(reason));
+  admin_.reset();
+  DropAborts();
+  for (AdminWait& event : events_) event = AdminWait{};
+  keep_alive_ = AdminWait{};
+}
+
+void HostController::FailBringUp(absl::Status status) {
+  DropAdmin(status);
+  health_ = std::move(status);
+  state_ = State::kDown;
+  const uint32_t factor = 1u << std::min(failed_tries_, 3u);
+  static_assert(kMostBackOff == 1u << 3);
+  ++failed_tries_;
+  next_try_ns_ = clock_.MonotonicNanos() +
+                 static_cast<int64_t>(options_.reconnect_ms) * factor * kMillisecondNs;
+}
+
+bool HostController::AdvanceState() {
+  switch (state_) {
+    case State::kReady:
+      if (!reset_reason_.has_value()) return false;
+      BeginReset();
+      return true;
+    case State::kDisabling:
+      if (!disable_.is_done && clock_.MonotonicNanos() < disable_deadline_ns_) {
+        (void)admin_->Poll(16);
+        if (!disable_.is_done) return false;
+      }
+      DropAdmin(absl::UnavailableError(*reset_reason_));
+      state_ = State::kDown;
+      next_try_ns_ = 0;
+      return true;
+    case State::kDown: {
+      if (clock_.MonotonicNanos() < next_try_ns_) return false;
+      if (absl::Status status = BeginBringUp(); !status.ok()) {
+        FailBringUp(std::move(status));
+        return false;
+      }
+      return true;
+    }
+    case State::kBringingUp: {
+      const absl::StatusOr<bool> is_finished = bring_up_.Advance();
+      if (is_finished.ok() && !*is_finished) return false;
+      // A reset that was asked for since it began is this one.
+      if (is_finished.ok()) reset_reason_.reset();
+      absl::Status status = is_finished.ok() ? AdoptFacts() : is_finished.status();
+      if (!status.ok()) FailBringUp(std::move(status));
+      return false;
+    }
+  }
+  return false;
+}
+
+// Requests wait for a controller until it counts as lost.
+void HostController::NoteLoss(int64_t now_ns) {
+  if (state_ == State::kReady || has_failed()) return;
+  const int64_t patience_ns = static_cast<int64_t>(options_.loss_timeout_ms) * kMillisecondNs;
+  const bool is_lost = patience_ns == 0 ? failed_tries_ > 0 : now_ns - lost_ns_ >= patience_ns;
+  if (!is_lost) return;
+  has_failed_.store(true, std::memory_order_release);
+  Log(options_.log, LogLevel::kWarning,
+      absl::StrCat(name(), ": requests fail until the controller is back: ", health_.message()));
   TellChannels();
 }
 
@@ -565,18 +652,10 @@ void HostController::Poll() {
   MutexLock lock(&mutex_);
   const int64_t now_ns = clock_.MonotonicNanos();
   for (ResetListener* listener : listeners_) listener->OnTick(now_ns);
-  if (admin_ != nullptr && is_ready()) {
-    (void)admin_->Poll(16);
-    HandleEvents();
-    SendAborts();
-    if (!reset_reason_.has_value() && !admin_->health().ok()) {
-      reset_reason_ = std::string(admin_->health().message());
-    }
-    if (!reset_reason_.has_value() && admin_->Overdue(now_ns) != nullptr) {
-      reset_reason_ = "an admin command was not answered in time";
-    }
+  if (state_ == State::kReady) PollReady(now_ns);
+  while (AdvanceState()) {
   }
-  if (reset_reason_.has_value()) Reset();
+  NoteLoss(now_ns);
 }
 
 absl::Status HostController::health() const {

@@ -25,15 +25,27 @@ namespace {
 using block::Op;
 
 constexpr uint32_t kMostAttempts = 3;
-constexpr uint64_t kMostZeroedBlocks = 65536;
+constexpr uint32_t kMostCommandBlocks = 65536;
 constexpr int64_t kReopenNs = 1'000'000'000;
 
-struct NamespaceTraits {
-  uint32_t nsid;
-  block::Geometry geometry;
-  uint16_t io_commands;  // ONCS.
-  std::string name;
+// Why a request ends without an answer.
+enum class Loss {
+  kUnanswered,  // It was sent, and the queue is gone.
+  kNotSent,
+  kOtherNamespace,
 };
+
+const char* NameOf(Loss loss) {
+  switch (loss) {
+    case Loss::kUnanswered:
+      return "the controller was reset; whether the request was carried out is unknown";
+    case Loss::kNotSent:
+      return "there is no way to the controller now";
+    case Loss::kOtherNamespace:
+      return "the controller has another namespace under this number now";
+  }
+  return "";
+}
 
 bool MayReplay(Op op) { return op == Op::kRead || op == Op::kCompare; }
 
@@ -84,15 +96,23 @@ class IoChannel final : public block::Channel, private ResetListener {
     STRATA_ASSIGN_OR_RETURN(queue_id_, controller_.Attach(this, &counters_));
     epoch_ = controller_.epoch();
     STRATA_ASSIGN_OR_RETURN(pair_, controller_.OpenQueuePair(queue_id_, entries_));
+    for (int idle_rounds = 0; !pair_->is_open(); ++idle_rounds) {
+      if (idle_rounds > 100) poll(nullptr, 0, 1);
+      pair_->Poll(1);
+      STRATA_RETURN_IF_ERROR(pair_->health());
+    }
+    is_open_ = true;
     return absl::OkStatus();
   }
 
   int Poll(int max_completions) override {
     if (opener_.InForkedChild()) return 0;
     completions_ = 0;
+    if (abort_ended_.load(std::memory_order_relaxed)) TakeAbortEnd();
     if (pair_ == nullptr || controller_.epoch() != epoch_) FollowReset();
+    if (pair_ != nullptr && !is_open_) FollowOpening();
     RunFailed(max_completions);
-    if (pair_ != nullptr && completions_ < max_completions) {
+    if (pair_ != nullptr && is_open_ && completions_ <= max_completions) {
       // The next piece of a long Write Zeroes may be held back by the transport until it is polled,
       // and a caller that saw no completion may sleep.
       while (pair_->Poll(max_completions - completions_) > 0 && completions_ == 0 &&
@@ -111,11 +131,15 @@ class IoChannel final : public block::Channel, private ResetListener {
     if (failed_.empty() && completions_ == 0 && max_completions > 0) {
       ClearWake();
       // A step of a reset since it was looked at above may have signalled what was just cleared.
-      if (controller_.epoch() != epoch_ || (!held_.empty() && CanGoOn())) OnResetStep();
+      if (controller_.epoch() != epoch_ || (!held_.empty() && CanGoOn()) || abort_ended_.load()) {
+        OnResetStep();
+      }
     }
     // The caller may sleep now, and nothing else would wake it for a deadline.
     if (completions_ == 0) {
-      deadline_ns_.store(pair_ == nullptr ? QueuePair::kNoDeadline : pair_->NextDeadline());
+      deadline_ns_.store(pair_ != nullptr                    ? pair_->NextDeadline()
+                         : held_.empty() || waits_for_reset_ ? QueuePair::kNoDeadline
+                                                             : reopen_at_ns_);
     }
     return completions_;
   }
@@ -128,6 +152,7 @@ class IoChannel final : public block::Channel, private ResetListener {
     if (wake < 0 || epoll_ < 0 || !Watch(wake) || (pair_ != nullptr && !WatchPair().ok())) {
       if (wake >= 0) close(wake);
       if (epoll_ >= 0) close(std::exchange(epoll_, -1));
+      pair_fd_ = -1;
       return absl::UnavailableError("eventfd: no file descriptor left");
     }
     wake_.store(wake);
@@ -171,6 +196,7 @@ class IoChannel final : public block::Channel, private ResetListener {
     uint64_t done_blocks = 0;  // Of a range that takes several commands.
     uint32_t command_blocks = 0;
     uint32_t attempts = 0;
+    Loss loss = Loss::kUnanswered;
   };
 
   void Prepare(Slot* slot) {
@@ -186,24 +212,32 @@ class IoChannel final : public block::Channel, private ResetListener {
     };
     SubmissionEntry& entry = command.entry;
     entry.Set(SubmissionEntry::kOpcode, static_cast<uint8_t>(OpcodeOf(request.op)));
-    entry.Set(SubmissionEntry::kNamespaceId, traits_.nsid);
+    entry.Set(SubmissionEntry::kNamespaceId, traits_.opened->nsid);
     if (request.op == Op::kFlush) return;
     const uint64_t lba = request.lba.value + slot->done_blocks;
     const uint64_t left = request.block_count - slot->done_blocks;
-    slot->command_blocks = static_cast<uint32_t>(std::min(left, kMostZeroedBlocks));
+    const bool is_zeroing = request.op == Op::kWriteZeroes || request.op == Op::kDiscard;
+    const uint32_t most_blocks = is_zeroing ? traits_.most_zeroed_blocks : kMostCommandBlocks;
+    slot->command_blocks = static_cast<uint32_t>(std::min<uint64_t>(left, most_blocks));
     entry.Set(SubmissionEntry::kStartLba, lba);
     entry.Set(SubmissionEntry::kBlocks0based, static_cast<uint16_t>(slot->command_blocks - 1));
     if (request.force_unit_access && (request.op == Op::kWrite || request.op == Op::kWriteZeroes)) {
       entry.Set(SubmissionEntry::kIoFlags, kIoForceUnitAccess);
     }
     if (request.op == Op::kDiscard) entry.Set(SubmissionEntry::kIoFlags, kIoDeallocate);
-    if (request.op == Op::kWriteZeroes || request.op == Op::kDiscard) return;
+    if (is_zeroing) return;
     command.data = request.segments;
     command.direction = request.op == Op::kRead ? DataDirection::kToHost : DataDirection::kToDevice;
   }
 
   void Send(Slot* slot) {
-    if (pair_ == nullptr) {
+    if (traits_.opened->is_other.load(std::memory_order_acquire)) {
+      slot->loss = Loss::kOtherNamespace;
+      failed_.push_back(slot);
+      OnResetStep();  // Its callback runs in the next Poll().
+      return;
+    }
+    if (pair_ == nullptr || !is_open_) {
       held_.push_back(slot);
       return;
     }
@@ -220,6 +254,7 @@ class IoChannel final : public block::Channel, private ResetListener {
         counters_.Add(ChannelCounters::kReplays, 1);
         held_.push_back(slot);
       } else {
+        slot->loss = Loss::kUnanswered;
         failed_.push_back(slot);
       }
       return;
@@ -286,17 +321,20 @@ class IoChannel final : public block::Channel, private ResetListener {
     while (completions_ < max_completions && !failed_.empty()) {
       Slot* slot = failed_.back();
       failed_.pop_back();
-      Complete(slot, absl::UnavailableError(absl::StrFormat(
-                         "%s: the controller was reset; whether the request was carried out is "
-                         "unknown",
-                         traits_.name)));
+      Complete(slot,
+               absl::UnavailableError(absl::StrFormat("%s: %s", traits_.name, NameOf(slot->loss))));
     }
   }
 
   void DropPair() {
+    TakeAbortEnd();
+    is_abort_asked_ = false;
+    is_open_ = false;
     if (pair_ == nullptr) return;
+    // A forked child may hold the descriptor open, and an epoll keeps what is not closed.
+    if (pair_fd_ >= 0) epoll_ctl(epoll_, EPOLL_CTL_DEL, std::exchange(pair_fd_, -1), nullptr);
     pair_->Break(absl::UnavailableError("the controller is reset"));
-    pair_.reset();  // Its descriptor leaves the epoll with it.
+    pair_.reset();
   }
 
   // Gives the old queue up, and opens the new one as soon as there is a controller to open it on.
@@ -306,40 +344,66 @@ class IoChannel final : public block::Channel, private ResetListener {
       DropPair();
       waits_for_reset_ = false;
       reopen_at_ns_ = 0;
+      refused_since_ns_ = kNever;
     }
     if (pair_ == nullptr && !waits_for_reset_ && controller_.is_ready()) {
       const int64_t now_ns = controller_.clock().MonotonicNanos();
       if (now_ns < reopen_at_ns_) {
-        FailHeld();
+        FailHeldAfter(now_ns);
         return;
       }
       auto opened = controller_.OpenQueuePair(queue_id_, entries_);
       if (opened.ok()) {
         pair_ = *std::move(opened);
+        is_open_ = false;
         if (epoll_ >= 0 && !WatchPair().ok()) DropPair();
       }
-      if (pair_ == nullptr) {
-        // Another reset would end the queues of all other channels, and this one might be refused
-        // again: it tries later, and its requests fail until then.
-        reopen_at_ns_ = now_ns + kReopenNs;
-        FailHeld();
-      }
-      if (pair_ != nullptr) {
-        std::vector<Slot*> held = std::exchange(held_, {});
-        held_.reserve(slots_.size());
-        for (Slot* slot : held) Send(slot);
-      }
+      if (pair_ == nullptr) NoteRefusal(now_ns);
     } else if (pair_ == nullptr && controller_.has_failed()) {
       FailHeld();
     }
   }
 
+  // A queue that was handed over opens, or breaks.
+  void FollowOpening() {
+    pair_->Poll(1);
+    if (!pair_->health().ok()) {
+      DropPair();
+      NoteRefusal(controller_.clock().MonotonicNanos());
+      return;
+    }
+    if (!pair_->is_open()) return;
+    is_open_ = true;
+    refused_since_ns_ = kNever;
+    std::vector<Slot*> held = std::exchange(held_, {});
+    held_.reserve(slots_.size());
+    for (Slot* slot : held) Send(slot);
+  }
+
+  // Another reset would end the queues of all other channels, and this one might be refused again:
+  // it tries later, and its requests fail when their patience is over.
+  void NoteRefusal(int64_t now_ns) {
+    reopen_at_ns_ = now_ns + kReopenNs;
+    if (refused_since_ns_ == kNever) refused_since_ns_ = now_ns;
+    FailHeldAfter(now_ns);
+  }
+
+  void FailHeldAfter(int64_t now_ns) {
+    const int64_t patience_ns =
+        static_cast<int64_t>(controller_.options().loss_timeout_ms) * 1'000'000;
+    if (now_ns - refused_since_ns_ >= patience_ns) FailHeld();
+  }
+
   // Requests that wait for a queue need not wait: there is one to be had, or there will be none.
   bool CanGoOn() const {
-    return controller_.has_failed() || (controller_.is_ready() && !waits_for_reset_);
+    if (pair_ != nullptr) return false;
+    if (controller_.has_failed()) return true;
+    return controller_.is_ready() && !waits_for_reset_ &&
+           controller_.clock().MonotonicNanos() >= reopen_at_ns_;
   }
 
   void FailHeld() {
+    for (Slot* slot : held_) slot->loss = Loss::kNotSent;
     failed_.insert(failed_.end(), held_.begin(), held_.end());
     held_.clear();
   }
@@ -354,7 +418,12 @@ class IoChannel final : public block::Channel, private ResetListener {
           epoch_, absl::StrFormat("a command of queue %d outlived its abort", queue_id_));
     } else {
       overdue->abort_was_asked = true;
-      controller_.RequestAbort(epoch_, queue_id_, overdue->entry.command_id());
+      // One at a time: its command id stays out of use until it is answered.
+      if (!is_abort_asked_ &&
+          controller_.RequestAbort(this, epoch_, queue_id_, overdue->entry.command_id())) {
+        is_abort_asked_ = true;
+        pair_->ReserveId(*overdue);
+      }
     }
     pair_->Extend(overdue, now_ns);
   }
@@ -369,6 +438,18 @@ class IoChannel final : public block::Channel, private ResetListener {
 
   void OnTick(int64_t now_ns) override {
     if (now_ns >= deadline_ns_.load()) OnResetStep();
+  }
+
+  void OnAbortEnded() override {
+    abort_ended_.store(true);
+    OnResetStep();
+  }
+
+  void TakeAbortEnd() {
+    abort_ended_.store(false);
+    if (!is_abort_asked_) return;
+    is_abort_asked_ = false;
+    if (pair_ != nullptr) pair_->ReleaseId();
   }
 
   void ClearWake() {
@@ -387,7 +468,9 @@ class IoChannel final : public block::Channel, private ResetListener {
 
   absl::Status WatchPair() {
     STRATA_ASSIGN_OR_RETURN(const int fd, pair_->EventFd());
-    return Watch(fd) ? absl::OkStatus() : absl::UnavailableError("epoll: no room");
+    if (!Watch(fd)) return absl::UnavailableError("epoll: no room");
+    pair_fd_ = fd;
+    return absl::OkStatus();
   }
 
   const ProcessMark opener_;
@@ -402,9 +485,15 @@ class IoChannel final : public block::Channel, private ResetListener {
   int completions_ = 0;
   uint16_t queue_id_ = 0;
   uint64_t epoch_ = 0;
+  static constexpr int64_t kNever = -1;
+  int64_t refused_since_ns_ = kNever;
   int64_t reopen_at_ns_ = 0;      // When a queue that could not be opened is tried again.
   bool waits_for_reset_ = false;  // The queue broke, and the controller is not reset yet.
   std::unique_ptr<QueuePair> pair_;
+  bool is_open_ = false;  // The pair takes commands.
+  int pair_fd_ = -1;      // The pair's descriptor in epoll_.
+  bool is_abort_asked_ = false;
+  std::atomic<bool> abort_ended_{false};
   ChannelCounters counters_;
   int epoll_ = -1;
   std::atomic<int> wake_{-1};
@@ -436,12 +525,9 @@ class NamespaceDevice final : public block::Device {
 
 }  // namespace
 
-std::unique_ptr<block::Device> MakeNamespaceDevice(HostController& controller, uint32_t nsid,
-                                                   const block::Geometry& geometry,
-                                                   uint16_t io_commands) {
-  return std::make_unique<NamespaceDevice>(
-      controller, NamespaceTraits{nsid, geometry, io_commands,
-                                  absl::StrFormat("%s?nsid=%d", controller.name(), nsid)});
+std::unique_ptr<block::Device> MakeNamespaceDevice(HostController& controller,
+                                                   NamespaceTraits traits) {
+  return std::make_unique<NamespaceDevice>(controller, std::move(traits));
 }
 
 }  // namespace strata::nvme

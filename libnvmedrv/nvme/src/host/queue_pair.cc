@@ -16,7 +16,7 @@ QueuePair::QueuePair(std::unique_ptr<HostQueue> queue, uint16_t queue_id, uint32
       queue_id_(queue_id),
       timeout_ns_(timeout_ns),
       clock_(clock),
-      slots_(entries - 1) {
+      slots_(entries) {
   // The lowest id first: what was used last is in the cache.
   for (size_t id = slots_.size(); id > 0; --id) free_ids_.push_back(static_cast<uint16_t>(id - 1));
 }
@@ -25,7 +25,7 @@ QueuePair::~QueuePair() { STRATA_CHECK(in_flight_ == 0, "a queue pair with comma
 
 absl::Status QueuePair::Submit(HostCommand* command) {
   STRATA_RETURN_IF_ERROR(broken_);
-  STRATA_CHECK(!free_ids_.empty(), "more commands than the queue pair holds");
+  STRATA_CHECK(in_flight_ < capacity(), "more commands than the queue pair holds");
   const uint16_t id = free_ids_.back();
   command->entry.Set(SubmissionEntry::kCommandId, id);
   // Every command of a fabric names its data with an SGL, admin commands and those without data
@@ -48,7 +48,8 @@ int QueuePair::Poll(int max_completions) {
   if (queue_ == nullptr) return 0;
   std::array<CompletionEntry, 64> completions;
   int total = 0;
-  while (total < max_completions) {
+  // Without room for completions, too: what was submitted is sent.
+  do {
     const size_t room = std::min<size_t>(completions.size(), max_completions - total);
     const int count = queue_->Poll(std::span(completions).first(room));
     for (int i = 0; i < count; ++i) {
@@ -56,8 +57,8 @@ int QueuePair::Poll(int max_completions) {
     }
     total += count;
     if (static_cast<size_t>(count) < room) break;
-  }
-  if (total == 0) {
+  } while (total < max_completions);
+  if (total == 0 && max_completions > 0) {
     if (absl::Status health = queue_->health(); !health.ok()) {
       const uint32_t before = in_flight_;
       Break(std::move(health));
@@ -82,12 +83,27 @@ bool QueuePair::Take(const CompletionEntry& completion) {
 
 void QueuePair::End(uint16_t command_id, Status status, uint64_t result) {
   HostCommand* command = std::exchange(slots_[command_id], nullptr);
-  free_ids_.push_back(command_id);
+  if (command_id == reserved_id_) {
+    is_reserved_ended_ = true;
+  } else {
+    free_ids_.push_back(command_id);
+  }
   --in_flight_;
   if (command->has_deadline) Unlink(command);
   command->status = status;
   command->result = result;
   command->done(command);
+}
+
+void QueuePair::ReleaseId() {
+  if (is_reserved_ended_) free_ids_.push_back(static_cast<uint16_t>(reserved_id_));
+  reserved_id_ = -1;
+  is_reserved_ended_ = false;
+}
+
+int64_t QueuePair::NextDeadline() const {
+  const int64_t of_queue = queue_ == nullptr ? kNoDeadline : queue_->NextDeadlineNs();
+  return oldest_ == nullptr ? of_queue : std::min(of_queue, oldest_->deadline_ns);
 }
 
 void QueuePair::Break(absl::Status reason) {

@@ -53,23 +53,33 @@ class QueuePair {
   ~QueuePair();
 
   // Most commands at once: one less than entries, as a ring of them holds.
-  uint32_t capacity() const { return static_cast<uint32_t>(slots_.size()); }
+  uint32_t capacity() const { return static_cast<uint32_t>(slots_.size()) - 1; }
   uint32_t in_flight() const { return in_flight_; }
   uint16_t id() const { return queue_id_; }
 
-  // REQUIRES: in_flight() < capacity(). Unavailable: the queue is broken; `done` will not run.
+  // Commands can be submitted. A transport may need some polls until then.
+  bool is_open() const { return queue_ != nullptr && queue_->is_open(); }
+
+  // REQUIRES: is_open(), in_flight() < capacity(). Unavailable: the queue is broken; `done` will
+  // not run.
   absl::Status Submit(HostCommand* command);
 
   // Runs callbacks. When the queue breaks in it, those of all commands run, with kHostPathError.
   int Poll(int max_completions);
 
   static constexpr int64_t kNoDeadline = std::numeric_limits<int64_t>::max();
-  // When the next command is overdue, or kNoDeadline.
-  int64_t NextDeadline() const { return oldest_ == nullptr ? kNoDeadline : oldest_->deadline_ns; }
+  // When the next command is overdue, or the transport wants to be polled; else kNoDeadline.
+  int64_t NextDeadline() const;
   // The oldest command whose deadline has passed, or null.
   HostCommand* Overdue(int64_t now_ns) const;
   // Gives the command as long again.
   void Extend(HostCommand* command, int64_t now_ns);
+
+  // Keeps the command's id out of use when the command ends: an Abort names it, which must not meet
+  // another command. One id at a time; there is one more of them than commands.
+  // REQUIRES: nothing is reserved.
+  void ReserveId(const HostCommand& command) { reserved_id_ = command.entry.command_id(); }
+  void ReleaseId();
 
   // Ends all commands with kHostPathError. Their memory is the callers' again first.
   void Break(absl::Status reason);
@@ -88,11 +98,13 @@ class QueuePair {
   const uint16_t queue_id_;
   const int64_t timeout_ns_;
   const Clock& clock_;
-  std::vector<HostCommand*> slots_;  // By command id; null: free.
+  std::vector<HostCommand*> slots_;  // By command id; null: no command.
   std::vector<uint16_t> free_ids_;
   HostCommand* oldest_ = nullptr;
   HostCommand* newest_ = nullptr;
   uint32_t in_flight_ = 0;
+  int32_t reserved_id_ = -1;
+  bool is_reserved_ended_ = false;  // The command of that id has ended.
   absl::Status broken_;
 };
 

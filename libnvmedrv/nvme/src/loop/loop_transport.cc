@@ -100,6 +100,7 @@ class LoopTransport final : public Transport {
 
   std::string name() const override { return absl::StrCat("loop:", subsystem_->options().nqn); }
   TransportLimits limits() const override { return {}; }
+  bool has_registers() const override { return true; }
 
   absl::StatusOr<uint64_t> ReadProperty(Property property) override {
     MutexLock lock(&mutex_);
@@ -119,37 +120,37 @@ class LoopTransport final : public Transport {
         .ToAbsl("loop: writing a property", true);
   }
 
-  absl::StatusOr<std::unique_ptr<HostQueue>> OpenAdminQueue(uint32_t entries) override {
-    STRATA_ASSIGN_OR_RETURN(std::unique_ptr<LoopQueue> queue,
-                            Connect(0, entries, kDynamicController));
+  absl::StatusOr<std::unique_ptr<HostQueue>> OpenAdminQueue(const QueueOptions& options) override {
+    STRATA_ASSIGN_OR_RETURN(std::unique_ptr<LoopQueue> queue, Connect(options, kDynamicController));
     MutexLock lock(&mutex_);
     admin_ = queue.get();
     controller_id_ = queue->device_queue().controller_id();
     return queue;
   }
 
-  absl::StatusOr<std::unique_ptr<HostQueue>> OpenQueue(uint16_t queue_id,
-                                                       uint32_t entries) override {
+  absl::StatusOr<std::unique_ptr<HostQueue>> OpenQueue(const QueueOptions& options) override {
     uint16_t controller_id;
     {
       MutexLock lock(&mutex_);
       controller_id = controller_id_;
     }
-    return Connect(queue_id, entries, controller_id);
+    return Connect(options, controller_id);
   }
 
  private:
-  absl::StatusOr<std::unique_ptr<LoopQueue>> Connect(uint16_t queue_id, uint32_t entries,
+  absl::StatusOr<std::unique_ptr<LoopQueue>> Connect(const QueueOptions& options,
                                                      uint16_t controller_id) {
     STRATA_ASSIGN_OR_RETURN(std::unique_ptr<Lane> lane,
-                            subsystem_->OpenLane({.channel_depth = entries}));
+                            subsystem_->OpenLane({.channel_depth = options.entries}));
     Connected connected = subsystem_->Connect(*lane, {.host_nqn = options_.host_nqn,
                                                       .host_id = options_.host_id,
                                                       .controller_id = controller_id,
-                                                      .queue_id = queue_id,
-                                                      .queue_entries = entries});
+                                                      .queue_id = options.queue_id,
+                                                      .queue_entries = options.entries,
+                                                      .keep_alive_ms = options.keep_alive_ms});
     STRATA_RETURN_IF_ERROR(connected.status.ToAbsl(absl::StrCat(name(), ": connect"), true));
-    return std::make_unique<LoopQueue>(std::move(lane), std::move(connected.queue), entries);
+    return std::make_unique<LoopQueue>(std::move(lane), std::move(connected.queue),
+                                       options.entries);
   }
 
   const std::shared_ptr<Subsystem> subsystem_;

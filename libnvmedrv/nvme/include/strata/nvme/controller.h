@@ -15,6 +15,10 @@
 // queue. What changes blocks, and flushes, fail with Unavailable: whether they were carried out is
 // unknown, and only the caller knows what may be written again without overtaking a later write.
 //
+// After a reset the driver makes sure that it met the same subsystem (NQN and serial number) and,
+// for each open namespace, the same disk (NGUID, EUI64, UUID, size of a block). A namespace that is
+// another one now answers Unavailable.
+//
 // A forked child has no use of its parent's controller: calls fail there with FailedPrecondition,
 // or return nothing, and its destruction changes nothing.
 //
@@ -47,6 +51,18 @@ struct ControllerOptions {
   uint32_t io_queue_entries = 128;    // Most of one channel, 2 to 65536.
   uint64_t command_timeout_ms = 30'000;
   uint64_t admin_timeout_ms = 60'000;
+  // How long the controller may hear nothing of a host that is gone, 0 (for ever) to 3,600,000.
+  // Where the controller has Keep Alive, Poll() sends one when a third has passed, and resets the
+  // controller when none was answered for so long.
+  uint32_t keep_alive_ms = 0;
+  // Between the first two tries to bring a controller up again; twice as much after each, up to 8
+  // times. 1 to 60,000.
+  uint64_t reconnect_ms = 1000;
+  // How long requests wait for a controller that is being reset before they, and new ones, fail
+  // with Unavailable. 0: until it could not be brought up once. Poll() keeps trying.
+  uint64_t loss_timeout_ms = 0;
+  // A discovery controller: it has no I/O queue and no namespace, and only Admin() is of use.
+  bool admin_only = false;
   bool has_thread = false;  // Polls every `thread_poll_ms`, so that the owner need not.
   uint32_t thread_poll_ms = 20;
   const Clock* clock = nullptr;  // Null: the machine's. It outlives the controller.
@@ -107,13 +123,13 @@ class STRATA_EXPORT Controller {
   virtual absl::StatusOr<PassthroughResult> Admin(SubmissionEntry entry, DataDirection direction,
                                                   std::span<std::byte> data) = 0;
 
-  // Events, aborts, resets. Sleeps only while a controller that was reset becomes ready.
+  // Keep Alive, events, aborts, resets, in steps: it never waits for an answer.
   virtual void Poll() = 0;
 
   // Starts a reset, as a deadline that passed does. It runs in Poll().
   virtual void RequestReset(std::string_view reason) = 0;
 
-  // OK, or why the controller cannot be used: the last reset failed, and Poll() tries again.
+  // OK, or why the controller cannot be used now: it is being reset, and Poll() keeps trying.
   virtual absl::Status health() const = 0;
 
   virtual ControllerStatistics statistics() const = 0;

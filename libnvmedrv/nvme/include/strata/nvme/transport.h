@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -30,14 +31,29 @@ struct TransportLimits {
   uint32_t buffer_alignment_bytes = 1;  // Of each segment's address.
 };
 
+struct QueueOptions {
+  uint16_t queue_id = 0;
+  uint32_t entries = 0;
+  // I/O queues: how much data a command capsule carries, as Identify Controller says (IOCCSZ,
+  // ICDOFF).
+  uint32_t capsule_data_bytes = 0;
+  // The admin queue: the controller may end when it hears nothing for so long. 0: never.
+  uint32_t keep_alive_ms = 0;
+};
+
 class STRATA_EXPORT HostQueue {
  public:
   // Commands without a completion are forgotten: when the destructor returns, nothing reads or
   // writes their memory any more.
   virtual ~HostQueue() = default;
 
+  // Whether the queue takes commands. Where a connect is an exchange of messages the queue is
+  // handed over at once and opens in Poll(), or breaks within a time of its own.
+  virtual bool is_open() const { return true; }
+
   // Hands a command over. Its id is below the queue's number of entries and not outstanding.
-  // Unavailable: the queue is of no more use.
+  // REQUIRES: is_open(). Unavailable: the queue is of no more use, and no byte of the command has
+  // left.
   virtual absl::Status Submit(const SubmissionEntry& entry, DataDirection direction,
                               std::span<const block::Segment> data) = 0;
 
@@ -50,6 +66,10 @@ class STRATA_EXPORT HostQueue {
 
   // Why the queue is of no more use, or OK.
   virtual absl::Status health() const = 0;
+
+  // When Poll() has something to do though the descriptor is quiet; of the clock's
+  // MonotonicNanos().
+  virtual int64_t NextDeadlineNs() const { return std::numeric_limits<int64_t>::max(); }
 };
 
 class STRATA_EXPORT Transport {
@@ -59,17 +79,22 @@ class STRATA_EXPORT Transport {
   virtual std::string name() const = 0;
   virtual TransportLimits limits() const = 0;
 
-  // REQUIRES: the admin queue is open.
+  // Properties are registers, which are read and written without waiting. False, on a fabric: the
+  // controller sends Property Get and Property Set on the admin queue and calls neither of the two
+  // functions below.
+  virtual bool has_registers() const = 0;
+  // REQUIRES: has_registers(), and the admin queue is open.
   virtual absl::StatusOr<uint64_t> ReadProperty(Property property) = 0;
   virtual absl::Status WriteProperty(Property property, uint64_t value) = 0;
 
   // The admin queue of a controller, which may be another one after each call. REQUIRES: there is
-  // no queue. Unavailable: it cannot be reached; PermissionDenied: it does not admit this host.
-  virtual absl::StatusOr<std::unique_ptr<HostQueue>> OpenAdminQueue(uint32_t entries) = 0;
+  // no queue. Never blocks. Unavailable: it cannot be reached; PermissionDenied: it does not admit
+  // this host. A queue that opens later breaks with the same codes.
+  virtual absl::StatusOr<std::unique_ptr<HostQueue>> OpenAdminQueue(
+      const QueueOptions& options) = 0;
 
-  // REQUIRES: the controller is enabled.
-  virtual absl::StatusOr<std::unique_ptr<HostQueue>> OpenQueue(uint16_t queue_id,
-                                                               uint32_t entries) = 0;
+  // REQUIRES: the controller is enabled. Never blocks.
+  virtual absl::StatusOr<std::unique_ptr<HostQueue>> OpenQueue(const QueueOptions& options) = 0;
 };
 
 }  // namespace strata::nvme

@@ -101,6 +101,10 @@ class HeldChannel final : public Channel {
     if (opener_.InForkedChild()) return 0;
     if (!successor_.has_value()) TakeSuccessor();
     if (!successor_.has_value()) return 0;
+    if (std::exchange(wakeup_is_set_, false)) {
+      eventfd_t count;
+      eventfd_read(wakeup_.get(), &count);
+    }
     int completions = 0;
     while (!waiting_.empty() && completions < max_completions) {
       Request* const request = waiting_.Pop();
@@ -118,13 +122,14 @@ class HeldChannel final : public Channel {
   absl::StatusOr<int> EventFd() override {
     STRATA_RETURN_IF_ERROR(opener_.Check());
     if (any_.is_open()) return any_.get();
+    if (!successor_.has_value()) TakeSuccessor();
     FileDescriptor wakeup(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
     FileDescriptor any(epoll_create1(EPOLL_CLOEXEC));
     if (!wakeup.is_open() || !any.is_open()) return ErrnoStatus(errno, "eventfd or epoll");
     wakeup_ = std::move(wakeup);
     any_ = std::move(any);
     STRATA_RETURN_IF_ERROR(Watch(wakeup_.get()));
-    holding_->Announce(wakeup_.get());
+    if (!successor_.has_value()) holding_->Announce(wakeup_.get());
     if (channel_ != nullptr) STRATA_RETURN_IF_ERROR(WatchChannel());
     return any_.get();
   }
@@ -142,9 +147,11 @@ class HeldChannel final : public Channel {
  protected:
   absl::Status DoSubmit(Request* request) override {
     STRATA_RETURN_IF_ERROR(opener_.Check());
+    if (!successor_.has_value()) TakeSuccessor();
     if (in_flight() >= queue_depth_) return absl::ResourceExhaustedError("queue full");
     if (channel_ != nullptr && waiting_.empty()) return channel_->Submit(request);
     waiting_.Push(request);
+    if (successor_.has_value()) WakeUp();
     return absl::OkStatus();
   }
 
@@ -163,8 +170,13 @@ class HeldChannel final : public Channel {
     }
     if (!any_.is_open()) return;
     // Where it cannot be watched, those who sleep look again and again: the wake-up stays set.
-    eventfd_t count;
-    if (channel_ == nullptr || WatchChannel().ok()) eventfd_read(wakeup_.get(), &count);
+    wakeup_is_set_ = channel_ == nullptr || WatchChannel().ok();
+  }
+
+  void WakeUp() {
+    if (!wakeup_.is_open()) return;
+    eventfd_write(wakeup_.get(), 1);
+    wakeup_is_set_ = true;
   }
 
   absl::Status WatchChannel() {
@@ -188,7 +200,8 @@ class HeldChannel final : public Channel {
   std::optional<Successor> successor_;
   std::unique_ptr<Channel> channel_;
   FileDescriptor wakeup_;
-  FileDescriptor any_;  // Readable when the wake-up or the new channel is.
+  bool wakeup_is_set_ = false;  // With a successor: Poll() is to clear it.
+  FileDescriptor any_;          // Readable when the wake-up or the new channel is.
 };
 
 class Held final : public HeldDevice {
@@ -199,6 +212,7 @@ class Held final : public HeldDevice {
   std::string name() const override { return name_; }
   absl::StatusOr<std::unique_ptr<Channel>> OpenChannel(
       const block::ChannelOptions& options) override {
+    if (options.queue_depth == 0) return absl::InvalidArgumentError("a queue depth of 0");
     return std::make_unique<HeldChannel>(holding_, geometry_, options.queue_depth);
   }
   void Continue(Successor device) override { holding_->Continue(std::move(device)); }

@@ -16,18 +16,6 @@ namespace {
 constexpr std::chrono::seconds kReleaseLimit{10};
 constexpr std::chrono::milliseconds kReleaseStep{2};
 
-// Waits until nobody has the object any more. False: it still lives.
-template <typename T>
-bool WaitForRelease(const std::weak_ptr<T>& object) {
-  using std::chrono::steady_clock;
-  const steady_clock::time_point deadline = steady_clock::now() + kReleaseLimit;
-  while (!object.expired()) {
-    if (steady_clock::now() >= deadline) return false;
-    std::this_thread::sleep_for(kReleaseStep);
-  }
-  return true;
-}
-
 absl::Status In(const std::string& what, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat(what, ": ", status.message()));
 }
@@ -134,29 +122,55 @@ absl::Status LiveTarget::AddSubsystem(const ExportedSubsystem& exported) {
   return absl::OkStatus();
 }
 
+bool LiveTarget::WaitUntil(const std::function<bool()>& condition) {
+  using std::chrono::steady_clock;
+  const steady_clock::time_point deadline = steady_clock::now() + kReleaseLimit;
+  while (!condition()) {
+    if (steady_clock::now() >= deadline) return false;
+    threads_->WakeAll();
+    std::this_thread::sleep_for(kReleaseStep);
+  }
+  return true;
+}
+
+void LiveTarget::Release(std::shared_ptr<block::Device> device) {
+  const absl::Status status = FlushDevice(*device);
+  if (!status.ok()) Log(log_, LogLevel::kError, absl::StrCat("nvme: ", status.message()));
+  const std::string name = device->name();
+  const std::weak_ptr<block::Device> released = std::exchange(device, nullptr);
+  if (WaitUntil([&released] { return released.expired(); })) return;
+  Log(log_, LogLevel::kWarning,
+      absl::StrCat("nvme: ", name, " stays open until its requests have ended"));
+}
+
+void LiveTarget::EndModel(nvme::Subsystem& model) {
+  // A controller goes when its last command has ended: none of them can overtake what comes later.
+  WaitUntil([&model] { return model.Controllers().empty(); });
+  for (const nvme::NamespaceState& space : model.Namespaces()) {
+    model.RemoveNamespace(space.nsid).IgnoreError();
+  }
+}
+
 void LiveTarget::RemoveSubsystem(const std::string& nqn) {
   threads_->target().RemoveSubsystem(nqn).IgnoreError();
-  std::vector<std::shared_ptr<block::Device>> devices;
+  LiveSubsystem removed;
   {
     MutexLock lock(&mutex_);
     const auto found = subsystems_.find(nqn);
     if (found == subsystems_.end()) return;
-    for (auto& [nsid, space] : found->second.namespaces) {
-      if (space.device != nullptr) devices.push_back(std::move(space.device));
-    }
+    removed = std::move(found->second);
     subsystems_.erase(found);
   }
-  for (std::shared_ptr<block::Device>& device : devices) {
-    const absl::Status status = FlushDevice(*device);
-    if (!status.ok()) Log(log_, LogLevel::kError, absl::StrCat("nvme: ", status.message()));
-    WaitForRelease(std::weak_ptr(std::exchange(device, nullptr)));
+  EndModel(*removed.model);
+  for (auto& [nsid, space] : removed.namespaces) {
+    if (space.device != nullptr) Release(std::move(space.device));
   }
 }
 
 absl::Status LiveTarget::RenewSubsystem(const ExportedSubsystem& exported) {
   const std::string& nqn = exported.record.nqn;
   STRATA_ASSIGN_OR_RETURN(std::shared_ptr<nvme::Subsystem> model, MakeModel(exported));
-  STRATA_ASSIGN_OR_RETURN(LiveSubsystem live, Subsystem(nqn));
+  STRATA_ASSIGN_OR_RETURN(const LiveSubsystem live, Subsystem(nqn));
   for (const auto& [nsid, space] : live.namespaces) {
     if (space.device == nullptr) continue;
     const NamespaceRecord& record = exported.namespaces.at(nsid);
@@ -174,8 +188,7 @@ absl::Status LiveTarget::RenewSubsystem(const ExportedSubsystem& exported) {
     MutexLock lock(&mutex_);
     subsystems_.at(nqn).model = model;
   }
-  // What the former has begun ends before a host can write through the new one.
-  WaitForRelease(std::weak_ptr(std::exchange(live.model, nullptr)));
+  EndModel(*live.model);
   return threads_->target().AddSubsystem(std::move(model));
 }
 
@@ -250,11 +263,7 @@ void LiveTarget::RemoveNamespace(const std::string& nqn, uint32_t nsid) {
     space = std::move(found->second);
     subsystem.namespaces.erase(found);
   }
-  if (space.device != nullptr) {
-    const absl::Status status = FlushDevice(*space.device);
-    if (!status.ok()) Log(log_, LogLevel::kError, absl::StrCat("nvme: ", status.message()));
-    WaitForRelease(std::weak_ptr(std::exchange(space.device, nullptr)));
-  }
+  if (space.device != nullptr) Release(std::move(space.device));
   const DeviceFigures figures = space.counters->Read();
   MutexLock lock(&mutex_);
   DeviceFigures& retired = subsystems_.at(nqn).retired;
@@ -293,7 +302,7 @@ absl::Status LiveTarget::Reopen(const std::string& nqn, const NamespaceRecord& r
     return serve(CountDevice(std::move(device), space.counters));
   };
 
-  if (!WaitForRelease(former)) {
+  if (!WaitUntil([&former] { return former.expired(); })) {
     if (std::shared_ptr<block::Device> device = former.lock(); device != nullptr) {
       STRATA_RETURN_IF_ERROR(serve(std::move(device)));
       return absl::UnavailableError("the device did not finish its requests in ten seconds");

@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -101,6 +102,12 @@ class LiveTarget final {
   absl::StatusOr<std::shared_ptr<nvme::Subsystem>> MakeModel(
       const ExportedSubsystem& exported) const;
   nvme::Subsystem& ModelOf(const std::string& nqn) const;
+  // False: it is not so after ten seconds.
+  bool WaitUntil(const std::function<bool()>& condition);
+  // Flushes the device, and waits until nobody has it any more.
+  void Release(std::shared_ptr<block::Device> device);
+  // Waits for the hosts of a model that was removed from the target, and takes its devices away.
+  void EndModel(nvme::Subsystem& model);
   void SetNamespace(const std::string& nqn, uint32_t nsid, std::shared_ptr<block::Device> device,
                     std::string error);
 

@@ -39,9 +39,13 @@ absl::StatusOr<std::unique_ptr<TargetThreads>> TargetThreads::Start(
 
 TargetThreads::~TargetThreads() {
   stopping_.store(true, std::memory_order_relaxed);
-  for (const std::unique_ptr<nvmeof::Worker>& worker : workers_) worker->Wake();
+  WakeAll();
   for (std::thread& thread : threads_) thread.join();
   workers_.clear();
+}
+
+void TargetThreads::WakeAll() {
+  for (const std::unique_ptr<nvmeof::Worker>& worker : workers_) worker->Wake();
 }
 
 size_t TargetThreads::Drain(std::chrono::milliseconds limit) {

@@ -42,6 +42,9 @@ class TargetThreads final {
   nvmeof::Target& target() { return *target_; }
   const nvmeof::Target& target() const { return *target_; }
 
+  // Lets each worker pass a round soon: what is not used any more is given back in one.
+  void WakeAll();
+
   // Ends listeners at once, and each connection when what it asked for is answered; waits for that
   // at most so long. Returns how many connections are left.
   size_t Drain(std::chrono::milliseconds limit);

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "appliance/data_guard.h"
 #include "appliance/key_file.h"
+#include "appliance/nvme/exports.h"
 #include "strata/base/clock.h"
 #include "strata/base/status_macros.h"
 #include "strata/block/registry.h"
@@ -65,6 +66,12 @@ absl::StatusOr<std::unique_ptr<Appliance>> Appliance::Open(const ApplianceOption
   object_options.log = options.log;
   object_options.encryption_key = directory.store.encryption_key;
   STRATA_ASSIGN_OR_RETURN(appliance->objects_, object::Store::Open(object_options));
+  STRATA_ASSIGN_OR_RETURN(
+      appliance->exports_,
+      Exports::Open({.kv = &appliance->directory_->kv(),
+                     .own = {.data = appliance->data(), .device = options.config.storage.device},
+                     .config = options.config.nvme,
+                     .log = options.log}));
   return appliance;
 }
 

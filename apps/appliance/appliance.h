@@ -25,6 +25,8 @@
 
 namespace strata::appliance {
 
+class Exports;
+
 struct ApplianceOptions {
   std::string data;        // The data directory.
   bool create = true;      // Make it, and the store in it, when absent.
@@ -61,6 +63,7 @@ class Appliance final {
   const Config& config() const { return config_; }
   dedup::Store& dedup() { return directory_->store(); }
   object::Store& objects() { return *objects_; }
+  Exports& exports() { return *exports_; }  // Over NVMe/TCP: nvme/exports.h.
 
   // The device's URI, and the bytes that its file takes on its filesystem; 0: not a file.
   std::string device_name() const { return directory_->device().name(); }
@@ -96,6 +99,7 @@ class Appliance final {
   Config config_;
   std::unique_ptr<dedup::Directory> directory_;
   std::unique_ptr<object::Store> objects_;
+  std::unique_ptr<Exports> exports_;
   std::atomic<bool> stopping_{false};
   mutable Mutex mutex_;
   GarbageHistory history_ ABSL_GUARDED_BY(mutex_);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "appliance/arguments.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -52,6 +53,32 @@ uint64_t Arguments::Bytes(const char* name, uint64_t otherwise) {
   return otherwise;
 }
 
+uint64_t Arguments::Number(const char* name, uint64_t most, uint64_t otherwise) {
+  const Json value = Take(name);
+  if (value.is_null()) return otherwise;
+  // What was read from text is unsigned, what was put together here may be either.
+  const bool is_number =
+      value.is_number_unsigned() || (value.is_number_integer() && value.get<int64_t>() >= 0);
+  if (is_number && value.get<uint64_t>() <= most) return value.get<uint64_t>();
+  Fail(name, absl::StrCat("is not a whole number from 0 to ", most));
+  return otherwise;
+}
+
+std::vector<std::string> Arguments::Texts(const char* name) {
+  const Json value = Take(name);
+  std::vector<std::string> texts;
+  if (value.is_null()) return texts;
+  const auto is_text = [](const Json& item) { return item.is_string(); };
+  if (!value.is_array() || !std::all_of(value.begin(), value.end(), is_text)) {
+    Fail(name, "is not a list of strings");
+    return texts;
+  }
+  for (const Json& item : value) texts.push_back(item.get<std::string>());
+  return texts;
+}
+
+bool Arguments::Has(const char* name) const { return remaining_.contains(name); }
+
 absl::StatusOr<std::string> Arguments::RequiredText(const char* name) {
   std::string text = Text(name, "");
   STRATA_RETURN_IF_ERROR(status_);
@@ -74,7 +101,7 @@ Json Arguments::Take(const char* name) {
   return value;
 }
 
-void Arguments::Fail(const char* name, const char* what) {
+void Arguments::Fail(const char* name, absl::string_view what) {
   if (!status_.ok()) return;
   status_ = absl::InvalidArgumentError(absl::StrCat("argument '", name, "' ", what));
 }

@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "appliance/arguments.h"
 #include "appliance/json.h"
+#include "appliance/nvme/nvme_commands.h"
 #include "appliance/root_keys.h"
 #include "appliance/time_text.h"
 #include "appliance/upkeep_commands.h"
@@ -200,6 +201,10 @@ absl::StatusOr<Json> RunCommand(Appliance& appliance, std::string_view name, con
     if (name != command.name) continue;
     Arguments reader(arguments);
     return command.run(appliance, reader, appliance.WithStopCheck(progress));
+  }
+  if (const NvmeCommand run = FindNvmeCommand(name); run != nullptr) {
+    Arguments reader(arguments);
+    return run(appliance.exports(), reader);
   }
   return absl::UnimplementedError(absl::StrFormat("there is no command '%s'", name));
 }

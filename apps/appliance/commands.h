@@ -20,6 +20,7 @@
 //   bucket.create    name, owner                                {}
 //   bucket.remove    name                                       {}
 //   bucket.usage     name (empty: all)                          {buckets: [...]}
+//   nvme.*           nvme/nvme_commands.h
 //
 // Thread-safe.
 #pragma once

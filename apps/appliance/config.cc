@@ -25,8 +25,9 @@ namespace {
 const std::vector<Setting>& Settings() {
   static const std::vector<Setting>* const settings = [] {
     auto* all = new std::vector<Setting>();
-    for (const std::vector<Setting>& group : {S3Settings(), MetricsSettings(), StorageSettings(),
-                                              MaintenanceSettings(), LogSettings()}) {
+    for (const std::vector<Setting>& group :
+         {S3Settings(), MetricsSettings(), StorageSettings(), NvmeSettings(), MaintenanceSettings(),
+          LogSettings()}) {
       all->insert(all->end(), group.begin(), group.end());
     }
     return all;
@@ -88,6 +89,10 @@ absl::Status CheckWhole(const Config& config) {
   if (config.storage.store.compression == dedup::Compression::kGzip && (level < 0 || level > 3)) {
     return absl::InvalidArgumentError(
         absl::StrCat("storage.compression_level: ", level, " is not from 0 to 3, as gzip has it"));
+  }
+  constexpr uint64_t kPoolUnit = 64u << 10;
+  if (config.nvme.pool_bytes % kPoolUnit != 0) {
+    return absl::InvalidArgumentError("nvme.pool_size: not a multiple of 64K");
   }
   const absl::Status chunker = dedup::CreateChunker(config.storage.store.chunker).status();
   if (!chunker.ok()) {

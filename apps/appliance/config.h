@@ -49,6 +49,21 @@ struct Config {
     dedup::StoreOptions store;
   } storage;
 
+  struct Nvme {
+    std::string listen = "127.0.0.1:4420";     // Empty: nothing is exported.
+    std::string discovery = "127.0.0.1:8009";  // Empty: `listen` alone answers discovery.
+    uint64_t workers = 2;
+    bool busy_poll = false;
+    uint64_t pool_bytes = 32u << 20;  // Of a worker.
+    uint64_t max_connections = 4096;
+    uint64_t max_controllers = 1024;  // Of a subsystem, as the hosts and namespaces.
+    uint64_t max_io_queues = 64;      // Of a controller.
+    uint64_t max_queue_entries = 1024;
+    uint64_t max_namespaces = 1024;
+    uint64_t max_hosts = 1024;
+    uint64_t drain_s = 5;  // How long a graceful stop waits for commands in progress.
+  } nvme;
+
   struct Maintenance {
     uint64_t reap_interval_s = 5;
     uint64_t gc_interval_s = 24 * 3600;  // 0: no collections of its own.

@@ -1,49 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "command_line/answers.h"
 
-#include <algorithm>
-#include <utility>
-#include <vector>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "appliance/json.h"
+#include "command_line/nvme/nvme_answers.h"
+#include "command_line/text_table.h"
 
 namespace strata::appliance {
 namespace {
-
-// Rows of cells in columns: the first to the left, those of numbers to the right.
-class Table {
- public:
-  explicit Table(std::vector<std::string> head, size_t left_columns = 1)
-      : left_columns_(left_columns) {
-    rows_.push_back(std::move(head));
-  }
-
-  void Add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
-
-  std::string Print() const {
-    std::vector<size_t> widths(rows_[0].size(), 0);
-    for (const auto& row : rows_) {
-      for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-    }
-    std::string text;
-    for (const auto& row : rows_) {
-      std::string line;
-      for (size_t i = 0; i < row.size(); ++i) {
-        const int width = static_cast<int>(widths[i]);
-        absl::StrAppend(&line, i == 0 ? "" : "  ",
-                        absl::StrFormat("%*s", i < left_columns_ ? -width : width, row[i]));
-      }
-      text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
-    }
-    return text;
-  }
-
- private:
-  size_t left_columns_;
-  std::vector<std::vector<std::string>> rows_;
-};
 
 uint64_t NumberOf(const Json& json, const char* key) { return json.value(key, uint64_t{0}); }
 std::string CountOf(const Json& json, const char* key) { return absl::StrCat(NumberOf(json, key)); }
@@ -146,7 +113,7 @@ std::string FormatRebuilt(const Json& answer) {
 }
 
 std::string FormatUsers(const Json& answer) {
-  Table table({"USER", "NAME", "RIGHTS", "CREATED"}, 4);
+  TextTable table({"USER", "NAME", "RIGHTS", "CREATED"}, 4);
   for (const Json& user : answer.at("users")) {
     table.Add({TextOf(user, "id"), TextOf(user, "display_name"),
                user.value("admin", false) ? "admin" : "own buckets", TextOf(user, "created")});
@@ -155,7 +122,7 @@ std::string FormatUsers(const Json& answer) {
 }
 
 std::string FormatKeys(const Json& answer) {
-  Table table({"ACCESS KEY", "CREATED"}, 2);
+  TextTable table({"ACCESS KEY", "CREATED"}, 2);
   for (const Json& key : answer.at("keys")) {
     table.Add({TextOf(key, "access_key"), TextOf(key, "created")});
   }
@@ -168,7 +135,7 @@ std::string FormatNewKey(const Json& key) {
 }
 
 std::string FormatBuckets(const Json& answer) {
-  Table table({"BUCKET", "OWNER", "VERSIONING", "CREATED"}, 4);
+  TextTable table({"BUCKET", "OWNER", "VERSIONING", "CREATED"}, 4);
   for (const Json& bucket : answer.at("buckets")) {
     table.Add({TextOf(bucket, "name"), TextOf(bucket, "owner"), TextOf(bucket, "versioning"),
                TextOf(bucket, "created")});
@@ -177,7 +144,7 @@ std::string FormatBuckets(const Json& answer) {
 }
 
 std::string FormatUsage(const Json& answer) {
-  Table table({"BUCKET", "OBJECTS", "VERSIONS", "LOGICAL", "NEW", "STORED"});
+  TextTable table({"BUCKET", "OBJECTS", "VERSIONS", "LOGICAL", "NEW", "STORED"});
   for (const Json& bucket : answer.at("buckets")) {
     table.Add({TextOf(bucket, "name"), CountOf(bucket, "objects"), CountOf(bucket, "versions"),
                SizeOf(bucket, "logical_bytes"), SizeOf(bucket, "new_bytes"),
@@ -205,6 +172,7 @@ std::string FormatAnswer(std::string_view command, const Json& answer) {
   for (const Formatter& formatter : kFormatters) {
     if (command == formatter.command) return formatter.format(answer);
   }
+  if (command.starts_with("nvme")) return FormatNvmeAnswer(command, answer);
   return "done\n";
 }
 

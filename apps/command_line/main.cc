@@ -18,6 +18,9 @@
 #include "command_line/dedup/dedup_arguments.h"
 #include "command_line/dedup/dedup_commands.h"
 #include "command_line/erasure/erasure_commands.h"
+#include "command_line/nvme/nvme_answers.h"
+#include "command_line/nvme/nvme_arguments.h"
+#include "command_line/nvme/serve.h"
 #include "command_line/progress_line.h"
 #include "command_line/quoted_text.h"
 #include "command_line/store/store_access.h"
@@ -41,6 +44,7 @@ constexpr char kFooter[] =
     "  strata --data /srv/strata verify || echo 'look at the lines above'\n"
     "  strata dedup ingest --store /srv/backup home.tar\n"
     "  strata ec encode --data-shards 10 --parity-shards 4 archive.tar\n"
+    "  strata nvme serve 'file:/srv/disk.img?size=64G&create=1'\n"
     "\n"
     "Exit codes: 0 done, 1 error, 2 usage, 3 damage found, 130 and 143 interrupted.";
 
@@ -64,6 +68,7 @@ struct Request {
   std::string secret_key_file;  // Becomes an argument when it was read.
   ErasureRequest erasure;       // Of the commands ec.*, instead of `arguments`.
   DedupRequest dedup;           // Of the commands dedup.*, likewise.
+  NvmeRequest nvme;             // Of the commands nvme-*, likewise.
 };
 
 // Describes commands to CLI11. Each leaves its name and arguments in the request.
@@ -84,6 +89,8 @@ class CommandLine {
     AddErasureCoding();
     AddDedupCommands(&app_, &request_.dedup,
                      [this](const std::string& command) { request_.command = command; });
+    AddNvmeCommands(&app_, &request_.arguments, &request_.nvme,
+                    [this](const std::string& command) { request_.command = command; });
   }
 
   CLI::App& app() { return app_; }
@@ -255,6 +262,17 @@ absl::StatusOr<Json> RunOnStore(const Request& request, const dedup::ProgressCal
   return StoreAccess(request.data, request.sources).Run(request.command, arguments, progress);
 }
 
+// Says at once, for scripts that wait for it, where hosts can connect.
+absl::StatusOr<Json> RunServe(const Request& request, const dedup::ProgressCallback& progress) {
+  const auto listening = [&request](const Json& state) {
+    std::fputs(request.json ? (ShowJson({{"listening", state}}) + "\n").c_str()
+                            : FormatListening(state).c_str(),
+               stdout);
+    std::fflush(stdout);
+  };
+  return ServeNvme(request.nvme.serve, listening, progress);
+}
+
 constexpr CommandFamily kFamilies[] = {
     {.prefix = "ec.",
      .run =
@@ -268,6 +286,10 @@ constexpr CommandFamily kFamilies[] = {
            return RunDedupCommand(request.command, request.dedup, progress);
          },
      .format = FormatDedupAnswer},
+    {.prefix = "nvme-serve",
+     .run = RunServe,
+     .format = [](const std::string& command,
+                  const Json& answer) { return FormatNvmeAnswer(command, answer); }},
     {.prefix = "",  // All others, which are stratad's too.
      .run = RunOnStore,
      .format = [](const std::string& command,

@@ -18,6 +18,7 @@
 #include "appliance/http_server.h"
 #include "appliance/key_file.h"
 #include "appliance/local_socket.h"
+#include "appliance/nvme/exports.h"
 #include "appliance/root_keys.h"
 #include "strata/s3/server.h"
 #include "stratad/heap.h"
@@ -102,6 +103,9 @@ class Daemon {
     const absl::Status root =
         EnsureRootUser(appliance_->objects(), options_.data, options_.root_keys, log_);
     if (!root.ok()) return Fail(absl::IsInvalidArgument(root) ? kExitConfig : kExitData, root);
+
+    const absl::Status exported = appliance_->exports().Serve();
+    if (!exported.ok()) return Fail(kExitAddress, exported);
 
     absl::StatusOr<std::unique_ptr<HttpServer>> admin = StartAdminServer(appliance_.get());
     if (!admin.ok()) return Fail(kExitData, admin.status());
@@ -210,10 +214,18 @@ class Daemon {
   // Ends what was started, in the order in which one uses the other.
   void Stop(std::chrono::milliseconds drain) {
     if (status_ != nullptr) status_->SetStopping();
+    // Both drain at the same time, each within its own limit.
+    std::thread exports([this, drain] {
+      if (appliance_ == nullptr) return;
+      const std::chrono::milliseconds limit =
+          drain.count() == 0 ? drain : std::chrono::seconds(options_.config.nvme.drain_s);
+      appliance_->exports().Stop(limit);
+    });
     if (s3_ != nullptr) {
       const size_t cut = s3_->Stop(drain);
       if (cut > 0) Log(log_, LogLevel::kWarning, absl::StrCat(cut, " requests were cut off"));
     }
+    exports.join();
     if (appliance_ != nullptr) appliance_->Stop();
     maintenance_.reset();
     if (admin_ != nullptr) RemoveLocal(options_.data, kAdminSocket);

@@ -1,64 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "stratad/metrics.h"
 
-#include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "stratad/metric_families.h"
+#include "stratad/nvme_metrics.h"
 #include "stratad/process_figures.h"
 
 namespace strata::appliance {
 namespace {
 
-using prometheus::ClientMetric;
-using prometheus::MetricFamily;
-using prometheus::MetricType;
-using Labels = std::vector<ClientMetric::Label>;
+using Labels = MetricFamilies::Labels;
 
-// Gathers families in the order in which they are added.
-class Families {
- public:
-  void Gauge(const char* name, const char* help, double value, Labels labels = {}) {
-    ClientMetric metric;
-    metric.label = std::move(labels);
-    metric.gauge.value = value;
-    Add(name, help, MetricType::Gauge, std::move(metric));
-  }
-
-  void Counter(const char* name, const char* help, double value, Labels labels = {}) {
-    ClientMetric metric;
-    metric.label = std::move(labels);
-    metric.counter.value = value;
-    Add(name, help, MetricType::Counter, std::move(metric));
-  }
-
-  void Summary(const char* name, const char* help, uint64_t count, double sum, Labels labels) {
-    ClientMetric metric;
-    metric.label = std::move(labels);
-    metric.summary.sample_count = count;
-    metric.summary.sample_sum = sum;
-    Add(name, help, MetricType::Summary, std::move(metric));
-  }
-
-  const std::vector<MetricFamily>& all() const { return families_; }
-
- private:
-  void Add(const char* name, const char* help, MetricType type, ClientMetric metric) {
-    for (MetricFamily& family : families_) {
-      if (family.name != name) continue;
-      family.metric.push_back(std::move(metric));
-      return;
-    }
-    families_.push_back({name, help, type, {std::move(metric)}});
-  }
-
-  std::vector<MetricFamily> families_;
-};
-
-void AddStored(Families& out, const dedup::Stats& stats) {
+void AddStored(MetricFamilies& out, const dedup::Stats& stats) {
   out.Gauge("strata_dedup_streams", "Streams stored.", stats.stream_count);
   out.Gauge("strata_dedup_logical_bytes", "Sum of the sizes of all streams.", stats.logical_bytes);
   out.Gauge(
@@ -83,7 +41,7 @@ void AddStored(Families& out, const dedup::Stats& stats) {
             stats.metadata_memory_bytes);
 }
 
-void AddOperations(Families& out, const dedup::Stats& stats) {
+void AddOperations(MetricFamilies& out, const dedup::Stats& stats) {
   const auto add = [&out](const char* operation, uint64_t count, uint64_t time_ns) {
     out.Summary("strata_dedup_operation_seconds",
                 "Calls of the deduplicating store, and the time that their callers spent in them.",
@@ -96,7 +54,7 @@ void AddOperations(Families& out, const dedup::Stats& stats) {
   add("verify", stats.verifications, stats.verification_ns);
 }
 
-void AddActivity(Families& out, const dedup::Stats& stats) {
+void AddActivity(MetricFamilies& out, const dedup::Stats& stats) {
   out.Counter("strata_dedup_ingested_bytes_total", "Bytes written to streams.",
               stats.ingested_bytes);
   out.Counter("strata_dedup_ingested_chunks_total", "Chunks written to streams.",
@@ -118,7 +76,7 @@ void AddActivity(Families& out, const dedup::Stats& stats) {
               stats.corruptions_found);
 }
 
-void AddAppliance(Families& out, Appliance& appliance) {
+void AddAppliance(MetricFamilies& out, Appliance& appliance) {
   const dedup::Stats stats = appliance.dedup().Stats();
   AddStored(out, stats);
   out.Gauge("strata_device_allocated_bytes",
@@ -142,7 +100,7 @@ void AddAppliance(Families& out, Appliance& appliance) {
             static_cast<double>(history.last_end_ns) / 1e9);
 }
 
-void AddServer(Families& out, const s3::ServerStats& stats) {
+void AddServer(MetricFamilies& out, const s3::ServerStats& stats) {
   for (const s3::OperationStats& operation : stats.operations) {
     const std::string name(operation.operation);
     const Labels labels = {{"operation", name}};
@@ -175,7 +133,7 @@ void AddServer(Families& out, const s3::ServerStats& stats) {
   out.Gauge("strata_s3_queued_jobs", "Work that waits for such a thread.", stats.queued_jobs);
 }
 
-void AddProcess(Families& out) {
+void AddProcess(MetricFamilies& out) {
   const ProcessFigures process = ReadProcessFigures();
   out.Gauge("process_resident_memory_bytes", "Resident memory.", process.resident_bytes);
   out.Gauge("process_virtual_memory_bytes", "Virtual memory.", process.virtual_bytes);
@@ -192,8 +150,9 @@ void AddProcess(Families& out) {
 }  // namespace
 
 std::string MetricsText(Appliance* appliance, const s3::Server* server) {
-  Families families;
+  MetricFamilies families;
   if (appliance != nullptr) AddAppliance(families, *appliance);
+  if (appliance != nullptr) AddExports(families, appliance->exports());
   if (server != nullptr) AddServer(families, server->Stats());
   AddProcess(families);
   return prometheus::TextSerializer().Serialize(families.all());

@@ -10,6 +10,7 @@
 #include "appliance/commands.h"
 #include "appliance/http_server.h"
 #include "appliance/json.h"
+#include "appliance/nvme/nvme_commands.h"
 #include "strata/base/status_macros.h"
 #include "stratad/console.h"
 #include "stratad/metrics.h"
@@ -117,7 +118,10 @@ class Status final : public StatusServer {
                  {"version", STRATA_VERSION},
                  {"uptime_s", static_cast<uint64_t>(uptime.count())},
                  {"operations", Json::array()}};
-    if (appliance_ != nullptr) json["store"] = StatJson(*appliance_);
+    if (appliance_ != nullptr) {
+      json["store"] = StatJson(*appliance_);
+      json["nvme"] = NvmeStatusJson(appliance_->exports());
+    }
     if (s3_ == nullptr) return json;
     for (const s3::OperationStats& operation : s3_->Stats().operations) {
       if (operation.requests + operation.in_flight == 0) continue;

@@ -92,13 +92,13 @@ class StatusTest(unittest.TestCase):
         for line in text.splitlines():
             if match := re.fullmatch(r"# HELP (\w+) \S.*", line):
                 described.add(match[1])
-            elif match := re.fullmatch(r"# TYPE (\w+) (gauge|counter|summary)", line):
+            elif match := re.fullmatch(r"# TYPE (\w+) (gauge|counter|summary|histogram)", line):
                 self.assertEqual(match[2] == "counter", match[1].endswith("_total"), match[1])
                 typed.add(match[1])
             else:
                 match = re.fullmatch(r'(\w+)(\{(\w+="[^"\\]*",?)+\})? [-+.e\d]+', line)
                 self.assertIsNotNone(match, f"not a sample: {line}")
-                self.assertIn(re.sub(r"_(sum|count)$", "", match[1]), typed, line)
+                self.assertIn(re.sub(r"_(sum|count|bucket)$", "", match[1]), typed, line)
         self.assertEqual(described, typed)
         self.assertRegex(text, r'strata_build_info\{version="\d+\.\d+\.\d+"\} 1')
         manual = (program.ROOT / "docs/operations.md").read_text()

@@ -12,6 +12,7 @@ namespace strata::appliance {
 std::vector<Setting> S3Settings();
 std::vector<Setting> MetricsSettings();
 std::vector<Setting> StorageSettings();
+std::vector<Setting> NvmeSettings();
 std::vector<Setting> MaintenanceSettings();
 std::vector<Setting> LogSettings();
 

@@ -17,7 +17,7 @@ namespace {
 
 bool OnlyReads(const std::string& command) {
   return command == "stat" || command == "verify" || command == "bucket.usage" ||
-         command.ends_with(".list");
+         command == "nvme.connections" || command.ends_with(".list");
 }
 
 }  // namespace

@@ -19,6 +19,8 @@ TEST_CASE("a subsystem checks its options") {
   CHECK(refused({.nqn = ""}));
   CHECK(refused({.nqn = "iqn.2026-11.org.example"}));
   CHECK(refused({.nqn = "nqn." + std::string(220, 'x')}));
+  CHECK(refused({.nqn = "nqn.2026-11.org.example:a\nb"}));
+  CHECK(refused({.nqn = "nqn.2026-11.org.example:a b"}));
   CHECK(refused({.nqn = kTestNqn, .serial_number = std::string(21, 'x')}));
   CHECK(refused({.nqn = kTestNqn, .model_number = "a\nb"}));
   CHECK(refused({.nqn = kTestNqn, .first_controller_id = 0}));

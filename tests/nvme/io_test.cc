@@ -419,6 +419,40 @@ TEST_CASE("a write that waits does not follow its NSID to another namespace") {
   CHECK(rig.Io(BlocksEntry(IoOpcode::kRead, 1, 0, 8)).data == std::vector<std::byte>(8 * 4096));
 }
 
+TEST_CASE("a write whose data were on their way does not land in another namespace") {
+  DeviceRig rig;
+  rig.AddMemory(16);
+  TestCommand write(BlocksEntry(IoOpcode::kWrite, 1, 0, 1), 4096);
+  std::memset(write.buffer.data(), 0x77, 4096);
+  const Plan plan = rig.io->Examine(write.command.entry);
+  REQUIRE(plan.status.ok());
+  REQUIRE(rig.subsystem->RemoveNamespace(1).ok());
+  rig.AddMemory(16, 4096, {.nsid = 1});
+  write.command.namespace_serial = plan.namespace_serial;
+  rig.io->Start(&write.command);
+  while (write.done_count == 0) rig.lane->Poll(8);
+  CHECK(write.command.status == Status(Code::kInvalidNamespace).DoNotRetry());
+  const Answer read = rig.Io(BlocksEntry(IoOpcode::kRead, 1, 0, 1));
+  REQUIRE(read.status.ok());
+  CHECK(read.data[0] == std::byte{0});
+}
+
+TEST_CASE("a write that waits for its limit loses the right to it") {
+  DeviceRig rig;
+  rig.AddMemory(16, 4096, {.qos = {.iops = 1, .burst_ms = 0}});
+  std::deque<TestCommand> writes;
+  for (int i = 0; i < 3; ++i) {
+    writes.emplace_back(BlocksEntry(IoOpcode::kWrite, 1, 0, 1), 4096);
+    rig.io->Start(&writes.back().command);
+  }
+  rig.lane->Poll(8);
+  REQUIRE(writes[2].done_count == 0);
+  REQUIRE(rig.subsystem->SetHosts(1, {"nqn.2014-08.org.nvmexpress:uuid:other"}).ok());
+  for (int i = 0; i < 100 && writes[2].done_count == 0; ++i) rig.lane->Poll(8);
+  REQUIRE(writes[2].done_count == 1);
+  CHECK(writes[2].command.status.code() == Code::kInvalidNamespace);
+}
+
 TEST_CASE("an NSID that is free is used again as late as possible") {
   SubsystemOptions options = DeviceRig::Options();
   options.max_namespaces = 3;

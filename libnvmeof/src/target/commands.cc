@@ -59,6 +59,7 @@ void Connection::OnCommandHeader() {
   }
   operation->direction = plan.direction;
   operation->data_bytes = plan.data_bytes;
+  operation->command.namespace_serial = plan.namespace_serial;
   operation->refusal = plan.status.ok() ? ExamineData(operation, plan) : plan.status;
   if (state_ == State::kTerminating || !operation->refusal.ok()) return;
   // Data of the capsule needs its memory now; all other data is asked for or made later.

@@ -34,7 +34,7 @@ absl::Status CheckMultiple(const char* what, uint64_t value, uint64_t unit) {
 
 absl::Status CheckOptions(const TargetOptions& options) {
   STRATA_RETURN_IF_ERROR(CheckRange("max_connections", options.max_connections, 1, 1u << 20));
-  STRATA_RETURN_IF_ERROR(CheckRange("pool_bytes", options.pool_bytes, 1u << 20, 1u << 30));
+  STRATA_RETURN_IF_ERROR(CheckRange("pool_bytes", options.pool_bytes, 1u << 20, 2u << 30));
   STRATA_RETURN_IF_ERROR(CheckMultiple("pool_bytes", options.pool_bytes, DataPool::kChunkBytes));
   STRATA_RETURN_IF_ERROR(
       CheckRange("max_host_data_bytes", options.max_host_data_bytes, 4096, 1u << 30));

@@ -82,7 +82,6 @@ class ControllerModel {
   uint32_t status() const { return status_.load(std::memory_order_acquire); }
   bool is_ready() const { return csts::kReady.Of(status()) != 0; }
   void SetConfiguration(uint32_t value);
-  bool all_command_sets() const { return cc::kCommandSet.Of(configuration()) == 6; }
 
   // Counts resets: an I/O queue lives as long as the epoch in which it was connected.
   uint32_t epoch() const { return epoch_.load(std::memory_order_acquire); }

@@ -82,7 +82,9 @@ void FillController(const AdminView& view, AdminPage& page) {
     has_namespace = true;
     atomic_0based = std::min(atomic_0based, AtomicWrite0based(entry->device->geometry()));
   }
+  // The devices promise for a power cut; what they promise otherwise is not less.
   c.Set(C::kAtomicWritePowerFail0based, has_namespace ? atomic_0based : uint16_t{0});
+  c.Set(C::kAtomicWrite0based, has_namespace ? atomic_0based : uint16_t{0});
   page = c.bytes;
 }
 
@@ -99,6 +101,7 @@ void FillNamespace(const NamespaceEntry& entry, AdminPage& page) {
   // What is deallocated reads as zeroes; Write Zeroes may deallocate.
   n.Set(N::kDeallocate, geometry.supports_discard ? 0x09 : 0x00);
   n.Set(N::kAtomicWritePowerFail0based, AtomicWrite0based(geometry));
+  n.Set(N::kAtomicWrite0based, AtomicWrite0based(geometry));
   StoreLe64(n.At(N::kNvmCapacity).data(), geometry.block_count * geometry.block_size_bytes);
   const uint32_t granule_blocks = std::max(4096 / geometry.block_size_bytes, 1u);
   const uint16_t granule_0based = Clamp16(granule_blocks - 1);

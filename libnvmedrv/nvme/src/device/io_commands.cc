@@ -286,15 +286,20 @@ Plan QueueModel::ExamineIo(const SubmissionEntry& entry) const {
   if (entry.namespace_id() == kAllNamespaces && row->takes_all_namespaces) return {};
   const NamespaceEntry* space = Visible(entry.namespace_id());
   if (space == nullptr) return refuse(StatusCode::kInvalidNamespace);
-  if (row->has_blocks) return ExamineBlocks(*row, entry, *space);
+  if (row->has_blocks) {
+    Plan plan = ExamineBlocks(*row, entry, *space);
+    plan.namespace_serial = space->serial;
+    return plan;
+  }
   if (static_cast<IoOpcode>(row->opcode) == IoOpcode::kDatasetManagement) {
     if (IsDeallocation(entry) && space->read_only) {
       return refuse(StatusCode::kNamespaceWriteProtected);
     }
     return {.direction = row->direction,
-            .data_bytes = static_cast<uint32_t>(DsmRangesOf(entry) * DsmRange::kSizeBytes)};
+            .data_bytes = static_cast<uint32_t>(DsmRangesOf(entry) * DsmRange::kSizeBytes),
+            .namespace_serial = space->serial};
   }
-  return {};
+  return {.namespace_serial = space->serial};
 }
 
 Plan QueueModel::ExamineBlocks(const CommandRow& row, const SubmissionEntry& entry,
@@ -343,7 +348,8 @@ void QueueModel::StartIo(Command* command) {
         return;
       }
     }
-  } else if (FindIoCommand(command->entry.opcode())->moves_blocks) {
+  } else if (FindIoCommand(command->entry.opcode())->moves_blocks ||
+             OpcodeOf(*command) == IoOpcode::kVerify) {
     command->driver.bytes = uint64_t{BlocksOf(command->entry)} * geometry.block_size_bytes;
   }
   lane_.Dispatch(command, channel);

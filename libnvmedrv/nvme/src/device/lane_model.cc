@@ -83,6 +83,7 @@ void LaneModel::Refresh() {
 void LaneModel::Adopt(std::shared_ptr<const NamespaceTable> table) {
   table_ = std::move(table);
   std::vector<std::unique_ptr<NamespaceChannel>> replaced;
+  std::vector<NamespaceChannel*> changed;
   for (size_t i = 0; i < channels_.size(); ++i) {
     const std::shared_ptr<const NamespaceEntry>& entry = table_->entries[i];
     std::unique_ptr<NamespaceChannel>& channel = channels_[i];
@@ -95,11 +96,23 @@ void LaneModel::Adopt(std::shared_ptr<const NamespaceTable> table) {
       if (!opens_channels_) continue;
       channel = std::make_unique<NamespaceChannel>();
     }
+    const bool rights_changed =
+        channel->entry != nullptr &&
+        (channel->entry->hosts != entry->hosts || channel->entry->read_only != entry->read_only);
     channel->entry = entry;
     channel->retry_at_ns = 0;
     if (channel->channel == nullptr) Open(channel.get());
+    if (rights_changed) changed.push_back(channel.get());
   }
   for (std::unique_ptr<NamespaceChannel>& channel : replaced) Retire(std::move(channel));
+  // What waits was examined under other rights.
+  for (NamespaceChannel* channel : changed) {
+    CommandList waiting = std::exchange(channel->waiting, {});
+    while (!waiting.empty()) {
+      Command* command = waiting.Pop();
+      command->driver.queue->Restart(command);
+    }
+  }
   if (retired_.empty()) {
     settled_generation_.store(table_->generation, std::memory_order_release);
   }
@@ -176,12 +189,6 @@ void LaneModel::Dispatch(Command* command, NamespaceChannel* channel) {
     return;
   }
   if (!channel->waiting.empty() || !TryBegin(command, channel)) channel->waiting.Push(command);
-  Activate(channel);
-}
-
-void LaneModel::Wait(Command* command, NamespaceChannel* channel) {
-  command->driver.channel = channel;
-  channel->waiting.Push(command);
   Activate(channel);
 }
 

@@ -57,8 +57,6 @@ class LaneModel final : public Lane {
 
   // Starts the command's first request on `channel`, or keeps it until that is possible.
   void Dispatch(Command* command, NamespaceChannel* channel);
-  // Keeps a command that has begun until `channel` has room.
-  void Wait(Command* command, NamespaceChannel* channel);
   // The channel must be polled: it has a request in flight or a command that waits.
   void Activate(NamespaceChannel* channel);
 

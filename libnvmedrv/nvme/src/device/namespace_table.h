@@ -20,6 +20,7 @@ namespace strata::nvme {
 
 struct NamespaceEntry {
   uint32_t nsid = 0;
+  uint64_t serial = 0;  // Of the subsystem's namespaces, in the order of their creation; kept.
   std::shared_ptr<block::Device> device;
   NamespaceIdentity identity{};
   bool read_only = false;
@@ -27,8 +28,7 @@ struct NamespaceEntry {
   QosLimits qos{};
   std::shared_ptr<QosGate> gate;
 
-  // Every change of a namespace keeps its gate, which so tells it from a later one with its NSID.
-  bool IsSameNamespace(const NamespaceEntry& other) const { return gate == other.gate; }
+  bool IsSameNamespace(const NamespaceEntry& other) const { return serial == other.serial; }
 
   bool VisibleTo(std::string_view host_nqn) const {
     return hosts.empty() || std::find(hosts.begin(), hosts.end(), host_nqn) != hosts.end();

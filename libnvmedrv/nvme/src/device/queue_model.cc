@@ -58,6 +58,10 @@ void QueueModel::Restart(Command* command) {
     lane_.EndLater(command, plan.status);
     return;
   }
+  if (command->namespace_serial != 0 && command->namespace_serial != plan.namespace_serial) {
+    lane_.EndLater(command, Status(StatusCode::kInvalidNamespace).DoNotRetry());
+    return;
+  }
   if (TotalBytes(command->data) != plan.data_bytes) {
     // The namespace got another block size since the caller asked.
     lane_.EndLater(command, StatusCode::kNamespaceNotReady);

@@ -35,7 +35,7 @@ bool IsZero(std::span<const std::byte> bytes) {
 
 absl::Status CheckNqn(const std::string& nqn) {
   if (nqn.empty() || nqn.size() > kMostNqnBytes || nqn.rfind("nqn.", 0) != 0 ||
-      nqn.find('\0') != std::string::npos) {
+      std::ranges::any_of(nqn, [](char c) { return (c >= 0 && c < 0x21) || c == 0x7f; })) {
     return absl::InvalidArgumentError(
         absl::StrFormat("'%s' is not an NQN of at most %d bytes", nqn, kMostNqnBytes));
   }
@@ -196,6 +196,7 @@ absl::StatusOr<uint32_t> SubsystemModel::AddNamespace(std::shared_ptr<block::Dev
     return absl::AlreadyExistsError(absl::StrCat("namespace ", nsid, " exists already"));
   }
   entry->nsid = nsid;
+  entry->serial = ++namespace_serial_;
   Publish(nsid, std::move(entry));
   return nsid;
 }

@@ -79,6 +79,7 @@ class SubsystemModel final : public Subsystem {
   bool allow_any_host_ ABSL_GUARDED_BY(mutex_);
   std::set<std::string, std::less<>> hosts_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<const NamespaceTable> table_ ABSL_GUARDED_BY(mutex_);
+  uint64_t namespace_serial_ ABSL_GUARDED_BY(mutex_) = 0;  // The newest namespace's.
   uint32_t next_nsid_ ABSL_GUARDED_BY(mutex_) = 1;
   std::map<uint16_t, std::shared_ptr<ControllerModel>> controllers_ ABSL_GUARDED_BY(mutex_);
   uint16_t next_controller_id_ ABSL_GUARDED_BY(mutex_);

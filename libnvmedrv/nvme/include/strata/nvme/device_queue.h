@@ -5,6 +5,7 @@
 //   const Plan plan = queue->Examine(entry);       // What will it move? Nothing has happened yet.
 //   if (!plan.status.ok()) return Respond(entry, plan.status);
 //   command.entry = entry;
+//   command.namespace_serial = plan.namespace_serial;
 //   command.data = BufferOf(plan.data_bytes);      // From the pool, or filled by the transport.
 //   command.done = &Respond;
 //   queue->Start(&command);
@@ -36,6 +37,7 @@ struct Plan {
   Status status{};
   DataDirection direction = DataDirection::kNone;
   uint32_t data_bytes = 0;
+  uint64_t namespace_serial = 0;  // Of an I/O command; tells a namespace from a later one.
 };
 
 // One command under way. The caller owns it and its data until `done` has run.
@@ -45,6 +47,10 @@ struct Command {
   // Plan::data_bytes in all, as Examine() said. To the device: filled by the caller. Memory aligned
   // to 4096 bytes, in segments of whole blocks, is used as it is; other memory costs a copy.
   std::span<const block::Segment> data{};
+
+  // That of the plan. When another namespace has taken the NSID since, the command is refused:
+  // its data were sent for the one that was there. 0: the command takes what is there.
+  uint64_t namespace_serial = 0;
 
   // Runs exactly once, from Lane::Poll(). It may start commands, this one too; it may not Poll().
   void (*done)(Command*) = nullptr;

@@ -6,6 +6,7 @@
 #   CMAKE_ARGS    more arguments for CMake
 #   CTEST_ARGS    more arguments for ctest, as in: make test CTEST_ARGS='-L kv'
 #   STRATA_DATA   where `make run` keeps its data          [./data]
+#   GUEST         the scripts that `make guest` runs       [all]
 #   FUZZ_SECONDS  how long `make fuzz` runs each fuzzer    [60]
 #   BASE          what `make check` takes for unchanged    [see tools/check]
 #   PREFIX        where `make install` installs            [/usr/local]
@@ -28,10 +29,10 @@ CTEST = rm -f build/$(1)/results.xml && ctest --test-dir build/$(1) -j $(JOBS) -
 CCACHE = $$(command -v ccache >/dev/null && echo env CMAKE_CXX_COMPILER_LAUNCHER=ccache)
 export CCACHE_NOHASHDIR = 1
 
-.PHONY: help run test check bench asan tsan fuzz coverage demo install package format clean
+.PHONY: help run test guest check bench asan tsan fuzz coverage demo install package format clean
 
 help:
-	@echo "make run | test | check | bench | asan | tsan | fuzz | coverage | demo | install | package | format | clean"
+	@echo "make run | test | guest | check | bench | asan | tsan | fuzz | coverage | demo | install | package | format | clean"
 
 run:
 	@tools/bootstrap run
@@ -44,6 +45,12 @@ test:
 	@$(call CONFIGURE,release)
 	@$(call BUILD,release)
 	@$(call CTEST,release)
+
+guest:
+	@tools/bootstrap guest
+	@$(call CONFIGURE,release)
+	@$(call BUILD,release) --target stratad strata
+	@JOBS=$(JOBS) tools/guest $(GUEST)
 
 check:
 	@tools/bootstrap check

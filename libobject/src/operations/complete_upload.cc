@@ -8,10 +8,11 @@
 #include "absl/strings/str_format.h"
 #include "operations/object_store.h"
 #include "records/digests.h"
-#include "records/field_codec.h"
 #include "records/upload_info.h"
+#include "records/version_ids.h"
 #include "strata/base/hex.h"
 #include "strata/base/status_macros.h"
+#include "strata/kv/record_codec.h"
 #include "transactions/conditions.h"
 #include "transactions/range_cursor.h"
 
@@ -34,8 +35,8 @@ absl::Status CheckOrder(const std::vector<CompletedPart>& parts) {
 std::string DigestOfParts(const std::vector<CompletedPart>& parts) {
   std::string text;
   for (const CompletedPart& part : parts) {
-    AppendVarint(&text, part.part_number);
-    AppendCounted(&text, part.etag);
+    kv::AppendVarint(&text, part.part_number);
+    kv::AppendCounted(&text, part.etag);
   }
   return DigestOf(ChecksumAlgorithm::kSha256, text);
 }

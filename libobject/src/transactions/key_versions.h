@@ -12,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "records/records.h"
+#include "records/version_ids.h"
 #include "transactions/mutation.h"
 
 namespace strata::object {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The record codec on any bytes, with a record of every kind of field: it refuses them with an error
-// that names the fault, or what it decodes encodes to the same bytes again.
+// The record codec on any bytes, with a record of every kind of field: it refuses them with an
+// error that names the fault, or what it decodes encodes to the same bytes again.
 #include <cstddef>
 #include <cstdint>
 #include <string>

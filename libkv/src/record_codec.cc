@@ -166,9 +166,9 @@ RecordDecoder::RecordDecoder(const RecordKind& kind, std::string_view record) : 
   if (record.size() < 2 || record[0] != kind.kind) {
     SetError(absl::DataLossError(absl::StrFormat("not a %s record", kind.name)));
   } else if (static_cast<uint8_t>(record[1]) != kind.version) {
-    SetError(absl::UnimplementedError(
-        absl::StrFormat("%s record has version %d, known is %d", kind.name,
-                        static_cast<uint8_t>(record[1]), kind.version)));
+    SetError(
+        absl::UnimplementedError(absl::StrFormat("%s record has version %d, known is %d", kind.name,
+                                                 static_cast<uint8_t>(record[1]), kind.version)));
   } else {
     rest_ = record.substr(2);
     Load();
@@ -183,8 +183,8 @@ void RecordDecoder::SetError(absl::Status error) {
 }
 
 void RecordDecoder::Fail(int tag, std::string_view what) {
-  SetError(
-      absl::DataLossError(absl::StrFormat("malformed %s record: field %d %s", kind_.name, tag, what)));
+  SetError(absl::DataLossError(
+      absl::StrFormat("malformed %s record: field %d %s", kind_.name, tag, what)));
 }
 
 void RecordDecoder::Load() {

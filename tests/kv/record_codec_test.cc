@@ -87,10 +87,14 @@ TEST_CASE("Each malformed field is refused by name") {
   CHECK(Answer("\x03\x01\x02") == "malformed sample record: field 3 is 2, over 1");
   CHECK(Answer("\x08\x02xx") == "malformed sample record: field 8 has 2 bytes instead of 3");
   CHECK(Answer("\x09\x01x") == "malformed sample record: field 9 has 1 bytes instead of 4");
-  CHECK(Answer(std::string_view("\x0A\x05\x01" "b\x00\x02" "a", 7)) ==
-        "malformed sample record: field 10 ends early");
-  CHECK(Answer(std::string_view("\x0A\x06\x01" "b\x00\x01" "a\x00", 8)) ==
-        "malformed sample record: field 10 is out of order");
+  CHECK(Answer(std::string_view("\x0A\x05\x01"
+                                "b\x00\x02"
+                                "a",
+                                7)) == "malformed sample record: field 10 ends early");
+  CHECK(Answer(std::string_view("\x0A\x06\x01"
+                                "b\x00\x01"
+                                "a\x00",
+                                8)) == "malformed sample record: field 10 is out of order");
   CHECK(Answer("\x0B\x01\x80") ==
         "malformed sample record: field 11 has no varint in its shortest form where one belongs");
   CHECK(Answer("\x90\x09I\x01\x01\x05usual") ==

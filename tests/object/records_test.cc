@@ -229,7 +229,7 @@ TEST_CASE("Newer records: another version is refused, as is a field that matters
   const absl::StatusOr<BucketRecord> passed = DecodeBucket(record + "\x85\x01x");
   REQUIRE(passed.ok());
   CHECK(passed->owner == "ada");
-  CHECK(Encode(*passed) == record + "\x85\x01x");  // And it is kept.
+  CHECK(Encode(*passed) == record + "\x85\x01x");                        // And it is kept.
   CHECK(absl::IsDataLoss(DecodeBucket(record + "\x01\x01x").status()));  // Tags ascend.
   CHECK(absl::IsDataLoss(DecodeObject(record).status()));                // Another kind.
 }

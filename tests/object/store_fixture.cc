@@ -116,9 +116,9 @@ absl::StatusOr<std::string> ReadAll(ObjectReader* reader) {
 absl::StatusOr<ObjectInfo> StoreFixture::TryPutPart(const UploadInfo& upload, uint32_t part_number,
                                                     std::string_view content,
                                                     const ContentClaims& claims) {
-  return Fill(
-      store_->NewPartWriter(upload.bucket, upload.key, upload.upload_id, part_number, std::nullopt),
-      content, claims);
+  return Fill(store_->NewPartWriter({upload.bucket, upload.key, upload.upload_id}, part_number,
+                                    std::nullopt),
+              content, claims);
 }
 
 CompletedPart StoreFixture::PutPart(const UploadInfo& upload, uint32_t part_number,

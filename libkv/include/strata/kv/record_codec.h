@@ -72,7 +72,7 @@ class STRATA_EXPORT ByteParser final {
   std::string_view Counted();
   std::string_view Rest() { return std::exchange(rest_, {}); }
 
-  void Fail(std::string_view what);      // DataLoss.
+  void Fail(std::string_view what);       // DataLoss.
   void FailNewer(std::string_view what);  // Unimplemented.
 
  private:
@@ -123,8 +123,8 @@ class STRATA_EXPORT RecordEncoder final {
   // Pairs of counted name and counted value, names ascending.
   void Map(uint8_t tag, const std::map<std::string, std::string>& map);
 
-  // A layout of the caller's. Codec::Append(std::string*, const T&) and Codec::Take(ByteParser*, T*)
-  // are static; what Append writes nothing for, Take never sees.
+  // A layout of the caller's. Codec::Append(std::string*, const T&) and Codec::Take(ByteParser*,
+  // T*) are static; what Append writes nothing for, Take never sees.
   template <typename Codec, typename T>
   void Value(uint8_t tag, const T& value, Codec /*codec*/) {
     const size_t start = BeginValue(tag);

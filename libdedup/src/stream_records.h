@@ -9,7 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "format/index_records.h"
+#include "format/recipe.h"
 #include "strata/dedup/types.h"
 #include "strata/kv/store.h"
 

@@ -13,7 +13,7 @@
 namespace strata::object {
 namespace {
 
-// Of a thousand uploads each; whoever keeps making uploads keeps the bucket.
+// Of a thousand uploads each; a client that keeps making uploads keeps the bucket.
 constexpr int kDeleteBucketRounds = 1000;
 
 BucketInfo ToInfo(std::string_view name, const BucketRecord& record) {

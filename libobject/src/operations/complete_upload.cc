@@ -59,7 +59,7 @@ absl::StatusOr<PartMap> ReadParts(Mutation* mutation, const ObjectStore::FoundUp
   }
 }
 
-// Moves the listed parts out of *stored, in order. What stays was uploaded in vain.
+// Moves the listed parts out of *stored, in order. The parts that stay are not part of the object.
 absl::StatusOr<std::vector<PartRecord>> TakeListed(const std::vector<CompletedPart>& listed,
                                                    PartMap* stored) {
   std::vector<PartRecord> taken;

@@ -114,7 +114,7 @@ class ObjectStore final : public Store {
  private:
   using MutationBody = std::function<absl::Status(Mutation&)>;
 
-  // Runs `body` and commits, anew after each conflict. Those who lost a race over the same
+  // Runs `body` and commits, again after each conflict. Calls that lost a race over the same
   // `contended` name then queue up instead of racing on. Aborted: conflicts without end.
   absl::Status Mutate(std::string_view contended, const MutationBody& body);
   absl::Status MutateOnce(const MutationBody& body, bool* defer_removals);

@@ -19,7 +19,7 @@ namespace strata::object {
 
 class KeyVersions final {
  public:
-  // Reads the newest version; the commit fails when somebody changes the key's versions meanwhile.
+  // Reads the newest version; the commit fails when another one changed the key's versions since.
   // *mutation outlives this.
   static absl::StatusOr<KeyVersions> Load(Mutation* mutation, uint64_t bucket_id,
                                           std::string_view key);

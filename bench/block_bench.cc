@@ -19,13 +19,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
-#include <new>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,19 +32,7 @@
 #include "strata/block/blocking.h"
 #include "strata/block/buffer.h"
 #include "strata/block/registry.h"
-
-namespace {
-std::atomic<uint64_t> allocation_count{0};
-}
-
-void* operator new(size_t size_bytes) {
-  allocation_count.fetch_add(1, std::memory_order_relaxed);
-  void* memory = std::malloc(size_bytes);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+#include "support/counted_allocations.h"
 
 namespace strata::block {
 namespace {

@@ -27,6 +27,7 @@
 #include "strata/base/random.h"
 #include "strata/dedup/chunker.h"
 #include "strata/dedup/fingerprint.h"
+#include "support/must.h"
 
 namespace strata::dedup {
 namespace {
@@ -47,14 +48,7 @@ struct Contestant {
   absl::flat_hash_set<Fingerprint, FingerprintHash> seen{};
 };
 
-template <typename T>
-T Must(absl::StatusOr<T> value) {
-  if (!value.ok()) {
-    std::fprintf(stderr, "chunker_bench: %s\n", value.status().ToString().c_str());
-    std::exit(1);
-  }
-  return *std::move(value);
-}
+using test::Must;
 
 // Processor time of the best of several runs: what one core does, however many others want it.
 double BestSeconds(int runs, const std::function<void()>& run) {

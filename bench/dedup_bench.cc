@@ -73,6 +73,7 @@
 #include "strata/dedup/fingerprint.h"
 #include "strata/dedup/store.h"
 #include "strata/kv/engines.h"
+#include "support/must.h"
 
 namespace strata::dedup {
 namespace {
@@ -115,14 +116,7 @@ void Print(const char* name, double value, const char* unit) {
   std::fflush(stdout);
 }
 
-template <typename T>
-T Must(absl::StatusOr<T> value) {
-  if (!value.ok()) {
-    std::fprintf(stderr, "dedup_bench: %s\n", value.status().ToString().c_str());
-    std::exit(1);
-  }
-  return *std::move(value);
-}
+using test::Must;
 
 std::vector<std::byte> Content(uint64_t seed, size_t size) {
   std::vector<std::byte> bytes(size);

@@ -37,6 +37,7 @@
 #include "strata/base/crc32c.h"
 #include "strata/base/random.h"
 #include "strata/ec/code.h"
+#include "support/must.h"
 
 namespace strata::ec {
 namespace {
@@ -59,20 +60,7 @@ struct Flags {
   Kernel kernel = Kernel::kFastest;
 };
 
-template <typename T>
-T Must(absl::StatusOr<T> value) {
-  if (!value.ok()) {
-    std::fprintf(stderr, "ec_bench: %s\n", value.status().ToString().c_str());
-    std::exit(1);
-  }
-  return *std::move(value);
-}
-
-void Must(const absl::Status& status) {
-  if (status.ok()) return;
-  std::fprintf(stderr, "ec_bench: %s\n", status.ToString().c_str());
-  std::exit(1);
-}
+using test::Must;
 
 double ProcessorSeconds() {
   timespec now{};

@@ -21,6 +21,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,7 @@
 #include "strata/base/endian.h"
 #include "strata/base/random.h"
 #include "strata/kv/engines.h"
+#include "support/scratch_folder.h"
 
 namespace strata::kv {
 namespace {
@@ -42,7 +44,7 @@ enum EngineKind : int64_t { kMemory, kRocksDb };
 
 // A store in a folder of its own, with `points` and `ordered` spaces.
 struct BenchStore {
-  std::string directory;
+  std::optional<test::ScratchFolder> directory;
   const Engine* engine = nullptr;  // Only with RocksDB.
   std::unique_ptr<Store> store;
   SpaceId points;
@@ -52,20 +54,14 @@ struct BenchStore {
     if (kind == kMemory) {
       store = CreateMemoryStore();
     } else {
-      directory = (std::filesystem::temp_directory_path() / "strata-kv-bench-XXXXXX").string();
-      STRATA_CHECK(mkdtemp(directory.data()) != nullptr, "no temporary folder");
       RocksDbOptions options;
-      options.directory = directory;
+      options.directory = directory.emplace() / "store";
       std::unique_ptr<Engine> rocksdb = OpenRocksDbEngine(options).value();
       engine = rocksdb.get();
       store = NewEmbeddedStore(std::move(rocksdb));
     }
     points = store->OpenSpace("points", {SpaceOptions::Access::kPoint}).value();
     ordered = store->OpenSpace("ordered", {}).value();
-  }
-  ~BenchStore() {
-    store.reset();
-    if (!directory.empty()) std::filesystem::remove_all(directory);
   }
 };
 
@@ -194,7 +190,7 @@ void BM_TransactionSync(benchmark::State& state) {
 
 void BM_Checkpoint(benchmark::State& state) {
   BenchStore& bench = Filled(kRocksDb);
-  const std::string copy = bench.directory + "-copy";
+  const std::string copy = *bench.directory / "copy";
   for (auto _ : state) {
     STRATA_CHECK(bench.store->Checkpoint(copy).ok(), "a checkpoint failed");
     state.PauseTiming();

@@ -13,12 +13,10 @@
 // --depth    commands in flight [128]
 #include <time.h>
 
-#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
-#include <new>
 #include <string_view>
 #include <vector>
 
@@ -27,19 +25,7 @@
 #include "strata/block/registry.h"
 #include "strata/nvme/controller.h"
 #include "strata/nvme/loop.h"
-
-namespace {
-std::atomic<uint64_t> allocation_count{0};
-}
-
-void* operator new(size_t size_bytes) {
-  allocation_count.fetch_add(1, std::memory_order_relaxed);
-  void* memory = std::malloc(size_bytes);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+#include "support/counted_allocations.h"
 
 namespace strata::nvme {
 namespace {

@@ -40,6 +40,7 @@
 #include "strata/dedup/store.h"
 #include "strata/kv/engines.h"
 #include "strata/object/store.h"
+#include "support/must.h"
 
 namespace {
 
@@ -55,12 +56,7 @@ struct Settings {
   int threads = 16;
 };
 
-void Must(const absl::Status& status) { STRATA_CHECK(status.ok(), status.ToString()); }
-template <typename T>
-T Must(absl::StatusOr<T> result) {
-  Must(result.status());
-  return *std::move(result);
-}
+using test::Must;
 
 double Now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();

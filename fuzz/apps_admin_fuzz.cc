@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -14,6 +13,7 @@
 #include "appliance/commands.h"
 #include "appliance/json.h"
 #include "strata/base/check.h"
+#include "support/scratch_folder.h"
 
 namespace {
 
@@ -22,24 +22,17 @@ using namespace strata::appliance;  // NOLINT: a program's own file
 class Home final {
  public:
   Home() {
-    std::string path = (std::filesystem::temp_directory_path() / "strata_admin_XXXXXX").string();
-    STRATA_CHECK(mkdtemp(path.data()) != nullptr, "mkdtemp");
-    path_ = path;
     ApplianceOptions options;
-    options.data = path + "/data";
+    options.data = folder_ / "data";
     options.config.storage.max_size_bytes = 256u << 20;
     auto appliance = Appliance::Open(options);
     STRATA_CHECK(appliance.ok(), appliance.status().ToString());
     appliance_ = *std::move(appliance);
   }
-  ~Home() {
-    appliance_.reset();
-    std::filesystem::remove_all(path_);
-  }
   Appliance& appliance() { return *appliance_; }
 
  private:
-  std::filesystem::path path_;
+  const strata::test::ScratchFolder folder_;
   std::unique_ptr<Appliance> appliance_;
 };
 

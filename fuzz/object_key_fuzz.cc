@@ -9,8 +9,8 @@
 
 #include "records/key_layout.h"
 #include "records/names.h"
-#include "records/records.h"
 #include "records/upload_info.h"
+#include "records/version_ids.h"
 #include "strata/base/check.h"
 
 namespace strata::object {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "appliance/admin_client.h"
 
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 #include <optional>
@@ -10,13 +12,13 @@
 #include "absl/strings/str_cat.h"
 #include "appliance/json.h"
 #include "appliance/local_socket.h"
-#include "appliance/stream_socket.h"
 #include "strata/base/file_descriptor.h"
 #include "strata/base/status_macros.h"
 
 namespace strata::appliance {
 namespace {
 
+namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = boost::beast::http;
 
@@ -89,7 +91,8 @@ bool DaemonListens(const std::string& data) {
 absl::StatusOr<Json> SendCommand(const std::string& data, const std::string& name,
                                  const Json& arguments, const dedup::ProgressCallback& progress) {
   STRATA_ASSIGN_OR_RETURN(const int fd, ConnectLocal(data, kAdminSocket));
-  StreamSocket socket(fd, /*stop_fd=*/-1);
+  asio::io_context io;
+  asio::local::stream_protocol::socket socket(io, asio::local::stream_protocol(), fd);
   http::request<http::string_body> request(http::verb::post, absl::StrCat("/v1/", name), 11);
   request.set(http::field::host, "localhost");
   STRATA_ASSIGN_OR_RETURN(request.body(), EncodeJson(arguments));

@@ -67,7 +67,7 @@ struct Config {
   struct Maintenance {
     uint64_t reap_interval_s = 5;
     uint64_t gc_interval_s = 24 * 3600;  // 0: no collections of its own.
-    double gc_garbage_ratio = 0.2;  // Collect sooner when this share was deleted since the last.
+    double gc_garbage_ratio = 0.2;       // Also collect when this share was deleted.
     double gc_rewrite_below_live_ratio = 0.8;
     double fold_rewrite_below_live_ratio = 0.95;  // In modes that store equal chunks twice.
     uint64_t gc_max_bytes_per_second = 0;         // 0: no limit.

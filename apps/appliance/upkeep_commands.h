@@ -16,9 +16,6 @@ absl::StatusOr<Json> CollectGarbage(Appliance& appliance, Arguments& arguments,
                                     const dedup::ProgressCallback& progress);
 absl::StatusOr<Json> Verify(Appliance& appliance, Arguments& arguments,
                             const dedup::ProgressCallback& progress);
-// The answer of Verify(), and that of strata dedup verify: `streams` and `objects` that are
-// damaged.
-Json VerifyJson(const dedup::VerifyReport& report, Json streams, Json objects);
 absl::StatusOr<Json> RebuildIndex(Appliance& appliance, Arguments& arguments,
                                   const dedup::ProgressCallback& progress);
 

@@ -138,7 +138,8 @@ class CommandLine {
     CLI::App* const verify =
         Add(&app_, "verify", "verify", "Read everything and check it; 3 when there is damage.");
     Flag(verify, "--quick", "quick", "Check structures only; do not read the data.");
-    Add(&app_, "rebuild-index", "rebuild-index", "Write the chunk index anew from the containers.");
+    Add(&app_, "rebuild-index", "rebuild-index",
+        "Write the chunk index again from the containers.");
     Add(&app_, "rebuild-metadata", "rebuild-metadata",
         "Make DATA/meta again from the containers alone, while no stratad runs; 3 when not all "
         "comes back.");

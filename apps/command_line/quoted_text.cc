@@ -24,9 +24,9 @@ size_t CharacterBytes(std::string_view text, uint32_t* code) {
     if ((byte(i) & 0xC0) != 0x80) return 0;
     *code = *code << 6 | (byte(i) & 0x3F);
   }
-  constexpr uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
+  constexpr uint32_t kMinCode[] = {0, 0, 0x80, 0x800, 0x10000};
   const bool surrogate = *code >= 0xD800 && *code <= 0xDFFF;
-  return *code < kLeast[size] || *code > 0x10FFFF || surrogate ? 0 : size;
+  return *code < kMinCode[size] || *code > 0x10FFFF || surrogate ? 0 : size;
 }
 
 bool Shows(uint32_t code) {

@@ -187,7 +187,7 @@ class Daemon {
       return;
     }
     SetUpLog(config->log.level, config->log.json);
-    Log(log_, LogLevel::kInfo, "read the log's level and form anew");
+    Log(log_, LogLevel::kInfo, "read the log's level and form again");
     ReloadCertificate(config->s3);
   }
 

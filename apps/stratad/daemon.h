@@ -24,7 +24,7 @@ enum ExitCode {
 struct DaemonOptions {
   std::string data;
   Config config;
-  ConfigSources sources;  // For reading the configuration anew.
+  ConfigSources sources;  // For reading the configuration again.
   RootKeys root_keys;     // Of the first start; empty: generated ones.
 };
 

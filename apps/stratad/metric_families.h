@@ -7,6 +7,7 @@
 #include <prometheus/metric_family.h>
 
 #include <cstdint>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -16,21 +17,22 @@ class MetricFamilies final {
  public:
   using Labels = std::vector<prometheus::ClientMetric::Label>;
 
-  void Gauge(const char* name, const char* help, double value, Labels labels = {}) {
+  void Gauge(const std::string& name, const char* help, double value, Labels labels = {}) {
     prometheus::ClientMetric metric;
     metric.label = std::move(labels);
     metric.gauge.value = value;
     Add(name, help, prometheus::MetricType::Gauge, std::move(metric));
   }
 
-  void Counter(const char* name, const char* help, double value, Labels labels = {}) {
+  void Counter(const std::string& name, const char* help, double value, Labels labels = {}) {
     prometheus::ClientMetric metric;
     metric.label = std::move(labels);
     metric.counter.value = value;
     Add(name, help, prometheus::MetricType::Counter, std::move(metric));
   }
 
-  void Summary(const char* name, const char* help, uint64_t count, double sum, Labels labels) {
+  void Summary(const std::string& name, const char* help, uint64_t count, double sum,
+               Labels labels) {
     prometheus::ClientMetric metric;
     metric.label = std::move(labels);
     metric.summary.sample_count = count;
@@ -39,7 +41,7 @@ class MetricFamilies final {
   }
 
   // `buckets`: cumulative counts with the bounds that they include; the last bound is infinite.
-  void Histogram(const char* name, const char* help, double sum,
+  void Histogram(const std::string& name, const char* help, double sum,
                  std::vector<prometheus::ClientMetric::Bucket> buckets, Labels labels) {
     prometheus::ClientMetric metric;
     metric.label = std::move(labels);
@@ -52,7 +54,7 @@ class MetricFamilies final {
   const std::vector<prometheus::MetricFamily>& all() const { return families_; }
 
  private:
-  void Add(const char* name, const char* help, prometheus::MetricType type,
+  void Add(const std::string& name, const char* help, prometheus::MetricType type,
            prometheus::ClientMetric metric) {
     for (prometheus::MetricFamily& family : families_) {
       if (family.name != name) continue;

@@ -3,10 +3,13 @@
 
 #include <prometheus/text_serializer.h>
 
+#include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "strata/dedup/report_fields.h"
 #include "stratad/metric_families.h"
 #include "stratad/nvme_metrics.h"
 #include "stratad/process_figures.h"
@@ -16,76 +19,35 @@ namespace {
 
 using Labels = MetricFamilies::Labels;
 
-void AddStored(MetricFamilies& out, const dedup::Stats& stats) {
-  out.Gauge("strata_dedup_streams", "Streams stored.", stats.stream_count);
-  out.Gauge("strata_dedup_logical_bytes", "Sum of the sizes of all streams.", stats.logical_bytes);
-  out.Gauge(
-      "strata_dedup_unique_bytes",
-      "Sizes of the distinct chunks stored, before compression; uncollected garbage included.",
-      stats.unique_bytes);
-  out.Gauge("strata_dedup_compressed_bytes", "The same after compression.", stats.compressed_bytes);
-  out.Gauge("strata_dedup_deferred_bytes",
-            "Of these, in containers that await their compression by a garbage collection.",
-            stats.deferred_bytes);
-  out.Gauge("strata_dedup_recipe_bytes",
-            "Sizes of the recipe nodes stored, which the two above leave out.", stats.recipe_bytes);
-  out.Gauge("strata_dedup_container_bytes",
-            "Device space that the containers take, headers and padding included.",
-            stats.container_bytes);
-  out.Gauge("strata_dedup_chunks", "Distinct chunks stored.", stats.chunk_count);
+void AddStore(MetricFamilies& out, const dedup::Stats& stats) {
+  using Kind = dedup::StatsField::Kind;
+  const std::span<const dedup::StatsField> fields = dedup::StatsFields();
+  for (size_t i = 0; i < fields.size(); ++i) {
+    const dedup::StatsField& field = fields[i];
+    if (*field.metric == '\0') continue;
+    const uint64_t value = stats.*field.member;
+    const std::string name = std::string("strata_dedup_") + field.metric;
+    if (field.kind == Kind::kStored) out.Gauge(name, field.help, value);
+    if (field.kind == Kind::kTotal) out.Counter(name + "_total", field.help, value);
+    if (field.kind == Kind::kCalls) {
+      out.Summary(
+          "strata_dedup_operation_seconds",
+          "Calls of the deduplicating store, and the time that their callers spent in them.", value,
+          static_cast<double>(stats.*fields[i + 1].member) / 1e9, {{"operation", field.metric}});
+    }
+  }
   out.Gauge("strata_dedup_average_chunk_bytes", "Of the distinct chunks, before compression.",
             stats.average_chunk_bytes());
-  out.Gauge("strata_dedup_containers", "Containers on the device.", stats.container_count);
-  out.Gauge("strata_dedup_device_bytes", "Size of the device.", stats.device_bytes);
-  out.Gauge("strata_dedup_metadata_memory_bytes", "Memory of the index filter and the caches.",
-            stats.metadata_memory_bytes);
-}
-
-void AddOperations(MetricFamilies& out, const dedup::Stats& stats) {
-  const auto add = [&out](const char* operation, uint64_t count, uint64_t time_ns) {
-    out.Summary("strata_dedup_operation_seconds",
-                "Calls of the deduplicating store, and the time that their callers spent in them.",
-                count, static_cast<double>(time_ns) / 1e9, {{"operation", operation}});
-  };
-  add("ingest", stats.ingests, stats.ingest_ns);
-  add("read", stats.reads, stats.read_ns);
-  add("commit", stats.commits, stats.commit_ns);
-  add("collect", stats.collections, stats.collection_ns);
-  add("verify", stats.verifications, stats.verification_ns);
-}
-
-void AddActivity(MetricFamilies& out, const dedup::Stats& stats) {
-  out.Counter("strata_dedup_ingested_bytes_total", "Bytes written to streams.",
-              stats.ingested_bytes);
-  out.Counter("strata_dedup_ingested_chunks_total", "Chunks written to streams.",
-              stats.ingested_chunks);
-  out.Counter("strata_dedup_duplicate_bytes_total", "Of the ingested bytes, those stored before.",
-              stats.duplicate_bytes);
-  out.Counter("strata_dedup_rewritten_bytes_total",
-              "Duplicates stored again so that long streams stay in few places.",
-              stats.rewritten_bytes);
-  out.Counter("strata_dedup_device_read_bytes_total", "Read from the device of the containers.",
-              stats.device_read_bytes);
-  out.Counter("strata_dedup_duplicate_chunks_total", "Of the ingested chunks, those stored before.",
-              stats.duplicate_chunks);
-  out.Counter("strata_dedup_read_bytes_total", "Bytes read from streams.", stats.read_bytes);
-  out.Counter("strata_dedup_index_reads_total", "Lookups that went to the index on disk.",
-              stats.index_reads);
-  out.Counter("strata_dedup_device_flushes_total", "Flushes of the device.", stats.device_flushes);
-  out.Counter("strata_dedup_corruptions_total", "Damaged places met while reading.",
-              stats.corruptions_found);
 }
 
 void AddAppliance(MetricFamilies& out, Appliance& appliance) {
   const dedup::Stats stats = appliance.dedup().Stats();
-  AddStored(out, stats);
+  AddStore(out, stats);
   out.Gauge("strata_device_allocated_bytes",
             "Bytes that the containers' file takes on its filesystem; 0 for other devices.",
             appliance.device_allocated_bytes());
   out.Gauge("strata_metadata_allocated_bytes", "Bytes that the metadata takes on its filesystem.",
             appliance.metadata_allocated_bytes());
-  AddActivity(out, stats);
-  AddOperations(out, stats);
   const GarbageHistory history = appliance.garbage_history();
   out.Counter("strata_gc_runs_total", "Garbage collections completed.", history.runs);
   out.Counter("strata_gc_failed_runs_total", "Garbage collections that failed or were cancelled.",

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <string>
 
+#include "strata/base/hex.h"
+
 namespace strata {
 namespace {
 
@@ -41,8 +43,8 @@ std::string LogLine(std::string_view text) {
     }
     const auto byte = static_cast<unsigned char>(text[i++]);
     line += "\\x";
-    line += "0123456789abcdef"[byte >> 4];
-    line += "0123456789abcdef"[byte & 15];
+    line += kHexDigits[byte >> 4];
+    line += kHexDigits[byte & 15];
   }
   if (i < text.size()) line += "... (" + std::to_string(text.size()) + " bytes)";
   return line;

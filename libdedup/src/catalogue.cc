@@ -20,7 +20,7 @@ absl::Status Named(std::string_view name, const absl::Status& status) {
           absl::StrCat("'", absl::string_view(name.data(), name.size()), "': ", status.message())};
 }
 
-absl::Status Unknown(std::string_view name) {
+absl::Status NoSuchName(std::string_view name) {
   return absl::NotFoundError(
       absl::StrCat("no stream '", absl::string_view(name.data(), name.size()), "'"));
 }
@@ -32,7 +32,7 @@ class KvCatalogue final : public Catalogue {
 
   absl::StatusOr<CatalogueEntry> Get(std::string_view name) override {
     STRATA_ASSIGN_OR_RETURN(const auto value, kv_.NewSnapshot()->Get(names_, name));
-    if (!value) return Unknown(name);
+    if (!value) return NoSuchName(name);
     absl::StatusOr<CatalogueEntry> entry = DecodeCatalogueEntry(*value);
     if (!entry.ok()) return Named(name, entry.status());
     return entry;
@@ -114,7 +114,7 @@ class KvCatalogue final : public Catalogue {
     }
     for (const std::string& name : change.remove) {
       STRATA_ASSIGN_OR_RETURN(const auto old, txn->Get(names_, name));
-      if (!old) return Unknown(name);
+      if (!old) return NoSuchName(name);
       STRATA_RETURN_IF_ERROR(RemoveStream(*old, std::nullopt, &streams));
       STRATA_RETURN_IF_ERROR(txn->Delete(names_, name));
     }

@@ -23,6 +23,7 @@
 #include "disk_reserve.h"
 #include "format/index_records.h"
 #include "format/layout.h"
+#include "strata/base/errno_status.h"
 #include "strata/base/file_lock.h"
 #include "strata/base/fork.h"
 #include "strata/base/status_macros.h"
@@ -31,17 +32,12 @@
 namespace strata::dedup {
 namespace {
 
-absl::Status ErrnoError(std::string_view what, const std::string& path) {
-  return absl::ErrnoToStatus(errno,
-                             absl::StrCat(absl::string_view(what.data(), what.size()), " ", path));
-}
-
 // Nothing: there is none.
 absl::StatusOr<std::optional<struct stat>> Look(const std::string& path) {
   struct stat info;
   if (stat(path.c_str(), &info) == 0) return info;
   if (errno == ENOENT) return std::nullopt;
-  return ErrnoError("cannot look at", path);
+  return ErrnoStatus(errno, absl::StrCat("cannot look at ", path));
 }
 
 // Holds PATH/lock; the file's text is the holder's process id.
@@ -56,11 +52,11 @@ class LockFile {
   absl::Status Acquire(const std::string& directory) {
     const std::string path = directory + "/lock";
     fd_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd_ < 0) return ErrnoError("cannot open", path);
+    if (fd_ < 0) return ErrnoStatus(errno, absl::StrCat("cannot open ", path));
     closed_in_child_.emplace(fd_);
     if (absl::Status locked = strata::LockFile(fd_); !locked.ok()) {
       if (absl::IsFailedPrecondition(locked)) return InUse(directory);
-      return absl::Status(locked.code(), absl::StrCat(path, ": ", locked.message()));
+      return Annotate(locked, path);
     }
     char before = 0;
     if (pread(fd_, &before, 1, 0) == 1 && (before < '0' || before > '9')) {
@@ -71,7 +67,7 @@ class LockFile {
     // holds the lock is for people to read: where there is no room, it is not said.
     const std::string pid = absl::StrCat(getpid());
     if (pwrite(fd_, pid.data(), pid.size(), 0) < 0 && errno != ENOSPC && errno != EDQUOT) {
-      return ErrnoError("cannot write", path);
+      return ErrnoStatus(errno, absl::StrCat("cannot write ", path));
     }
     (void)!ftruncate(fd_, static_cast<off_t>(pid.size()));
     return absl::OkStatus();
@@ -116,7 +112,8 @@ absl::Status EnsureDirectory(const DirectoryOptions& options) {
     return absl::InvalidArgumentError(absl::StrCat(options.path, " is not a directory"));
   }
   if (!options.create) return absl::NotFoundError(absl::StrCat(options.path, " does not exist"));
-  if (mkdir(options.path.c_str(), 0700) != 0) return ErrnoError("cannot make", options.path);
+  if (mkdir(options.path.c_str(), 0700) != 0)
+    return ErrnoStatus(errno, absl::StrCat("cannot make ", options.path));
   return absl::OkStatus();
 }
 
@@ -187,7 +184,7 @@ absl::StatusOr<std::string> DeviceUri(const DirectoryOptions& options) {
   if (size_bytes == 0) {
     struct statvfs filesystem;
     if (statvfs(options.path.c_str(), &filesystem) != 0) {
-      return ErrnoError("cannot measure the filesystem of", options.path);
+      return ErrnoStatus(errno, absl::StrCat("cannot measure the filesystem of ", options.path));
     }
     size_bytes = uint64_t{filesystem.f_blocks} * filesystem.f_frsize;
   }
@@ -228,7 +225,7 @@ absl::StatusOr<std::unique_ptr<kv::Store>> OpenKv(const DirectoryOptions& option
   kv_options.directory = options.path + name;
   // Its files are as open as the process's umask has it; the folder never is.
   if (options.create && mkdir(kv_options.directory.c_str(), 0700) != 0 && errno != EEXIST) {
-    return ErrnoError("cannot make", kv_options.directory);
+    return ErrnoStatus(errno, absl::StrCat("cannot make ", kv_options.directory));
   }
   kv_options.create_if_missing = options.create;
   kv_options.read_only = options.read_only;
@@ -241,9 +238,10 @@ absl::StatusOr<std::unique_ptr<kv::Store>> OpenKv(const DirectoryOptions& option
 
 absl::Status SyncDirectory(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return ErrnoError("cannot open", path);
+  if (fd < 0) return ErrnoStatus(errno, absl::StrCat("cannot open ", path));
   const bool synced = fsync(fd) == 0;
-  const absl::Status status = synced ? absl::OkStatus() : ErrnoError("cannot sync", path);
+  const absl::Status status =
+      synced ? absl::OkStatus() : ErrnoStatus(errno, absl::StrCat("cannot sync ", path));
   close(fd);
   return status;
 }
@@ -259,10 +257,12 @@ absl::Status Exchange(const std::string& path) {
       if (!taken.has_value()) break;
       old = absl::StrCat(meta, ".old.", number);
     }
-    if (rename(meta.c_str(), old.c_str()) != 0) return ErrnoError("cannot rename", meta);
+    if (rename(meta.c_str(), old.c_str()) != 0)
+      return ErrnoStatus(errno, absl::StrCat("cannot rename ", meta));
   }
   const std::string made = meta + ".new";
-  if (rename(made.c_str(), meta.c_str()) != 0) return ErrnoError("cannot rename", made);
+  if (rename(made.c_str(), meta.c_str()) != 0)
+    return ErrnoStatus(errno, absl::StrCat("cannot rename ", made));
   return SyncDirectory(path);
 }
 

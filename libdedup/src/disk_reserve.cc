@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "strata/base/errno_status.h"
 
 namespace strata::dedup {
 namespace {
@@ -21,7 +22,7 @@ std::string PathOf(const std::string& directory) { return directory + "/reserve"
 absl::StatusOr<uint64_t> FreeBytes(const std::string& path) {
   struct statvfs filesystem;
   if (statvfs(path.c_str(), &filesystem) != 0) {
-    return absl::ErrnoToStatus(errno, absl::StrCat("cannot measure the filesystem of ", path));
+    return ErrnoStatus(errno, absl::StrCat("cannot measure the filesystem of ", path));
   }
   return uint64_t{filesystem.f_bavail} * filesystem.f_frsize;
 }

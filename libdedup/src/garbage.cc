@@ -73,7 +73,7 @@ class Collection final {
       sealed_chunks_ += info.record.chunk_count;
     }
     STRATA_RETURN_IF_ERROR(Mark());
-    STRATA_RETURN_IF_ERROR(Examine());
+    STRATA_RETURN_IF_ERROR(ChooseContainers());
     STRATA_RETURN_IF_ERROR(Sweep());
     STRATA_RETURN_IF_ERROR(Report("sweep", candidates_.size(), candidates_.size()));
     if (core_->journal != nullptr && core_->journal->needs_repair()) {
@@ -123,7 +123,8 @@ class Collection final {
     }
     for (const RecipeNode& root : open_roots) STRATA_RETURN_IF_ERROR(MarkNode(root));
     STRATA_RETURN_IF_ERROR(ForEachStream(
-        *core_, *snapshot, [this](const StreamId& id, const StreamRecord& record) -> absl::Status {
+        *snapshot, core_->streams,
+        [this](const StreamId& id, const StreamRecord& record) -> absl::Status {
           if (absl::Status status = MarkNode(record.root); !status.ok()) {
             return absl::Status(
                 status.code(),
@@ -131,7 +132,7 @@ class Collection final {
                                 "be read; delete the stream: %s",
                                 id.ToHex(), std::string(status.message())));
           }
-          return Report("mark", ++report_.streams_marked, core_->totals.Get(*core_).stream_count);
+          return Report("mark", ++report_.streams_marked, core_->Totals().stream_count);
         }));
     live_.Finish();
     return absl::OkStatus();
@@ -152,7 +153,7 @@ class Collection final {
 
   // Finds the containers with little alive in them, the emptiest first: freeing them makes room for
   // copies; then those that await their compression.
-  absl::Status Examine() {
+  absl::Status ChooseContainers() {
     std::vector<Candidate> all;
     STRATA_RETURN_IF_ERROR(CountAll(&all));
     STRATA_RETURN_IF_ERROR(ReplaceJournal(all));
@@ -227,14 +228,14 @@ class Collection final {
   // that of a cable does: such a container is left as it is.
   absl::StatusOr<bool> AnyNeeded(uint64_t id, const ContainerContents& contents,
                                  const LostChunks& lost) {
-    STRATA_ASSIGN_OR_RETURN(const std::vector<bool> here,
+    STRATA_ASSIGN_OR_RETURN(const std::vector<bool> is_current,
                             core_->index->IsCurrentCopy(id, contents));
     size_t chunk = 0;
     for (const RegionExtent& region : contents.regions) {
       for (uint32_t i = 0; i < region.chunk_count; ++i, ++chunk) {
         const ChunkPlace place{id, region.offset_units, region.size_units,
                                static_cast<uint16_t>(i)};
-        if (here[chunk] && IsLost(lost, place) && live_.Contains(contents.chunks[chunk])) {
+        if (is_current[chunk] && IsLost(lost, place) && live_.Contains(contents.chunks[chunk])) {
           return true;
         }
       }
@@ -359,9 +360,9 @@ class Collection final {
       first_chunk = end_chunk;
     }
     if (left.regions.empty()) return counts;
-    STRATA_ASSIGN_OR_RETURN(const std::vector<bool> here,
+    STRATA_ASSIGN_OR_RETURN(const std::vector<bool> is_current,
                             core_->index->IsCurrentCopy(candidate.id, left));
-    for (size_t i = 0; i < here.size(); ++i) counts[left_chunks[i]] = here[i];
+    for (size_t i = 0; i < is_current.size(); ++i) counts[left_chunks[i]] = is_current[i];
     return counts;
   }
 
@@ -398,7 +399,7 @@ class Collection final {
     for (size_t i = dead; i < candidates_.size(); ++i) {
       if (core_->table->Condemn({candidates_[i].id}).empty()) continue;
       Emptied emptied{&candidates_[i], {}};
-      absl::Status status = Empty(&emptied);
+      absl::Status status = CopyLiveChunks(&emptied);
       if (absl::IsDataLoss(status)) {
         // A chunk that is needed is damaged. The reader has noted it; the container stays.
         Log(core_->options.log, LogLevel::kWarning, std::string(status.message()));
@@ -416,11 +417,11 @@ class Collection final {
       if (batch.size() >= kContainersPerBatch || core_->table->free_slots() <= kReservedSlots ||
           evacuation_.copied_bytes() - freed_at_bytes >= container_bytes_) {
         freed_at_bytes = evacuation_.copied_bytes();
-        STRATA_RETURN_IF_ERROR(Free(&batch, ChunkIndex::Search::kLookups));
+        STRATA_RETURN_IF_ERROR(FreeContainers(&batch, ChunkIndex::Search::kLookups));
       }
       STRATA_RETURN_IF_ERROR(Report("sweep", i + 1, candidates_.size()));
     }
-    return Free(&batch, ChunkIndex::Search::kLookups);
+    return FreeContainers(&batch, ChunkIndex::Search::kLookups);
   }
 
   // The first `count` candidates, of which nothing is copied.
@@ -457,7 +458,7 @@ class Collection final {
     for (size_t i = first; i < end; ++i) {
       if (core_->table->Condemn({candidates_[i].id}).empty()) continue;
       Emptied emptied{&candidates_[i], {}};
-      const absl::Status status = Empty(&emptied);
+      const absl::Status status = CopyLiveChunks(&emptied);
       if (absl::IsDataLoss(status)) {
         Log(core_->options.log, LogLevel::kWarning, std::string(status.message()));
         continue;
@@ -466,11 +467,11 @@ class Collection final {
       if (scans) emptied.removed.chunks = {};
       group.push_back(std::move(emptied));
     }
-    return Free(&group, scans ? ChunkIndex::Search::kScan : ChunkIndex::Search::kLookups);
+    return FreeContainers(&group, scans ? ChunkIndex::Search::kScan : ChunkIndex::Search::kLookups);
   }
 
   // Appends what lives in the container to the log.
-  absl::Status Empty(Emptied* emptied) {
+  absl::Status CopyLiveChunks(Emptied* emptied) {
     const Candidate& candidate = *emptied->candidate;
     STRATA_ASSIGN_OR_RETURN(ContainerContents contents,
                             core_->container_reader->ReadContents(candidate.id, candidate.record));
@@ -489,7 +490,7 @@ class Collection final {
   }
 
   // Gives the emptied containers' slots back.
-  absl::Status Free(std::vector<Emptied>* batch, ChunkIndex::Search search) {
+  absl::Status FreeContainers(std::vector<Emptied>* batch, ChunkIndex::Search search) {
     if (batch->empty()) return absl::OkStatus();
     STRATA_RETURN_IF_ERROR(evacuation_.Flush());
     // Also what others wrote anew, which is why it was not copied.

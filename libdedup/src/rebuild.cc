@@ -95,7 +95,7 @@ class Rebuild final {
     rebuilt_.insert(id);
     const SealedContainer entered{id, std::move(record), *std::move(contents)};
     const SealedContainer* const list[] = {&entered};
-    return core_->index->CommitSealed(list, /*again=*/true);
+    return core_->index->CommitSealed(list, /*rebuilding=*/true);
   }
 
   absl::StatusOr<ContainerContents> FromRegions(uint64_t id) {

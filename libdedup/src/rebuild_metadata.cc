@@ -365,8 +365,9 @@ class MetadataRebuild final {
         continue;
       }
       holes_ = true;
-      const auto behind = commits.lower_bound(previous);
-      const uint64_t older_commit = behind == commits.begin() ? 0 : std::prev(behind)->first;
+      const auto next_commit = commits.lower_bound(previous);
+      const uint64_t older_commit =
+          next_commit == commits.begin() ? 0 : std::prev(next_commit)->first;
       const std::optional<uint64_t> older = NewestCheckpoint(previous);
       Lost("commits after number %d and up to number %d are lost",
            std::max(older_commit, older.value_or(0)), previous);
@@ -374,7 +375,7 @@ class MetadataRebuild final {
         plan.checkpoint = older;
         break;
       }
-      at = std::prev(behind);
+      at = std::prev(next_commit);
     }
     if (!plan.checkpoint.has_value() && holes_) {
       Lost("no checkpoint of the journal is whole; what was not changed since may be missing");
@@ -432,7 +433,7 @@ class MetadataRebuild final {
     batch.Put(core_.containers, kStoreKey, EncodeStoreRecord(store));
     STRATA_RETURN_IF_ERROR(core_.options.kv->Write(batch, kv::Durability::kSync));
     const std::unique_ptr<kv::Snapshot> snapshot = core_.options.kv->NewSnapshot();
-    return ForEachStream(core_, *snapshot, [this](const StreamId&, const StreamRecord&) {
+    return ForEachStream(*snapshot, core_.streams, [this](const StreamId&, const StreamRecord&) {
       ++report_.streams;
       return absl::OkStatus();
     });

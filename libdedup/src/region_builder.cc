@@ -87,13 +87,13 @@ void RegionBuilder::Encode(Region* region) {
 }
 
 // Sends what was gathered on its way.
-absl::Status RegionBuilder::Close(bool alone) {
+absl::Status RegionBuilder::Close(bool only_one) {
   Region* const region = gathering_.get();
   closed_.push_back(std::move(gathering_));
   region->deferred |= Defers(*region);
   const size_t threads = core_->workers->thread_count();
   // What is deferred and not encrypted costs no more than a checksum.
-  if (threads == 0 || alone || (region->deferred && core_->cipher == nullptr)) {
+  if (threads == 0 || only_one || (region->deferred && core_->cipher == nullptr)) {
     Encode(region);
   } else {
     region->job = std::make_shared<Job>([this, region] { Encode(region); });
@@ -139,7 +139,7 @@ absl::Status RegionBuilder::AppendFront() {
 
 absl::Status RegionBuilder::Flush() {
   if (gathering_ != nullptr && !gathering_->table.empty()) {
-    STRATA_RETURN_IF_ERROR(Close(/*alone=*/closed_.empty()));
+    STRATA_RETURN_IF_ERROR(Close(/*only_one=*/closed_.empty()));
   }
   return AppendUntil(0);
 }

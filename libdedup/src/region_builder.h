@@ -67,8 +67,8 @@ class RegionBuilder final {
   bool Full(const Region& region) const;
   bool Defers(const Region& region) const;
   void Encode(Region* region);
-  // `alone`: no other is on its way, so that nothing is gained by handing it to another thread.
-  absl::Status Close(bool alone = false);
+  // `only_one`: no other is on its way, so that nothing is gained by handing it to another thread.
+  absl::Status Close(bool only_one = false);
   // Appends the compressed regions at the front until no more than `most` are left.
   absl::Status AppendUntil(size_t most);
   absl::Status AppendFront();

@@ -223,7 +223,7 @@ absl::Status DedupStore::Commit(kv::Transaction& txn, const Change& change,
 dedup::Stats DedupStore::Stats() {
   const Counters& counters = core_->counters;
   dedup::Stats stats;
-  const StreamTotals::Totals totals = core_->totals.Get(*core_);
+  const StreamTotals::Totals totals = core_->Totals();
   stats.stream_count = totals.stream_count;
   stats.logical_bytes = totals.logical_bytes;
   stats.ingested_bytes = counters.ingested_bytes;

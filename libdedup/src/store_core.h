@@ -88,6 +88,8 @@ struct StoreCore {
   std::atomic<uint64_t> read_ahead_bytes{0};  // That readers have claimed.
 
   std::atomic<bool> reorganizing{false};  // Garbage collection or a rebuild runs: one at a time.
+
+  StreamTotals::Totals Totals() { return totals.Get(*options.kv, streams, options.log); }
 };
 
 }  // namespace strata::dedup

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "stream_records.h"
 
-#include <algorithm>
 #include <cstring>
+#include <optional>
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/string_view.h"
-#include "store_core.h"
+#include "strata/base/hex.h"
 #include "strata/base/status_macros.h"
 
 namespace strata::dedup {
@@ -19,21 +17,17 @@ constexpr size_t kPageItems = 1000;
 }  // namespace
 
 std::string StreamId::ToHex() const {
-  return absl::BytesToHexString(
-      absl::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+  return strata::ToHex({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
 absl::StatusOr<StreamId> StreamId::FromHex(std::string_view hex) {
   StreamId id;
-  const bool digits = std::all_of(hex.begin(), hex.end(), [](unsigned char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-  });
-  if (hex.size() != 2 * id.bytes.size() || !digits) {
+  const std::optional<std::string> bytes = strata::FromHex(hex, HexLetters::kAny);
+  if (!bytes.has_value() || bytes->size() != id.bytes.size()) {
     return absl::InvalidArgumentError(
         absl::StrFormat("'%s' is no stream id: 32 hexadecimal digits", std::string(hex)));
   }
-  const std::string bytes = absl::HexStringToBytes(absl::string_view(hex.data(), hex.size()));
-  std::memcpy(id.bytes.data(), bytes.data(), id.bytes.size());
+  std::memcpy(id.bytes.data(), bytes->data(), id.bytes.size());
   return id;
 }
 
@@ -59,13 +53,13 @@ StreamInfo InfoOf(const StreamId& id, const StreamRecord& record) {
 
 namespace {
 
-absl::Status Visit(StoreCore& core, kv::Reader& reader, const StreamVisitor& visit,
+absl::Status Visit(kv::Reader& reader, kv::SpaceId streams, const StreamVisitor& visit,
                    const DamageVisitor& damage) {
   kv::Range range;
   for (bool more = true; more;) {
     STRATA_ASSIGN_OR_RETURN(
-        kv::Page page, reader.List(core.streams, range,
-                                   {.max_items = kPageItems, .skip_damaged = damage != nullptr}));
+        kv::Page page,
+        reader.List(streams, range, {.max_items = kPageItems, .skip_damaged = damage != nullptr}));
     if (damage != nullptr) {
       for (const kv::Range& skipped : page.skipped) damage(SkippedStreams(skipped));
     }
@@ -91,19 +85,19 @@ absl::Status Visit(StoreCore& core, kv::Reader& reader, const StreamVisitor& vis
 
 std::string SkippedStreams(const kv::Range& range) {
   const auto hex = [](const std::string& key) {
-    return key.empty() ? std::string("the end") : absl::BytesToHexString(key);
+    return key.empty() ? std::string("the end") : strata::ToHex(key);
   };
   return absl::StrFormat("the kv store is damaged: streams with ids from %s to %s cannot be read",
                          hex(range.begin), hex(range.end));
 }
 
-absl::Status ForEachStream(StoreCore& core, kv::Reader& reader, const StreamVisitor& visit) {
-  return Visit(core, reader, visit, nullptr);
+absl::Status ForEachStream(kv::Reader& reader, kv::SpaceId streams, const StreamVisitor& visit) {
+  return Visit(reader, streams, visit, nullptr);
 }
 
-absl::Status ForEachReadableStream(StoreCore& core, kv::Reader& reader, const StreamVisitor& visit,
-                                   const DamageVisitor& damage) {
-  return Visit(core, reader, visit, damage);
+absl::Status ForEachReadableStream(kv::Reader& reader, kv::SpaceId streams,
+                                   const StreamVisitor& visit, const DamageVisitor& damage) {
+  return Visit(reader, streams, visit, damage);
 }
 
 }  // namespace strata::dedup

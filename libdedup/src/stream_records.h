@@ -9,7 +9,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "store_core.h"
+#include "format/recipe.h"
+#include "strata/dedup/types.h"
+#include "strata/kv/store.h"
 
 namespace strata::dedup {
 
@@ -20,10 +22,10 @@ StreamInfo InfoOf(const StreamId& id, const StreamRecord& record);
 
 // Visits every stream record of `reader` in order of id.
 using StreamVisitor = std::function<absl::Status(const StreamId& id, const StreamRecord& record)>;
-absl::Status ForEachStream(StoreCore& core, kv::Reader& reader, const StreamVisitor& visit);
+absl::Status ForEachStream(kv::Reader& reader, kv::SpaceId streams, const StreamVisitor& visit);
 // Those that can be read; `damage` is told of the others.
 using DamageVisitor = std::function<void(std::string damage)>;
-absl::Status ForEachReadableStream(StoreCore& core, kv::Reader& reader, const StreamVisitor& visit,
-                                   const DamageVisitor& damage);
+absl::Status ForEachReadableStream(kv::Reader& reader, kv::SpaceId streams,
+                                   const StreamVisitor& visit, const DamageVisitor& damage);
 
 }  // namespace strata::dedup

@@ -5,7 +5,6 @@
 #include <string>
 #include <utility>
 
-#include "store_core.h"
 #include "stream_records.h"
 
 namespace strata::dedup {
@@ -27,7 +26,7 @@ void StreamTotals::Change::Committed(const Totals& added, const Totals& removed)
   totals_->totals_.logical_bytes += added.logical_bytes - removed.logical_bytes;
 }
 
-StreamTotals::Totals StreamTotals::Get(StoreCore& core) {
+StreamTotals::Totals StreamTotals::Get(kv::Store& kv, kv::SpaceId streams, const LogSink& log) {
   std::unique_ptr<kv::Snapshot> snapshot;
   Totals before;
   {
@@ -37,17 +36,17 @@ StreamTotals::Totals StreamTotals::Get(StoreCore& core) {
     // A snapshot and what was committed up to it: no commit may be in between.
     waiting_ = true;
     while (changing_ > 0) idle_.Wait(&mutex_);
-    snapshot = core.options.kv->NewSnapshot();
+    snapshot = kv.NewSnapshot();
     before = totals_;
     waiting_ = false;
     may_begin_.NotifyAll();
   }
   Totals found;
-  const auto warn = [&core](const std::string& what) {
-    Log(core.options.log, LogLevel::kWarning, "dedup: not counted: " + what);
+  const auto warn = [&log](const std::string& what) {
+    Log(log, LogLevel::kWarning, "dedup: not counted: " + what);
   };
   const absl::Status status = ForEachReadableStream(
-      core, *snapshot,
+      *snapshot, streams,
       [&found](const StreamId&, const StreamRecord& record) {
         ++found.stream_count;
         found.logical_bytes += record.size_bytes;

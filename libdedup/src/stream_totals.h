@@ -14,8 +14,6 @@
 
 namespace strata::dedup {
 
-struct StoreCore;
-
 class StreamTotals final {
  public:
   struct Totals {
@@ -37,7 +35,7 @@ class StreamTotals final {
   };
 
   // Reads all stream records, the first time. What cannot be read is not counted.
-  Totals Get(StoreCore& core);
+  Totals Get(kv::Store& kv, kv::SpaceId streams, const LogSink& log);
 
  private:
   Mutex mutex_;

@@ -36,13 +36,13 @@ absl::StatusOr<StreamWalk::Position> StreamWalk::Find(uint64_t offset_bytes) {
   STRATA_CHECK(offset_bytes < record_->size_bytes, "an offset within the stream");
   if (path_.empty()) path_.push_back(Load(record_->root, 0));
   for (size_t depth = 0;; ++depth) {
-    const Loaded& here = path_[depth];
-    const size_t child =
-        static_cast<size_t>(std::upper_bound(here.begins.begin(), here.begins.end(), offset_bytes) -
-                            here.begins.begin() - 1);
-    const RecipeEntry& entry = here.node.entries[child];
-    const uint64_t begin = here.begins[child];
-    if (here.node.level == 0) return Position{entry, begin};
+    const Loaded& loaded = path_[depth];
+    const size_t child = static_cast<size_t>(
+        std::upper_bound(loaded.begins.begin(), loaded.begins.end(), offset_bytes) -
+        loaded.begins.begin() - 1);
+    const RecipeEntry& entry = loaded.node.entries[child];
+    const uint64_t begin = loaded.begins[child];
+    if (loaded.node.level == 0) return Position{entry, begin};
     if (depth + 1 < path_.size() && path_[depth + 1].Covers(offset_bytes)) continue;
     path_.resize(depth + 1);
     STRATA_ASSIGN_OR_RETURN(

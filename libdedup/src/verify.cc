@@ -318,9 +318,9 @@ class Verification final {
 
   absl::Status CheckStreams() {
     const std::unique_ptr<kv::Snapshot> snapshot = core_->options.kv->NewSnapshot();
-    const uint64_t stream_count = core_->totals.Get(*core_).stream_count;
+    const uint64_t stream_count = core_->Totals().stream_count;
     return ForEachReadableStream(
-        *core_, *snapshot,
+        *snapshot, core_->streams,
         [&](const StreamId& id, const StreamRecord& record) -> absl::Status {
           stream_ = id;
           bool whole = true;

@@ -77,7 +77,7 @@ absl::Status CommitQueue::Commit(const WriteBatch& writes, const ReadSet* reads,
   return self.status;
 }
 
-// The members stay in the queue, so that whoever comes meanwhile waits behind them.
+// The members stay in the queue, so that commits that come during this wait after them.
 std::vector<CommitQueue::Member*> CommitQueue::TakeGroup() const {
   std::vector<Member*> group;
   size_t bytes = 0;

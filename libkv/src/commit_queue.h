@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Group commit. Whoever finds the queue empty leads: it takes everyone who waits, judges each in
+// Group commit. The commit that finds the queue empty leads: it takes all that wait, judges each in
 // order against recent commits and against those before it in the group, applies the accepted ones
 // as one batch with at most one flush, publishes the new state, and wakes the others.
 //

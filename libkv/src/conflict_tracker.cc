@@ -24,7 +24,8 @@ const ConflictTracker::SpaceLog* ConflictTracker::FindLog(SpaceId space) const {
 absl::Status ConflictTracker::Check(const ReadSet& reads, uint64_t read_version) const {
   if (reads.empty()) return absl::OkStatus();
   if (read_version < forgotten_version_) {
-    return absl::OutOfRangeError("the transaction took too long: too much was committed meanwhile");
+    return absl::OutOfRangeError(
+        "the transaction took too long: too much was committed since it began");
   }
   for (const ReadSet::Key& read : reads.keys()) {
     const auto newest = newest_by_hash_.find(read.hash);

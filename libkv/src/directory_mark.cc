@@ -73,7 +73,7 @@ absl::StatusOr<std::unique_ptr<DirectoryMark>> DirectoryMark::OpenReadOnly(
     if (!assume_unlocked || errno != EACCES) return ErrnoStatus(errno, path);
   }
   std::unique_ptr<DirectoryMark> mark(new DirectoryMark(fd, path));
-  if (fd < 0) return mark;  // Whoever writes has made one; nothing is known to be acknowledged.
+  if (fd < 0) return mark;  // A writer makes one; without it nothing is known to be acknowledged.
   if (!assume_unlocked) {
     const absl::StatusOr<bool> locked = IsFileLocked(fd);
     if (!locked.ok()) {

@@ -16,7 +16,7 @@ namespace {
 // jumps over cleared ranges instead of reading them.
 class ViewCursor {
  public:
-  ViewCursor(const View& view, const OwnWrites::SpaceWrites& own, SpaceId space, const Range& range,
+  ViewCursor(const View& view, const SpaceWrites& own, SpaceId space, const Range& range,
              const PageOptions& options)
       : view_(view),
         own_(own),
@@ -96,7 +96,7 @@ class ViewCursor {
   }
 
   const View& view_;
-  const OwnWrites::SpaceWrites& own_;
+  const SpaceWrites& own_;
   const SpaceId space_;
   Range rest_;  // Not yet read.
   bool exhausted_;
@@ -106,8 +106,9 @@ class ViewCursor {
 };
 
 // The transaction's own puts in the range, in page order.
-std::vector<std::pair<std::string_view, std::string_view>> OwnPuts(
-    const OwnWrites::SpaceWrites& own, const Range& range, const PageOptions& options) {
+std::vector<std::pair<std::string_view, std::string_view>> OwnPuts(const SpaceWrites& own,
+                                                                   const Range& range,
+                                                                   const PageOptions& options) {
   std::vector<std::pair<std::string_view, std::string_view>> puts;
   const auto add = [&](const auto& entry) {
     if (entry.second.has_value()) puts.emplace_back(entry.first, *entry.second);
@@ -126,7 +127,7 @@ std::vector<std::pair<std::string_view, std::string_view>> OwnPuts(
 
 }  // namespace
 
-absl::StatusOr<Page> MergePage(const View& view, const OwnWrites::SpaceWrites& own, SpaceId space,
+absl::StatusOr<Page> MergePage(const View& view, const SpaceWrites& own, SpaceId space,
                                const Range& range, const PageOptions& options) {
   Page page;
   if (IsEmptyRange(range)) return page;

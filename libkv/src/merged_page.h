@@ -5,12 +5,12 @@
 
 #include "absl/status/statusor.h"
 #include "engine.h"
-#include "own_writes.h"
+#include "space_writes.h"
 #include "strata/kv/store.h"
 
 namespace strata::kv {
 
-absl::StatusOr<Page> MergePage(const View& view, const OwnWrites::SpaceWrites& own, SpaceId space,
+absl::StatusOr<Page> MergePage(const View& view, const SpaceWrites& own, SpaceId space,
                                const Range& range, const PageOptions& options);
 
 }  // namespace strata::kv

@@ -14,6 +14,7 @@
 #include "absl/container/btree_map.h"
 #include "absl/status/statusor.h"
 #include "engine.h"
+#include "space_writes.h"
 #include "strata/kv/store.h"
 
 namespace strata::kv {
@@ -32,17 +33,6 @@ class OwnWrites {
   // A page of `view` as it will be with the writes applied.
   absl::StatusOr<Page> List(const View& view, SpaceId space, const Range& range,
                             const PageOptions& options) const;
-
-  // One space's writes, newest only. A key in both is decided by `keys`.
-  struct SpaceWrites {
-    absl::btree_map<std::string, std::optional<std::string>, std::less<>> keys;
-    absl::btree_map<std::string, std::string, std::less<>>
-        cleared;  // Begin -> end; disjoint, not adjacent.
-
-    // The cleared range that holds `key`, or null.
-    const std::pair<const std::string, std::string>* Clearing(std::string_view key) const;
-    void Clear(const Range& range);
-  };
 
  private:
   WriteBatch batch_;

@@ -23,6 +23,7 @@
 #include "strata/dedup/chunker.h"
 #include "strata/dedup/directory.h"
 #include "strata/dedup/fingerprint.h"
+#include "strata/dedup/report_fields.h"
 #include "strata/dedup/store.h"
 
 namespace strata::python {
@@ -92,41 +93,6 @@ py::dict InfoDict(const StreamInfo& info) {
   return dict;
 }
 
-constexpr std::pair<const char*, uint64_t dedup::Stats::*> kStatsFields[] = {
-    {"stream_count", &dedup::Stats::stream_count},
-    {"logical_bytes", &dedup::Stats::logical_bytes},
-    {"chunk_count", &dedup::Stats::chunk_count},
-    {"unique_bytes", &dedup::Stats::unique_bytes},
-    {"compressed_bytes", &dedup::Stats::compressed_bytes},
-    {"deferred_bytes", &dedup::Stats::deferred_bytes},
-    {"recipe_count", &dedup::Stats::recipe_count},
-    {"recipe_bytes", &dedup::Stats::recipe_bytes},
-    {"container_count", &dedup::Stats::container_count},
-    {"container_bytes", &dedup::Stats::container_bytes},
-    {"device_bytes", &dedup::Stats::device_bytes},
-    {"metadata_memory_bytes", &dedup::Stats::metadata_memory_bytes},
-    {"ingested_bytes", &dedup::Stats::ingested_bytes},
-    {"ingested_chunks", &dedup::Stats::ingested_chunks},
-    {"duplicate_bytes", &dedup::Stats::duplicate_bytes},
-    {"duplicate_chunks", &dedup::Stats::duplicate_chunks},
-    {"rewritten_bytes", &dedup::Stats::rewritten_bytes},
-    {"device_read_bytes", &dedup::Stats::device_read_bytes},
-    {"read_bytes", &dedup::Stats::read_bytes},
-    {"device_flushes", &dedup::Stats::device_flushes},
-    {"index_reads", &dedup::Stats::index_reads},
-    {"corruptions_found", &dedup::Stats::corruptions_found},
-    {"ingests", &dedup::Stats::ingests},
-    {"ingest_ns", &dedup::Stats::ingest_ns},
-    {"reads", &dedup::Stats::reads},
-    {"read_ns", &dedup::Stats::read_ns},
-    {"commits", &dedup::Stats::commits},
-    {"commit_ns", &dedup::Stats::commit_ns},
-    {"collections", &dedup::Stats::collections},
-    {"collection_ns", &dedup::Stats::collection_ns},
-    {"verifications", &dedup::Stats::verifications},
-    {"verification_ns", &dedup::Stats::verification_ns},
-};
-
 // The store outlives what it handed out: each writer and reader holds it.
 using SharedDirectory = std::shared_ptr<dedup::Directory>;
 
@@ -182,13 +148,7 @@ class PyStore {
     bridge.Finish();
     const dedup::GarbageReport value = Value(std::move(report));
     py::dict dict;
-    dict["streams_marked"] = value.streams_marked;
-    dict["containers_examined"] = value.containers_examined;
-    dict["containers_freed"] = value.containers_freed;
-    dict["duplicate_chunks"] = value.duplicate_chunks;
-    dict["deferred_bytes"] = value.deferred_bytes;
-    dict["live_bytes_copied"] = value.live_bytes_copied;
-    dict["freed_bytes"] = value.freed_bytes;
+    for (const auto& field : dedup::GarbageReportFields()) dict[field.name] = value.*field.member;
     return dict;
   }
   py::dict Verify(bool read_data, py::object progress) {
@@ -210,12 +170,8 @@ class PyStore {
       streams.append(entry);
     }
     py::dict dict;
-    dict["containers_checked"] = value.containers_checked;
-    dict["chunks_checked"] = value.chunks_checked;
-    dict["bytes_read"] = value.bytes_read;
-    dict["streams_checked"] = value.streams_checked;
+    for (const auto& field : dedup::VerifyReportFields()) dict[field.name] = value.*field.member;
     dict["container_damage"] = value.container_damage;
-    dict["index_entries_checked"] = value.index_entries_checked;
     dict["index_damage"] = value.index_damage;
     dict["streams"] = streams;
     return dict;
@@ -231,7 +187,7 @@ class PyStore {
     const SharedDirectory directory = Open();
     const dedup::Stats stats = Unlocked([&] { return directory->store().Stats(); });
     py::dict dict;
-    for (const auto& [name, field] : kStatsFields) dict[name] = stats.*field;
+    for (const auto& field : dedup::StatsFields()) dict[field.name] = stats.*field.member;
     return dict;
   }
   void Close() {

@@ -126,8 +126,7 @@ class PyObjectStore {
     source.bucket = from_bucket;
     source.key = from_key;
     const SharedStore store = Open();
-    return InfoDict(
-        Value(Unlocked([&] { return store->store->Copy(source, bucket, key, {}, {}); })));
+    return InfoDict(Value(Unlocked([&] { return store->store->Copy(source, bucket, key, {}); })));
   }
   // (objects, common prefixes, where the next page starts or None)
   py::tuple List(const std::string& bucket, const std::string& prefix, const std::string& delimiter,

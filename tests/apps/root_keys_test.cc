@@ -15,6 +15,7 @@
 #include "strata/block/devices.h"
 #include "strata/dedup/store.h"
 #include "strata/kv/engines.h"
+#include "support/scratch_folder.h"
 
 namespace strata::appliance {
 namespace {
@@ -23,9 +24,6 @@ namespace {
 class Fixture {
  public:
   Fixture() {
-    char name[] = "/tmp/strata_keys_XXXXXX";
-    REQUIRE(mkdtemp(name) != nullptr);
-    data_ = name;
     kv_ = kv::CreateMemoryStore();
     device_ = block::CreateMemoryDevice({.block_count = 32768}).value();
     dedup::StoreOptions options;
@@ -37,7 +35,6 @@ class Fixture {
     object_options.kv = kv_.get();
     objects_ = object::Store::Open(object_options).value();
   }
-  ~Fixture() { std::filesystem::remove_all(data_); }
 
   absl::Status Ensure(const RootKeys& given = {}) {
     return EnsureRootUser(*objects_, data_, given, [this](LogLevel, std::string_view line) {
@@ -60,7 +57,8 @@ class Fixture {
     return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   }
 
-  std::string data_;
+  const test::ScratchFolder scratch_;
+  const std::string data_ = scratch_.path();
   std::string log_;
   std::unique_ptr<kv::Store> kv_;
   std::unique_ptr<block::Device> device_;

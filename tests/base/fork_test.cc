@@ -6,11 +6,11 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
-#include <filesystem>
 #include <memory>
 #include <string>
 
 #include "support/forked_child.h"
+#include "support/scratch_folder.h"
 
 namespace strata {
 namespace {
@@ -54,8 +54,8 @@ TEST_CASE("what a process owns is not destroyed in its forked child") {
 }
 
 TEST_CASE("a forked child keeps neither a descriptor nor the lock on it") {
-  const std::string path =
-      std::filesystem::temp_directory_path() / ("strata-fork-" + std::to_string(getpid()));
+  const test::ScratchFolder scratch;
+  const std::string path = scratch / "lock";
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   REQUIRE(fd >= 0);
   REQUIRE(flock(fd, LOCK_EX | LOCK_NB) == 0);
@@ -90,7 +90,6 @@ TEST_CASE("a forked child keeps neither a descriptor nor the lock on it") {
   int status = 0;
   CHECK(waitpid(child, &status, 0) == child);
   for (const int end : {ready[0], ready[1], done[0], done[1], other}) close(end);
-  std::filesystem::remove(path);
 }
 
 }  // namespace

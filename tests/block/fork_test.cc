@@ -14,6 +14,7 @@
 #include "strata/block/buffer.h"
 #include "strata/block/devices.h"
 #include "support/forked_child.h"
+#include "support/scratch_folder.h"
 
 namespace strata::block {
 namespace {
@@ -22,12 +23,6 @@ using test::ChildReport;
 using test::RunInChild;
 
 constexpr uint64_t kBlocks = 4096;
-
-struct Scratch {
-  ~Scratch() { std::filesystem::remove(path); }
-  const std::string path =
-      std::filesystem::temp_directory_path() / ("strata-block-fork-" + std::to_string(getpid()));
-};
 
 absl::StatusOr<std::unique_ptr<Device>> Open(const std::string& kind, const std::string& path) {
   if (kind == "memory") return CreateMemoryDevice({.block_count = kBlocks});
@@ -43,8 +38,9 @@ absl::StatusOr<std::unique_ptr<Device>> Open(const std::string& kind, const std:
 TEST_CASE("a forked child cannot use its parent's channels, and does not harm them") {
   const std::string kind = GENERATE("memory", "delay", "io_uring", "system calls");
   CAPTURE(kind);
-  const Scratch scratch;
-  auto opened = Open(kind, scratch.path);
+  const test::ScratchFolder scratch;
+  const std::string path = scratch / "device";
+  auto opened = Open(kind, path);
   INFO(opened.status());
   REQUIRE(opened.ok());
   std::unique_ptr<Device> device = *std::move(opened);
@@ -90,12 +86,12 @@ TEST_CASE("a forked child cannot use its parent's channels, and does not harm th
   REQUIRE(WriteBlocking(*channel, Lba{9}, written.span()).ok());
   if (kind == "memory" || kind == "delay") return;
   // The child's end neither released the lock nor gave back the room that was taken ahead.
-  CHECK(std::filesystem::file_size(scratch.path) >= uint64_t{1} << 20);
-  CHECK(absl::IsFailedPrecondition(Open(kind, scratch.path).status()));
+  CHECK(std::filesystem::file_size(path) >= uint64_t{1} << 20);
+  CHECK(absl::IsFailedPrecondition(Open(kind, path).status()));
   channel.reset();
   device.reset();
-  CHECK(std::filesystem::file_size(scratch.path) == 10 * 4096);
-  CHECK(Open(kind, scratch.path).ok());
+  CHECK(std::filesystem::file_size(path) == 10 * 4096);
+  CHECK(Open(kind, path).ok());
 }
 
 }  // namespace

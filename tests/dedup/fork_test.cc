@@ -4,12 +4,12 @@
 // refused everything, ends as it likes, and its parent notices nothing.
 #include <atomic>
 #include <catch2/catch.hpp>
-#include <filesystem>
 #include <thread>
 
 #include "fixture.h"
 #include "strata/dedup/directory.h"
 #include "support/forked_child.h"
+#include "support/scratch_folder.h"
 
 namespace strata::dedup {
 namespace {
@@ -17,13 +17,6 @@ namespace {
 using test::ChildEnd;
 using test::ChildReport;
 using test::RunInChild;
-
-struct Scratch {
-  Scratch() { std::filesystem::create_directories(path); }
-  ~Scratch() { std::filesystem::remove_all(path); }
-  const std::string path =
-      std::filesystem::temp_directory_path() / ("strata-dedup-fork-" + std::to_string(getpid()));
-};
 
 absl::StatusOr<std::unique_ptr<Directory>> Open(const std::string& path) {
   DirectoryOptions options;
@@ -129,17 +122,17 @@ struct Held {
 };
 
 TEST_CASE("a forked child does not harm the store, however it ends") {
-  const Scratch scratch;
+  const test::ScratchFolder scratch;
   const ChildEnd end = GENERATE(ChildEnd::kExit, ChildEnd::kQuickly, ChildEnd::kExec);
-  Held held(scratch.path + "/store");
+  Held held(scratch / "store");
   CHECK(RunInChild([](ChildReport&) {}, end) == 0);  // One that touches nothing.
   CHECK(RunInChild([&](ChildReport& report) { held.UseAll(report); }, end) == 0);
   held.CheckWhole();
 }
 
 TEST_CASE("a child that is forked beside busy threads is refused and ends") {
-  const Scratch scratch;
-  Held held(scratch.path + "/store");
+  const test::ScratchFolder scratch;
+  Held held(scratch / "store");
   std::atomic<bool> stop{false};
   std::atomic<int> failures{0};
   std::vector<std::thread> busy;
@@ -165,12 +158,12 @@ TEST_CASE("a child that is forked beside busy threads is refused and ends") {
 
 #ifndef __SANITIZE_THREAD__  // It lets no child of a process with threads have threads.
 TEST_CASE("a forked child may have a store of its own when its parent has none open") {
-  const Scratch scratch;
+  const test::ScratchFolder scratch;
   const std::vector<std::byte> data(3'000'000, std::byte{7});
-  REQUIRE(Put(OpenOrFail(scratch.path + "/store")->store(), data).ok());
+  REQUIRE(Put(OpenOrFail(scratch / "store")->store(), data).ok());
   CHECK(RunInChild([&](ChildReport& report) {
           for (int round = 0; round < 2; ++round) {
-            const auto own = Open(scratch.path + "/own");
+            const auto own = Open(scratch / "own");
             report.Succeeded(own.status(), "opening its own");
             if (!own.ok()) return;
             const absl::StatusOr<StreamInfo> info = Put((*own)->store(), data);
@@ -181,12 +174,12 @@ TEST_CASE("a forked child may have a store of its own when its parent has none o
             report.Succeeded((*own)->store().CollectGarbage({}).status(), "collecting its own");
           }
         }) == 0);
-  CHECK(OpenOrFail(scratch.path + "/own")->store().Stats().stream_count == 2);
+  CHECK(OpenOrFail(scratch / "own")->store().Stats().stream_count == 2);
 }
 #endif
 
 TEST_CASE("a store is free as its process ends, though a forked child lives on") {
-  const Scratch scratch;
+  const test::ScratchFolder scratch;
   int ready[2];
   int wait[2];
   REQUIRE(pipe(ready) == 0);
@@ -194,7 +187,7 @@ TEST_CASE("a store is free as its process ends, though a forked child lives on")
   const pid_t opener = fork();
   if (opener == 0) {
     alarm(test::kMaxChildSeconds);
-    const auto directory = Open(scratch.path + "/store");
+    const auto directory = Open(scratch / "store");
     if (!directory.ok() || !Put((*directory)->store(), TextBytes(1, 2u << 20)).ok()) _exit(1);
     if (fork() == 0) {
       alarm(test::kMaxChildSeconds);
@@ -210,7 +203,7 @@ TEST_CASE("a store is free as its process ends, though a forked child lives on")
   int status = -1;
   CHECK(waitpid(opener, &status, 0) == opener);
   CHECK(WIFSIGNALED(status));
-  CHECK(OpenOrFail(scratch.path + "/store")->store().Stats().stream_count == 1);
+  CHECK(OpenOrFail(scratch / "store")->store().Stats().stream_count == 1);
   REQUIRE(write(wait[1], "w", 1) == 1);
   for (const int end : {ready[0], ready[1], wait[0], wait[1]}) close(end);
 }

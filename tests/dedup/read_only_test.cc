@@ -16,6 +16,8 @@
 #include "fixture.h"
 #include "strata/dedup/directory.h"
 #include "support/forked_child.h"
+#include "support/must.h"
+#include "support/scratch_folder.h"
 
 namespace strata::dedup {
 namespace {
@@ -23,15 +25,14 @@ namespace {
 namespace fs = std::filesystem;
 using test::ChildEnd;
 using test::ChildReport;
+using test::Must;
 using test::RunInChild;
 
 constexpr uid_t kNobody = 65534;
 
 struct Scratch {
-  Scratch() { fs::create_directories(path); }
-  ~Scratch() { fs::remove_all(path); }
-  const fs::path path =
-      fs::temp_directory_path() / ("strata-read-only-" + std::to_string(getpid()));
+  const test::ScratchFolder folder;
+  const fs::path path = folder.path();
   const fs::path store = path / "store";
 };
 
@@ -49,13 +50,6 @@ absl::StatusOr<std::unique_ptr<Directory>> OpenReadOnly(const fs::path& path,
   options.read_only = true;
   options.assume_unlocked = assume_unlocked;
   return Directory::Open(options);
-}
-
-template <typename T>
-T Must(absl::StatusOr<T> result) {
-  INFO(result.status());
-  REQUIRE(result.ok());
-  return *std::move(result);
 }
 
 // Everything that the folder holds, and when it was changed.

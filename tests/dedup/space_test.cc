@@ -13,6 +13,7 @@
 #include "journaled.h"
 #include "strata/block/registry.h"
 #include "strata/dedup/directory.h"
+#include "support/scratch_folder.h"
 
 namespace strata::dedup {
 namespace {
@@ -49,7 +50,8 @@ class FileHome {
   }
 
  private:
-  const fs::path path_ = fs::temp_directory_path() / ("strata-space-" + std::to_string(getpid()));
+  const test::ScratchFolder scratch_;
+  const fs::path path_ = scratch_.path();
   std::unique_ptr<Directory> directory_;
 };
 
@@ -113,8 +115,8 @@ class FullDiskHome {
 
   static constexpr uint64_t kDeviceBytes = 64u << 20;
 
-  const fs::path path_ =
-      fs::temp_directory_path() / ("strata-full-disk-" + std::to_string(getpid()));
+  const test::ScratchFolder scratch_;
+  const fs::path path_ = scratch_.path();
   std::unique_ptr<block::Device> device_;
   const std::unique_ptr<kv::Store> kv_ = kv::CreateMemoryStore();
   StoreOptions options_;

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "fixture.h"
+#include "support/scratch_folder.h"
 
 namespace strata::dedup {
 namespace {
@@ -18,19 +19,14 @@ class Home {
  public:
   explicit Home(bool on_disk) : on_disk_(on_disk) {
     if (on_disk_) {
-      std::string name = (std::filesystem::temp_directory_path() / "strata-dedup-XXXXXX").string();
-      REQUIRE(mkdtemp(name.data()) != nullptr);
-      folder_ = name;
+      folder_ = scratch_.emplace().path();
     } else {
       device_ = *block::CreateMemoryDevice({.block_count = kDeviceBytes / 4096});
       kv_ = kv::CreateMemoryStore();
     }
     options.container_bytes = 1u << 20;
   }
-  ~Home() {
-    Close();
-    if (on_disk_) std::filesystem::remove_all(folder_);
-  }
+  ~Home() { Close(); }
 
   Store& Open() {
     Close();
@@ -67,6 +63,7 @@ class Home {
   }
 
   const bool on_disk_;
+  std::optional<test::ScratchFolder> scratch_;
   std::filesystem::path folder_;
   std::unique_ptr<block::Device> device_;
   std::unique_ptr<kv::Store> kv_;

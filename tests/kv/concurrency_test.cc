@@ -15,6 +15,7 @@
 #include "rocksdb_engine.h"
 #include "strata/base/random.h"
 #include "strata/kv/store.h"
+#include "support/scratch_folder.h"
 #include "support/seed.h"
 
 namespace strata::kv {
@@ -248,7 +249,7 @@ class CrowdedEngine final : public Engine {
 TEST_CASE("concurrent commits share flushes") {
   constexpr int kThreads = 32;
   constexpr int kCommits = 20;
-  test::ScratchDirectory directory(test::ScratchDirectory::MemoryBacked());
+  test::ScratchFolder directory(test::ScratchFolder::MemoryBacked());
   RocksDbOptions options;
   options.directory = directory.path();
   Crowd crowd{.alive = kThreads};

@@ -12,9 +12,9 @@
 #include <ostream>
 #include <string>
 
-#include "scratch_directory.h"
 #include "strata/kv/engines.h"
 #include "strata/kv/store.h"
+#include "support/scratch_folder.h"
 
 namespace strata::kv {
 
@@ -48,7 +48,7 @@ class OpenedStore final {
   Store* operator->() const { return store_.get(); }
 
  private:
-  test::ScratchDirectory directory_{test::ScratchDirectory::MemoryBacked()};
+  test::ScratchFolder directory_{test::ScratchFolder::MemoryBacked()};
   std::unique_ptr<Store> store_;
 };
 

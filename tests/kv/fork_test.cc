@@ -9,9 +9,9 @@
 #include <string>
 #include <thread>
 
-#include "scratch_directory.h"
 #include "strata/kv/engines.h"
 #include "support/forked_child.h"
+#include "support/scratch_folder.h"
 
 namespace strata::kv {
 namespace {
@@ -19,7 +19,7 @@ namespace {
 using test::ChildEnd;
 using test::ChildReport;
 using test::RunInChild;
-using test::ScratchDirectory;
+using test::ScratchFolder;
 
 std::unique_ptr<Store> OpenOrFail(const std::string& directory) {
   RocksDbOptions options;
@@ -94,7 +94,7 @@ struct Held {
 };
 
 TEST_CASE("a forked child does not harm a RocksDB store, however it ends") {
-  const ScratchDirectory scratch(ScratchDirectory::MemoryBacked());
+  const ScratchFolder scratch(ScratchFolder::MemoryBacked());
   const ChildEnd end = GENERATE(ChildEnd::kExit, ChildEnd::kQuickly, ChildEnd::kExec);
   {
     Held held(OpenOrFail(scratch / "store"));
@@ -115,7 +115,7 @@ TEST_CASE("a forked child does not harm a store in memory") {
 }
 
 TEST_CASE("a child that is forked in the middle of a write is refused and ends") {
-  const ScratchDirectory scratch(ScratchDirectory::MemoryBacked());
+  const ScratchFolder scratch(ScratchFolder::MemoryBacked());
   constexpr int kChildren = 16;
   uint64_t written = 0;
   {
@@ -147,7 +147,7 @@ TEST_CASE("a child that is forked in the middle of a write is refused and ends")
 
 // RocksDB's timer thread holds a lock that the child would wait for.
 TEST_CASE("a child that was forked beside an open store is refused one of its own") {
-  const ScratchDirectory scratch(ScratchDirectory::MemoryBacked());
+  const ScratchFolder scratch(ScratchFolder::MemoryBacked());
   Held held(OpenOrFail(scratch / "store"));
   CHECK(RunInChild([&](ChildReport& report) {
           RocksDbOptions options;
@@ -165,7 +165,7 @@ TEST_CASE("a child that was forked beside an open store is refused one of its ow
 
 #ifndef __SANITIZE_THREAD__  // It lets no child of a process with threads have threads.
 TEST_CASE("a forked child opens a store when its parent has none open") {
-  const ScratchDirectory scratch(ScratchDirectory::MemoryBacked());
+  const ScratchFolder scratch(ScratchFolder::MemoryBacked());
   OpenOrFail(scratch / "closed before").reset();
   CHECK(RunInChild([&](ChildReport& report) {
           RocksDbOptions options;
@@ -190,7 +190,7 @@ TEST_CASE("a forked child opens a store when its parent has none open") {
 #endif
 
 TEST_CASE("a store is free as its process ends, though a forked child lives on") {
-  const ScratchDirectory scratch(ScratchDirectory::MemoryBacked());
+  const ScratchFolder scratch(ScratchFolder::MemoryBacked());
   int report[2];
   int wait[2];
   REQUIRE(pipe(report) == 0);

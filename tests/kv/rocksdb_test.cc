@@ -16,9 +16,9 @@
 
 #include "child_process.h"
 #include "rocksdb/db.h"
-#include "scratch_directory.h"
 #include "strata/base/random.h"
 #include "strata/kv/engines.h"
+#include "support/scratch_folder.h"
 #include "support/seed.h"
 
 namespace strata::kv {
@@ -26,7 +26,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using test::ChildProcess;
-using test::ScratchDirectory;
+using test::ScratchFolder;
 
 absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& directory) {
   RocksDbOptions options;
@@ -90,7 +90,7 @@ void FlipByte(const fs::path& file, uint64_t offset) {
 }
 
 TEST_CASE("a store comes back as it was left") {
-  const ScratchDirectory directory;
+  const ScratchFolder directory;
   uint64_t version = 0;
   for (int round = 0; round < 4; ++round) {
     const auto store = OpenOrFail(directory / "made/on/the/way");
@@ -112,7 +112,7 @@ TEST_CASE("a store comes back as it was left") {
 }
 
 TEST_CASE("a second opener gets a clear error") {
-  const ScratchDirectory directory;
+  const ScratchFolder directory;
   const auto check_refused = [&] {
     const absl::Status second = Open(directory.path()).status();
     INFO(second);
@@ -141,7 +141,7 @@ TEST_CASE("a second opener gets a clear error") {
 }
 
 TEST_CASE("nothing acknowledged is lost when the process is killed") {
-  const ScratchDirectory directory;
+  const ScratchFolder directory;
   Random random(test::Seed());
   for (int round = 0; round < 20; ++round) {
     ChildProcess writer = Start("write", directory.path());
@@ -185,7 +185,7 @@ TEST_CASE("nothing acknowledged is lost when the process is killed") {
 }
 
 TEST_CASE("a recovery that is killed is recovered from") {
-  const ScratchDirectory directory;
+  const ScratchFolder directory;
   Random random(test::Seed());
   {
     ChildProcess writer = Start("write", directory.path());
@@ -207,7 +207,7 @@ TEST_CASE("a recovery that is killed is recovered from") {
 }
 
 TEST_CASE("commits that were not flushed survive a kill, and vanish from the end") {
-  const ScratchDirectory directory;
+  const ScratchFolder directory;
   {
     ChildProcess writer = Start("lazy", directory.path());
     REQUIRE(writer.ReadLine() == "written");
@@ -255,7 +255,7 @@ absl::Status OpenAndRead(const std::string& directory) {
 }
 
 TEST_CASE("a damaged table is reported, never read") {
-  const ScratchDirectory directory;
+  const ScratchFolder directory;
   MakeClosedStore(directory / "good");
   const auto tables = FilesWith(directory / "good", ".sst");
   REQUIRE(tables.size() == 1);
@@ -283,7 +283,7 @@ TEST_CASE(
   for (const auto access : {SpaceOptions::Access::kOrdered, SpaceOptions::Access::kPoint}) {
     for (const size_t damaged_blocks : {1u, 3u}) {
       INFO("STRATA_SEED=" << seed << " blocks " << damaged_blocks);
-      const ScratchDirectory directory;
+      const ScratchFolder directory;
       constexpr uint64_t kKeys = 5000;
       Random random(seed);
       std::vector<std::string> keys;
@@ -350,7 +350,7 @@ TEST_CASE(
 }
 
 TEST_CASE("compacting gives back the room of what was deleted, and only of small spaces") {
-  const ScratchDirectory directory;
+  const ScratchFolder directory;
   const auto table_bytes = [&] {
     uint64_t bytes = 0;
     for (const auto& file : std::filesystem::directory_iterator(directory.path())) {
@@ -388,7 +388,7 @@ TEST_CASE("compacting gives back the room of what was deleted, and only of small
 }
 
 TEST_CASE("a cleared space stays cleared, and views that are open outlive it") {
-  const ScratchDirectory directory;
+  const ScratchFolder directory;
   {
     const auto store = OpenOrFail(directory.path());
     const SpaceId space = store->OpenSpace("space", {}).value();
@@ -408,7 +408,7 @@ TEST_CASE("a cleared space stays cleared, and views that are open outlive it") {
 }
 
 TEST_CASE("missing and mangled files are reported") {
-  const ScratchDirectory directory;
+  const ScratchFolder directory;
   MakeClosedStore(directory.path());
   SECTION("CURRENT is gone") { fs::remove(directory / "CURRENT"); }
   SECTION("CURRENT is gone, and the mark too") {
@@ -431,7 +431,7 @@ TEST_CASE("missing and mangled files are reported") {
 }
 
 TEST_CASE("a log damaged before its acknowledged end is reported, and left as it is") {
-  const ScratchDirectory directory;
+  const ScratchFolder directory;
   {
     ChildProcess writer = Start("write", directory.path());
     for (int left = 100; left > 0; --left) REQUIRE(writer.ReadLine().has_value());
@@ -461,7 +461,7 @@ TEST_CASE("a log damaged before its acknowledged end is reported, and left as it
 }
 
 TEST_CASE("an unknown future is refused") {
-  const ScratchDirectory directory;
+  const ScratchFolder directory;
   SECTION("a column family of somebody else's") {
     rocksdb::Options options;
     options.create_if_missing = true;
@@ -487,7 +487,7 @@ TEST_CASE("an unknown future is refused") {
 }
 
 TEST_CASE("a directory that cannot be used is named") {
-  const ScratchDirectory directory;
+  const ScratchFolder directory;
   std::ofstream(directory / "file") << "not a directory";
   const absl::Status file = Open(directory / "file").status();
   INFO(file);
@@ -524,7 +524,7 @@ bool CheckFilled(ChildProcess& child, const std::string& code, uint64_t* acknowl
 }
 
 TEST_CASE("a write that the file system refuses is an error, and stops further ones") {
-  const ScratchDirectory directory;
+  const ScratchFolder directory;
   ChildProcess child = Start("fill", directory.path());
   uint64_t acknowledged = 0;
   REQUIRE(CheckFilled(child, "UNAVAILABLE", &acknowledged));
@@ -539,7 +539,7 @@ TEST_CASE("a write that the file system refuses is an error, and stops further o
 }
 
 TEST_CASE("a full disk is an error, and no loss") {
-  const ScratchDirectory directory;
+  const ScratchFolder directory;
   for (int round = 0; round < 5; ++round) {
     ChildProcess child = Start("fill-disk", directory.path());
     uint64_t acknowledged = 0;
@@ -559,7 +559,7 @@ TEST_CASE("a full disk is an error, and no loss") {
 }
 
 TEST_CASE("a checkpoint taken while others write is a prefix of what they wrote") {
-  const ScratchDirectory directory;
+  const ScratchFolder directory;
   const auto store = OpenOrFail(directory / "store");
   const SpaceId left = store->OpenSpace("left", {}).value();
   const SpaceId right = store->OpenSpace("right", {SpaceOptions::Access::kPoint}).value();
@@ -608,7 +608,7 @@ TEST_CASE("a checkpoint taken while others write is a prefix of what they wrote"
 }
 
 TEST_CASE("a store in memory has nothing to copy") {
-  const ScratchDirectory directory;
+  const ScratchFolder directory;
   CHECK(CreateMemoryStore()->Checkpoint(directory / "copy").code() ==
         absl::StatusCode::kUnimplemented);
 }

@@ -56,7 +56,7 @@ TEST_CASE("Conditional reads keep the precedence of RFC 9110") {
     CopySource source{.bucket = "bkt", .key = "k", .conditions = rows[i].conditions};
     const Reason of_copy =
         rows[i].expected == Reason::kNotModified ? Reason::kPreconditionFailed : rows[i].expected;
-    CHECK(ReasonOf(f.store().Copy(source, "bkt", "copy", {}, {})) == of_copy);
+    CHECK(ReasonOf(f.store().Copy(source, "bkt", "copy", {})) == of_copy);
   }
 }
 

@@ -188,7 +188,7 @@ class Client {
     CopySource source;
     source.bucket = "plain";
     source.key = from;
-    return Settle(to, *content, store_->Copy(source, "plain", to, {}, {}).status());
+    return Settle(to, *content, store_->Copy(source, "plain", to, {}).status());
   }
 
   absl::Status PutVersion() {
@@ -214,11 +214,11 @@ class Client {
   }
 
   absl::Status Upload() {
-    const auto upload = store_->CreateUpload("plain", NewKey(), {}, false);
+    const auto upload = store_->CreateUpload("plain", NewKey(), {});
     if (!upload.ok()) return upload.status();
     const std::string content = NewContent();
     for (const uint32_t number : {1u, 2u}) {
-      auto writer = store_->NewPartWriter("plain", upload->key, upload->upload_id, number, {});
+      auto writer = store_->NewPartWriter({"plain", upload->key, upload->upload_id}, number, {});
       if (!writer.ok()) return writer.status();
       absl::Status status = (*writer)->Write(AsBytes(content));
       if (status.ok()) status = (*writer)->Finish({}).status();
@@ -234,16 +234,16 @@ class Client {
     const auto [upload, content] = promises_->uploads.begin()->second;
     promises_->uploads.erase(promises_->uploads.begin());
     if (random_.Chance(0.3)) {
-      return store_->AbortUpload("plain", upload.key, upload.upload_id);
+      return store_->AbortUpload({"plain", upload.key, upload.upload_id});
     }
-    const auto parts = store_->ListParts("plain", upload.key, upload.upload_id, 0, 1);
+    const auto parts = store_->ListParts({"plain", upload.key, upload.upload_id}, {0, 1});
     if (!parts.ok()) return parts.status();
     CompletedPart part;
     part.part_number = 1;
     part.etag = parts->parts.at(0).etag;
     return Settle(
         upload.key, content,
-        store_->CompleteUpload("plain", upload.key, upload.upload_id, {part}, {}, {}).status());
+        store_->CompleteUpload({"plain", upload.key, upload.upload_id}, {part}, {}).status());
   }
 
   Store* const store_;
@@ -298,7 +298,7 @@ void Check(Store& store, Promises* promises) {
   promises->perhaps_deleted.clear();
   promises->perhaps_put.clear();
   for (const auto& [id, upload] : promises->uploads) {
-    const auto parts = store.ListParts("plain", upload.first.key, id, 0, 10);
+    const auto parts = store.ListParts({"plain", upload.first.key, id}, {0, 10});
     INFO("upload " << id << ": " << parts.status());
     REQUIRE(parts.ok());
     REQUIRE(parts->parts.size() == 2);
@@ -318,7 +318,7 @@ void CheckNothingLeaks(Machine::Running& running, const Promises& promises) {
       Must(store.Delete(bucket, object.key, object.version_id).status());
     }
     for (const UploadInfo& upload : Must(store.ListUploads(bucket, {}, "")).uploads) {
-      Must(store.AbortUpload(bucket, upload.key, upload.upload_id));
+      Must(store.AbortUpload({bucket, upload.key, upload.upload_id}));
     }
     Must(store.DeleteBucket(bucket));
   }

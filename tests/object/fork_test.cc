@@ -46,19 +46,19 @@ void UseStore(ChildReport& report, Store& store, const UploadInfo& upload) {
   CopySource source;
   source.bucket = "bucket";
   source.key = "key";
-  report.Refused(store.Copy(source, "bucket", "copy", {}, {}), "Copy");
+  report.Refused(store.Copy(source, "bucket", "copy", {}), "Copy");
   report.Refused(store.List("bucket", {}), "List");
   report.Refused(store.ListVersions("bucket", {}), "ListVersions");
-  report.Refused(store.CreateUpload("bucket", "key", {}, false), "CreateUpload");
+  report.Refused(store.CreateUpload("bucket", "key", {}), "CreateUpload");
   const std::string& id = upload.upload_id;
-  report.Refused(store.GetUpload("bucket", "upload", id), "GetUpload");
-  report.Refused(store.NewPartWriter("bucket", "upload", id, 2, {}), "NewPartWriter");
-  report.Refused(store.CopyPart(source, "bucket", "upload", id, 2, {}), "CopyPart");
-  report.Refused(store.ListParts("bucket", "upload", id, 0, 10), "ListParts");
+  report.Refused(store.GetUpload({"bucket", "upload", id}), "GetUpload");
+  report.Refused(store.NewPartWriter({"bucket", "upload", id}, 2, {}), "NewPartWriter");
+  report.Refused(store.CopyPart({source}, {"bucket", "upload", id}, 2), "CopyPart");
+  report.Refused(store.ListParts({"bucket", "upload", id}, {0, 10}), "ListParts");
   report.Refused(store.ListUploads("bucket", {}, ""), "ListUploads");
-  report.Refused(store.CompleteUpload("bucket", "upload", id, {CompletedPart{}}, {}, {}),
+  report.Refused(store.CompleteUpload({"bucket", "upload", id}, {CompletedPart{}}, {}),
                  "CompleteUpload");
-  report.Refused(store.AbortUpload("bucket", "upload", id), "AbortUpload");
+  report.Refused(store.AbortUpload({"bucket", "upload", id}), "AbortUpload");
   report.Refused(store.ReapStreams(10), "ReapStreams");
 }
 
@@ -67,7 +67,7 @@ TEST_CASE("a forked child does not harm an object store") {
   const std::string content = Content(1, 3u << 20);
   test::Must(fixture.store().CreateBucket("bucket", "ada"));
   fixture.Put("bucket", "key", content);
-  const UploadInfo upload = test::Must(fixture.store().CreateUpload("bucket", "upload", {}, false));
+  const UploadInfo upload = test::Must(fixture.store().CreateUpload("bucket", "upload", {}));
   const CompletedPart part = fixture.PutPart(upload, 1, content);
   auto reader = test::Must(fixture.store().OpenReader("bucket", "key", {}));
   auto writer = test::Must(fixture.store().NewWriter("bucket", "written", {}));
@@ -94,7 +94,7 @@ TEST_CASE("a forked child does not harm an object store") {
   CHECK(test::Must(test::ReadAll(reader.get())) == content);
   test::Must(writer->Write(BytesOf(content).subspan(2u << 20)));
   test::Must(writer->Finish({}));
-  test::Must(fixture.store().CompleteUpload("bucket", "upload", upload.upload_id, {part}, {}, {}));
+  test::Must(fixture.store().CompleteUpload({"bucket", "upload", upload.upload_id}, {part}, {}));
   reader.reset();
   writer.reset();
   fixture.Reopen();

@@ -184,7 +184,7 @@ TEST_CASE("Names too long for any key are no error in a listing, and one elsewhe
   CHECK(ReasonOf(f.TryGet("bkt", too_long)) == Reason::kKeyTooLong);
   CHECK(ReasonOf(f.store().Head("bkt", too_long, {})) == Reason::kKeyTooLong);
   CHECK(ReasonOf(f.store().Delete("bkt", too_long, "")) == Reason::kKeyTooLong);
-  CHECK(ReasonOf(f.store().GetUpload("bkt", too_long, std::string(32, '0'))) ==
+  CHECK(ReasonOf(f.store().GetUpload({"bkt", too_long, std::string(32, '0')})) ==
         Reason::kKeyTooLong);
   CHECK(ReasonOf(f.store().GetBucket(std::string(20000, 'b'))) == Reason::kInvalidBucketName);
   CHECK(ReasonOf(f.store().DeleteAccessKey(std::string(20000, 'b'))) == Reason::kNoSuchAccessKey);

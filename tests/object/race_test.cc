@@ -197,7 +197,7 @@ TEST_CASE("Readers see one whole version while others overwrite, delete, copy an
       if (dice < 2) status = f.TryPut("bkt", "k", content(random.Uniform(20))).status();
       if (dice == 2) status = f.store().Delete("bkt", "k", "").status();
       if (dice == 3) {
-        status = f.store().Copy({.bucket = "bkt", .key = "k"}, "bkt", "copy", {}, {}).status();
+        status = f.store().Copy({.bucket = "bkt", .key = "k"}, "bkt", "copy", {}).status();
         if (ReasonOf(status) == Reason::kNoSuchKey) status = absl::OkStatus();
       }
       if (!status.ok()) fail("change " + std::to_string(dice) + ": " + status.ToString());
@@ -217,15 +217,14 @@ TEST_CASE("Of completions and aborts of one upload that race, the outcome is one
   Must(f.store().CreateBucket("bkt", ""));
   for (int round = 0; round < 20; ++round) {
     const std::string key = "k" + std::to_string(round);
-    const UploadInfo upload = Must(f.store().CreateUpload("bkt", key, {}, false));
+    const UploadInfo upload = Must(f.store().CreateUpload("bkt", key, {}));
     const CompletedPart part = f.PutPart(upload, 1, "content");
     std::vector<absl::Status> results(kThreads);
     InThreads([&](int i) {
       if (i == 0) {
-        results[i] = f.store().AbortUpload("bkt", key, upload.upload_id);
+        results[i] = f.store().AbortUpload({"bkt", key, upload.upload_id});
       } else if (i < 4) {
-        results[i] =
-            f.store().CompleteUpload("bkt", key, upload.upload_id, {part}, {}, {}).status();
+        results[i] = f.store().CompleteUpload({"bkt", key, upload.upload_id}, {part}, {}).status();
       } else {
         results[i] = f.TryPutPart(upload, static_cast<uint32_t>(i), "late").status();
       }

@@ -31,8 +31,6 @@ absl::StatusOr<ObjectInfo> Fill(absl::StatusOr<std::unique_ptr<ObjectWriter>> wr
 
 }  // namespace
 
-void Must(const absl::Status& status) { STRATA_CHECK(status.ok(), status.ToString()); }
-
 StoreFixture::StoreFixture() {
   kv_ = kv::CreateMemoryStore();
   device_ = Must(block::CreateMemoryDevice({.block_count = kDeviceBytes / 4096}));
@@ -40,9 +38,7 @@ StoreFixture::StoreFixture() {
 }
 
 StoreFixture::StoreFixture(OnDisk) {
-  std::string pattern = std::filesystem::temp_directory_path() / "strata-object-XXXXXX";
-  STRATA_CHECK(mkdtemp(pattern.data()) != nullptr, "mkdtemp in the folder for temporary files");
-  folder_ = pattern;
+  folder_ = scratch_.emplace().path();
   Open();
 }
 
@@ -51,8 +47,6 @@ StoreFixture::~StoreFixture() {
   dedup_.reset();
   device_.reset();
   kv_.reset();
-  std::error_code ignored;
-  if (!folder_.empty()) std::filesystem::remove_all(folder_, ignored);
 }
 
 void StoreFixture::Open() { Must(TryOpen()); }
@@ -116,9 +110,9 @@ absl::StatusOr<std::string> ReadAll(ObjectReader* reader) {
 absl::StatusOr<ObjectInfo> StoreFixture::TryPutPart(const UploadInfo& upload, uint32_t part_number,
                                                     std::string_view content,
                                                     const ContentClaims& claims) {
-  return Fill(
-      store_->NewPartWriter(upload.bucket, upload.key, upload.upload_id, part_number, std::nullopt),
-      content, claims);
+  return Fill(store_->NewPartWriter({upload.bucket, upload.key, upload.upload_id}, part_number,
+                                    std::nullopt),
+              content, claims);
 }
 
 CompletedPart StoreFixture::PutPart(const UploadInfo& upload, uint32_t part_number,

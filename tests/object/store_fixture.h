@@ -16,6 +16,8 @@
 #include "strata/dedup/store.h"
 #include "strata/kv/store.h"
 #include "strata/object/store.h"
+#include "support/must.h"
+#include "support/scratch_folder.h"
 
 namespace strata::object::test {
 
@@ -30,13 +32,7 @@ class ManualClock final : public Clock {
 
 inline constexpr uint64_t kSecondNs = 1'000'000'000;
 
-// Stops the test program when something that must succeed does not.
-void Must(const absl::Status& status);
-template <typename T>
-T Must(absl::StatusOr<T> result) {
-  Must(result.status());
-  return *std::move(result);
-}
+using strata::test::Must;
 
 class StoreFixture {
  public:
@@ -93,6 +89,7 @@ class StoreFixture {
   void Open();
   absl::Status TryOpen();
 
+  std::optional<strata::test::ScratchFolder> scratch_;
   std::filesystem::path folder_;
   std::unique_ptr<kv::Store> kv_;
   std::unique_ptr<block::Device> device_;

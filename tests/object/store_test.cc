@@ -267,14 +267,14 @@ TEST_CASE("Each call that names a bucket that is gone by its id is refused") {
   Must(store.CreateBucket("bkt", "ada"));
   const BucketInfo gone = Must(store.GetBucket("bkt"));
   CHECK(gone.id != 0);
-  const UploadInfo old_upload = Must(store.CreateUpload(gone, "k", {}, false));
+  const UploadInfo old_upload = Must(store.CreateUpload(gone, "k", {}));
   const std::unique_ptr<ObjectWriter> writer = Must(store.NewWriter(gone, "k", {}));
   const std::unique_ptr<ObjectWriter> part =
-      Must(store.NewPartWriter(gone, "k", old_upload.upload_id, 1, std::nullopt));
+      Must(store.NewPartWriter({gone, "k", old_upload.upload_id}, 1, std::nullopt));
   Must(store.DeleteBucket("bkt"));
   Must(store.CreateBucket("bkt", "bob"));
   f.Put("bkt", "k", "of bob");
-  const UploadInfo upload = Must(store.CreateUpload("bkt", "k", {}, false));
+  const UploadInfo upload = Must(store.CreateUpload("bkt", "k", {}));
   const std::string& id = upload.upload_id;
   const CopySource from_gone{.bucket = "bkt", .key = "k", .bucket_id = gone.id};
   const CopySource from_other{.bucket = "other", .key = "k"};
@@ -291,20 +291,20 @@ TEST_CASE("Each call that names a bucket that is gone by its id is refused") {
       {"Delete", store.Delete(gone, "k", "").status()},
       {"Delete of a version", store.Delete(gone, "k", "null").status()},
       {"SetTags", store.SetTags(gone, "k", "", {}).status()},
-      {"ListObjectParts", store.ListObjectParts(gone, "k", {}, 0, 1).status()},
-      {"Copy", store.Copy(from_other, gone, "k", {}, {}).status()},
-      {"Copy from", store.Copy(from_gone, "other", "k", {}, {}).status()},
+      {"ListObjectParts", store.ListObjectParts(gone, "k", {}, {0, 1}).status()},
+      {"Copy", store.Copy(from_other, gone, "k", {}).status()},
+      {"Copy from", store.Copy(from_gone, "other", "k", {}).status()},
       {"List", store.List(gone, {}).status()},
       {"ListVersions", store.ListVersions(gone, {}).status()},
-      {"CreateUpload", store.CreateUpload(gone, "k", {}, false).status()},
-      {"GetUpload", store.GetUpload(gone, "k", id).status()},
-      {"NewPartWriter", store.NewPartWriter(gone, "k", id, 1, std::nullopt).status()},
-      {"CopyPart", store.CopyPart(from_other, gone, "k", id, 1, std::nullopt).status()},
-      {"CopyPart from", store.CopyPart(from_gone, "bkt", "k", id, 1, std::nullopt).status()},
-      {"ListParts", store.ListParts(gone, "k", id, 0, 1000).status()},
+      {"CreateUpload", store.CreateUpload(gone, "k", {}).status()},
+      {"GetUpload", store.GetUpload({gone, "k", id}).status()},
+      {"NewPartWriter", store.NewPartWriter({gone, "k", id}, 1, std::nullopt).status()},
+      {"CopyPart", store.CopyPart({from_other}, {gone, "k", id}, 1).status()},
+      {"CopyPart from", store.CopyPart({from_gone}, {"bkt", "k", id}, 1).status()},
+      {"ListParts", store.ListParts({gone, "k", id}, {0, 1000}).status()},
       {"ListUploads", store.ListUploads(gone, {}, "").status()},
-      {"CompleteUpload", store.CompleteUpload(gone, "k", id, {{1, "x", {}}}, {}, {}).status()},
-      {"AbortUpload", store.AbortUpload(gone, "k", id)},
+      {"CompleteUpload", store.CompleteUpload({gone, "k", id}, {{1, "x", {}}}, {}).status()},
+      {"AbortUpload", store.AbortUpload({gone, "k", id})},
   };
   for (const auto& [call, status] : results) {
     INFO(call << ": " << status.ToString());
@@ -316,7 +316,7 @@ TEST_CASE("Each call that names a bucket that is gone by its id is refused") {
   CHECK(f.Get("other", "k") == "from elsewhere");
   CHECK(Must(store.ListVersions("bkt", {})).objects.size() == 1);
   CHECK(Must(store.GetBucket("bkt")).versioning == Versioning::kOff);
-  CHECK(Must(store.ListParts("bkt", "k", id, 0, 1000)).parts.empty());
+  CHECK(Must(store.ListParts({"bkt", "k", id}, {0, 1000})).parts.empty());
   Must(store.Head(Must(store.GetBucket("bkt")), "k", {}).status());
 }
 

@@ -27,7 +27,8 @@ struct Uploaded {
 Uploaded UploadParts(StoreFixture& f, std::string_view key, size_t count, size_t last_bytes,
                      const PutOptions& options = {}, bool full_object_checksum = false) {
   Uploaded u;
-  u.upload = Must(f.store().CreateUpload("bkt", key, options, full_object_checksum));
+  u.upload = Must(f.store().CreateUpload(
+      "bkt", key, {.put = options, .full_object_checksum = full_object_checksum}));
   for (size_t i = 0; i < count; ++i) {
     std::string part = Content(77, i + 1 < count ? kPartBytes : last_bytes);
     if (!part.empty()) part[0] = static_cast<char>(i);
@@ -42,8 +43,8 @@ absl::StatusOr<ObjectInfo> Complete(StoreFixture& f, const UploadInfo& upload,
                                     const std::vector<CompletedPart>& parts,
                                     const Conditions& conditions = {},
                                     const ContentClaims& claims = {}) {
-  return f.store().CompleteUpload(upload.bucket, upload.key, upload.upload_id, parts, conditions,
-                                  claims);
+  return f.store().CompleteUpload({upload.bucket, upload.key, upload.upload_id}, parts,
+                                  {.conditions = conditions, .claims = claims});
 }
 
 TEST_CASE("An upload becomes one object with the parts' content and a -N ETag") {
@@ -101,8 +102,8 @@ TEST_CASE("Completing answers again the same, and not for other parts or after a
   CHECK(again.version_id == info.version_id);
   std::vector<CompletedPart> fewer(u.parts.begin(), u.parts.begin() + 1);
   CHECK(ReasonOf(Complete(f, u.upload, fewer)) == Reason::kNoSuchUpload);
-  CHECK(ReasonOf(f.store().AbortUpload("bkt", "k", u.upload.upload_id)) == Reason::kNoSuchUpload);
-  CHECK(ReasonOf(f.store().CompleteUpload("bkt", "other", u.upload.upload_id, u.parts, {}, {})) ==
+  CHECK(ReasonOf(f.store().AbortUpload({"bkt", "k", u.upload.upload_id})) == Reason::kNoSuchUpload);
+  CHECK(ReasonOf(f.store().CompleteUpload({"bkt", "other", u.upload.upload_id}, u.parts, {})) ==
         Reason::kNoSuchUpload);
 
   // Also when the object is gone, for a day.
@@ -118,7 +119,7 @@ TEST_CASE("Completing answers again the same, and not for other parts or after a
 TEST_CASE("An upload's rules") {
   StoreFixture f;
   Must(f.store().CreateBucket("bkt", ""));
-  const UploadInfo upload = Must(f.store().CreateUpload("bkt", "k", {}, false));
+  const UploadInfo upload = Must(f.store().CreateUpload("bkt", "k", {}));
   const std::string full = Content(5, kPartBytes);
   const CompletedPart one = f.PutPart(upload, 1, full);
   const CompletedPart two = f.PutPart(upload, 2, full);
@@ -142,8 +143,8 @@ TEST_CASE("An upload's rules") {
   for (const uint32_t bad : {0u, 10001u}) {
     CHECK(ReasonOf(f.TryPutPart(upload, bad, "x")) == Reason::kInvalidPartNumber);
   }
-  CHECK(ReasonOf(f.store().GetUpload("bkt", "k", "nonsense")) == Reason::kNoSuchUpload);
-  CHECK(ReasonOf(f.store().GetUpload("bkt", "other", upload.upload_id)) == Reason::kNoSuchUpload);
+  CHECK(ReasonOf(f.store().GetUpload({"bkt", "k", "nonsense"})) == Reason::kNoSuchUpload);
+  CHECK(ReasonOf(f.store().GetUpload({"bkt", "other", upload.upload_id})) == Reason::kNoSuchUpload);
 
   // After all these errors the upload can still be completed; what is not listed goes.
   CHECK(f.StreamCount() == 4);
@@ -156,7 +157,7 @@ TEST_CASE("An upload's rules") {
 TEST_CASE("A part that is uploaded again replaces the former") {
   StoreFixture f;
   Must(f.store().CreateBucket("bkt", ""));
-  const UploadInfo upload = Must(f.store().CreateUpload("bkt", "k", {}, false));
+  const UploadInfo upload = Must(f.store().CreateUpload("bkt", "k", {}));
   const CompletedPart former = f.PutPart(upload, 1, "former");
   const CompletedPart newer = f.PutPart(upload, 1, "newer");
   CHECK(f.StreamCount() == 1);
@@ -168,12 +169,12 @@ TEST_CASE("A part that is uploaded again replaces the former") {
 TEST_CASE("A part of an upload that ended meanwhile is refused, and leaves nothing") {
   StoreFixture f;
   Must(f.store().CreateBucket("bkt", ""));
-  const UploadInfo upload = Must(f.store().CreateUpload("bkt", "k", {}, false));
-  auto writer = Must(f.store().NewPartWriter("bkt", "k", upload.upload_id, 1, std::nullopt));
+  const UploadInfo upload = Must(f.store().CreateUpload("bkt", "k", {}));
+  auto writer = Must(f.store().NewPartWriter({"bkt", "k", upload.upload_id}, 1, std::nullopt));
   Must(writer->Write(AsBytes("content")));
-  Must(f.store().AbortUpload("bkt", "k", upload.upload_id));
+  Must(f.store().AbortUpload({"bkt", "k", upload.upload_id}));
   CHECK(ReasonOf(writer->Finish({})) == Reason::kNoSuchUpload);
-  CHECK(ReasonOf(f.store().AbortUpload("bkt", "k", upload.upload_id)) == Reason::kNoSuchUpload);
+  CHECK(ReasonOf(f.store().AbortUpload({"bkt", "k", upload.upload_id})) == Reason::kNoSuchUpload);
   CHECK(f.StreamCount() == 0);
 }
 
@@ -187,8 +188,7 @@ TEST_CASE("Many parts: a manifest, the reap queue, and readers that stay") {
         u.content.substr(29 * kPartBytes));
 
   // The copy has streams of its own.
-  const ObjectInfo copy =
-      Must(f.store().Copy({.bucket = "bkt", .key = "k"}, "bkt", "copy", {}, {}));
+  const ObjectInfo copy = Must(f.store().Copy({.bucket = "bkt", .key = "k"}, "bkt", "copy", {}));
   CHECK(copy.part_count == 30);
   CHECK(f.StreamCount() == 60);
 
@@ -213,8 +213,7 @@ TEST_CASE("Deleting a bucket aborts the uploads into it") {
   StoreFixture f;
   Must(f.store().CreateBucket("bkt", ""));
   for (int i = 0; i < 1100; ++i) {  // More than a page of them.
-    const UploadInfo upload =
-        Must(f.store().CreateUpload("bkt", "k" + std::to_string(i % 7), {}, false));
+    const UploadInfo upload = Must(f.store().CreateUpload("bkt", "k" + std::to_string(i % 7), {}));
     if (i % 100 == 0) f.PutPart(upload, 1, "part " + std::to_string(i));
   }
   f.Put("bkt", "k", "content");
@@ -229,10 +228,10 @@ TEST_CASE("Deleting a bucket aborts the uploads into it") {
 TEST_CASE("Aborting an upload of many parts leaves them to the reaper") {
   StoreFixture f;
   Must(f.store().CreateBucket("bkt", ""));
-  const UploadInfo upload = Must(f.store().CreateUpload("bkt", "k", {}, false));
+  const UploadInfo upload = Must(f.store().CreateUpload("bkt", "k", {}));
   for (uint32_t i = 1; i <= 150; ++i) f.PutPart(upload, i, "part " + std::to_string(i));
   CHECK(f.StreamCount() == 150);
-  Must(f.store().AbortUpload("bkt", "k", upload.upload_id));
+  Must(f.store().AbortUpload({"bkt", "k", upload.upload_id}));
   Must(f.store().DeleteBucket("bkt"));
   f.ReapAll();
   CHECK(f.StreamCount() == 0);
@@ -244,10 +243,10 @@ constexpr int64_t kDayNs = 24ll * 3600 * 1'000'000'000;
 TEST_CASE("Removals queued while the clock was ahead do not wait until that date") {
   StoreFixture f;
   Must(f.store().CreateBucket("bkt", ""));
-  const UploadInfo upload = Must(f.store().CreateUpload("bkt", "k", {}, false));
+  const UploadInfo upload = Must(f.store().CreateUpload("bkt", "k", {}));
   for (uint32_t i = 1; i <= 150; ++i) f.PutPart(upload, i, "part " + std::to_string(i));
   f.clock.now_ns += kYearNs;
-  Must(f.store().AbortUpload("bkt", "k", upload.upload_id));
+  Must(f.store().AbortUpload({"bkt", "k", upload.upload_id}));
   f.clock.now_ns -= kYearNs;
   f.ReapAll();
   CHECK(f.StreamCount() == 0);
@@ -256,9 +255,9 @@ TEST_CASE("Removals queued while the clock was ahead do not wait until that date
 TEST_CASE("A queue that an older version filled while the clock was ahead is reaped") {
   StoreFixture f;
   Must(f.store().CreateBucket("bkt", ""));
-  const UploadInfo upload = Must(f.store().CreateUpload("bkt", "k", {}, false));
+  const UploadInfo upload = Must(f.store().CreateUpload("bkt", "k", {}));
   for (uint32_t i = 1; i <= 150; ++i) f.PutPart(upload, i, "part " + std::to_string(i));
-  Must(f.store().AbortUpload("bkt", "k", upload.upload_id));
+  Must(f.store().AbortUpload({"bkt", "k", upload.upload_id}));
   const kv::SpaceId space =
       Must(f.kv().OpenSpace("object.records", {.access = kv::SpaceOptions::Access::kOrdered}));
   const kv::Page queue = Must(f.kv().NewSnapshot()->List(space, TableRange(Table::kReap), {}));
@@ -278,7 +277,7 @@ TEST_CASE("What a completion answered is kept for a day, and no longer where the
     INFO("the clock was ahead by " << ahead_ns);
     StoreFixture f;
     Must(f.store().CreateBucket("bkt", ""));
-    const UploadInfo upload = Must(f.store().CreateUpload("bkt", "k", {}, false));
+    const UploadInfo upload = Must(f.store().CreateUpload("bkt", "k", {}));
     const CompletedPart part = f.PutPart(upload, 1, "part");
     f.clock.now_ns += ahead_ns;
     Must(Complete(f, upload, {part}).status());
@@ -306,7 +305,8 @@ TEST_CASE("Checksums of uploads: composite, and over the full object") {
       PutOptions options;
       options.checksum_algorithm = algorithm;
       if (full_object && !is_crc) {
-        CHECK(ReasonOf(f.store().CreateUpload("bkt", "k", options, true)) ==
+        CHECK(ReasonOf(f.store().CreateUpload("bkt", "k",
+                                              {.put = options, .full_object_checksum = true})) ==
               Reason::kInvalidArgument);
         continue;
       }
@@ -332,8 +332,8 @@ TEST_CASE("A part must have the checksum the upload was created with") {
   Must(f.store().CreateBucket("bkt", ""));
   PutOptions options;
   options.checksum_algorithm = ChecksumAlgorithm::kCrc32;
-  const UploadInfo upload = Must(f.store().CreateUpload("bkt", "k", options, false));
-  CHECK(ReasonOf(f.store().NewPartWriter("bkt", "k", upload.upload_id, 1,
+  const UploadInfo upload = Must(f.store().CreateUpload("bkt", "k", {.put = options}));
+  CHECK(ReasonOf(f.store().NewPartWriter({"bkt", "k", upload.upload_id}, 1,
                                          ChecksumAlgorithm::kSha1)) == Reason::kInvalidArgument);
   CHECK(ReasonOf(f.TryPutPart(upload, 1, "content", {.checksum = "abcd"})) == Reason::kBadDigest);
   const ObjectInfo part = Must(f.TryPutPart(upload, 1, "content"));
@@ -343,24 +343,25 @@ TEST_CASE("A part must have the checksum the upload was created with") {
 TEST_CASE("Listing parts and uploads, a page at a time") {
   StoreFixture f;
   Must(f.store().CreateBucket("bkt", ""));
-  const UploadInfo upload = Must(f.store().CreateUpload("bkt", "dir/k", {}, false));
+  const UploadInfo upload = Must(f.store().CreateUpload("bkt", "dir/k", {}));
   for (const uint32_t i : {2u, 3u, 5u, 10000u}) f.PutPart(upload, i, "x");
   std::vector<uint32_t> numbers;
   uint32_t marker = 0;
   for (bool more = true; more;) {
-    const PartsPage page = Must(f.store().ListParts("bkt", "dir/k", upload.upload_id, marker, 3));
+    const PartsPage page =
+        Must(f.store().ListParts({"bkt", "dir/k", upload.upload_id}, {marker, 3}));
     for (const PartInfo& part : page.parts) numbers.push_back(part.part_number);
     more = page.truncated;
     marker = page.parts.empty() ? 0 : page.parts.back().part_number;
   }
   CHECK(numbers == std::vector<uint32_t>{2, 3, 5, 10000});
-  CHECK(Must(f.store().ListParts("bkt", "dir/k", upload.upload_id, 10000, 3)).parts.empty());
-  CHECK(Must(f.store().ListParts("bkt", "dir/k", upload.upload_id, ~0u, 3)).parts.empty());
+  CHECK(Must(f.store().ListParts({"bkt", "dir/k", upload.upload_id}, {10000, 3})).parts.empty());
+  CHECK(Must(f.store().ListParts({"bkt", "dir/k", upload.upload_id}, {~0u, 3})).parts.empty());
 
   f.clock.now_ns += kSecondNs;
-  const UploadInfo later = Must(f.store().CreateUpload("bkt", "dir/k", {}, false));
-  Must(f.store().CreateUpload("bkt", "a", {}, false).status());
-  Must(f.store().CreateUpload("bkt", "z", {}, false).status());
+  const UploadInfo later = Must(f.store().CreateUpload("bkt", "dir/k", {}));
+  Must(f.store().CreateUpload("bkt", "a", {}).status());
+  Must(f.store().CreateUpload("bkt", "z", {}).status());
   std::vector<std::string> listed;
   ListOptions options;
   options.max_keys = 1;
@@ -397,7 +398,7 @@ TEST_CASE("A copy shares no stream, keeps what the source was, and replaces meta
   PutOptions as_bob;
   as_bob.owner = "bob";
   const ObjectInfo copy =
-      Must(f.store().Copy({.bucket = "bkt", .key = "k"}, "other", "copy", {}, as_bob));
+      Must(f.store().Copy({.bucket = "bkt", .key = "k"}, "other", "copy", {.put = as_bob}));
   CHECK(copy.etag == source.etag);
   CHECK(copy.checksum == source.checksum);
   CHECK(copy.owner == "bob");
@@ -412,19 +413,20 @@ TEST_CASE("A copy shares no stream, keeps what the source was, and replaces meta
   PutOptions with_sha;
   with_sha.metadata.user["color"] = "red";
   with_sha.checksum_algorithm = ChecksumAlgorithm::kSha256;
-  const ObjectInfo red = Must(f.store().Copy({.bucket = "other", .key = "copy"}, "other", "copy",
-                                             {.replace_metadata = true}, with_sha));
+  const ObjectInfo red =
+      Must(f.store().Copy({.bucket = "other", .key = "copy"}, "other", "copy",
+                          {.directives = {.replace_metadata = true}, .put = with_sha}));
   CHECK(ToHex(red.checksum->value) == ToHex(DigestOf(ChecksumAlgorithm::kSha256, content)));
   CHECK(Must(f.store().Head("other", "copy", {})).metadata.user.at("color") == "red");
   CHECK(f.Get("other", "copy") == content);
   CHECK(f.StreamCount() == 1);
 
   f.Put("bkt", "empty", "");
-  Must(f.store().Copy({.bucket = "bkt", .key = "empty"}, "bkt", "e2", {}, {}).status());
+  Must(f.store().Copy({.bucket = "bkt", .key = "empty"}, "bkt", "e2", {}).status());
   CHECK(f.Get("bkt", "e2").empty());
-  CHECK(ReasonOf(f.store().Copy({.bucket = "bkt", .key = "no"}, "bkt", "c", {}, {})) ==
+  CHECK(ReasonOf(f.store().Copy({.bucket = "bkt", .key = "no"}, "bkt", "c", {})) ==
         Reason::kNoSuchKey);
-  CHECK(ReasonOf(f.store().Copy({.bucket = "no-such", .key = "k"}, "bkt", "c", {}, {})) ==
+  CHECK(ReasonOf(f.store().Copy({.bucket = "no-such", .key = "k"}, "bkt", "c", {})) ==
         Reason::kNoSuchBucket);
 }
 
@@ -434,9 +436,7 @@ TEST_CASE("An older version can be copied, and so brought back") {
   Must(f.store().SetVersioning("bkt", Versioning::kEnabled));
   const std::string one = f.Put("bkt", "k", "one").version_id;
   f.Put("bkt", "k", "two");
-  Must(f.store()
-           .Copy({.bucket = "bkt", .key = "k", .version_id = one}, "bkt", "k", {}, {})
-           .status());
+  Must(f.store().Copy({.bucket = "bkt", .key = "k", .version_id = one}, "bkt", "k", {}).status());
   CHECK(f.Get("bkt", "k") == "one");
   CHECK(Must(f.store().ListVersions("bkt", {})).objects.size() == 3);
 }
@@ -446,19 +446,17 @@ TEST_CASE("Parts can be copied from objects and ranges of them") {
   Must(f.store().CreateBucket("bkt", ""));
   const std::string content = Content(8, kPartBytes + 5000);
   f.Put("bkt", "src", content);
-  const UploadInfo upload = Must(f.store().CreateUpload("bkt", "k", {}, false));
+  const UploadInfo upload = Must(f.store().CreateUpload("bkt", "k", {}));
   const CopySource source{.bucket = "bkt", .key = "src"};
-  const auto copy = [&](uint32_t number, std::optional<std::pair<uint64_t, uint64_t>> range) {
-    return f.store().CopyPart(source, "bkt", "k", upload.upload_id, number, range);
+  const auto copy = [&](uint32_t number, std::optional<ByteRange> range) {
+    return f.store().CopyPart({source, range}, {"bkt", "k", upload.upload_id}, number);
   };
   const PartInfo one = Must(copy(1, std::nullopt));
   CHECK(one.etag == ToHex(DigestOf(ChecksumAlgorithm::kMd5, content)));
-  const PartInfo two = Must(copy(2, std::pair<uint64_t, uint64_t>(5000, 100)));
+  const PartInfo two = Must(copy(2, ByteRange{5000, 100}));
   CHECK(two.size_bytes == 100);
-  for (const auto& bad :
-       {std::pair<uint64_t, uint64_t>(content.size(), 1),
-        std::pair<uint64_t, uint64_t>(0, content.size() + 1), std::pair<uint64_t, uint64_t>(5, 0),
-        std::pair<uint64_t, uint64_t>(1, ~uint64_t{0})}) {
+  for (const ByteRange& bad : {ByteRange{content.size(), 1}, ByteRange{0, content.size() + 1},
+                               ByteRange{5, 0}, ByteRange{1, ~uint64_t{0}}}) {
     CHECK(ReasonOf(copy(3, bad)) == Reason::kInvalidRange);
   }
   std::vector<CompletedPart> parts(2);

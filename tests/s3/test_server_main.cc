@@ -24,6 +24,7 @@
 #include "strata/kv/engines.h"
 #include "strata/object/store.h"
 #include "strata/s3/server.h"
+#include "support/must.h"
 
 namespace {
 
@@ -88,14 +89,7 @@ const std::map<std::string, Flag>& Flags() {
   return flags;
 }
 
-template <typename T>
-T Must(absl::StatusOr<T> value) {
-  if (!value.ok()) {
-    std::fprintf(stderr, "s3_test_server: %s\n", value.status().ToString().c_str());
-    std::exit(1);
-  }
-  return *std::move(value);
-}
+using strata::test::Must;
 
 void MakeUser(object::Store& store, const std::string& id, const std::string& access_key,
               const std::string& secret_key, bool admin) {

@@ -77,7 +77,7 @@ TEST_CASE("it has a name", "[name]") {}
 }
 
 # The rules that start no compiler; the others have cases of their own.
-QUICK = "name,size,notes,header,disabled,listed,layers,rooms,foreign,exported"
+QUICK = "name,size,notes,conflict,header,disabled,listed,layers,rooms,foreign,exported"
 NAME_H = "liblow/include/strata/low/name.h"
 NAME_CC = "liblow/src/name.cc"
 
@@ -142,6 +142,14 @@ class CheckTest(unittest.TestCase):
     def test_notes(self):
         self.write("tools/late.py", f"print()  # {NOTE} later\n")
         self.expect("notes", "tools/late.py:1", "finish it")
+
+    def test_conflict_marker(self):
+        self.write("docs/late.md", "one\n" + "<" * 7 + " HEAD\n")
+        self.expect("conflict", "docs/late.md:2", "a conflict marker")
+
+    def test_conflict_marker_at_the_end_of_a_side(self):
+        self.edit(NAME_CC, "\nnamespace", "\n" + ">" * 7 + " 88d0989\n\nnamespace")
+        self.expect("conflict", NAME_CC + ":4", "a conflict marker")
 
     def test_licence_line(self):
         self.edit(NAME_CC, SPDX, "// Copyright\n")

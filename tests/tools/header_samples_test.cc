@@ -20,16 +20,12 @@
 #include "strata/kv/store.h"
 #include "strata/object/store.h"
 #include "support/block/temp_file.h"
+#include "support/must.h"
 
 namespace strata {
 namespace {
 
-template <typename T>
-T Must(absl::StatusOr<T> result) {
-  INFO(result.status());
-  REQUIRE(result.ok());
-  return *std::move(result);
-}
+using test::Must;
 
 }  // namespace
 

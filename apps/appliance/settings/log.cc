@@ -10,7 +10,8 @@ std::vector<Setting> LogSettings() {
                        {"info", LogLevel::kInfo},
                        {"warning", LogLevel::kWarning},
                        {"error", LogLevel::kError}},
-                      "debug, info, warning or error. SIGHUP reads it anew.",
+                      "The least severe lines that are logged: debug, info, warning or error. "
+                      "SIGHUP reads it again.",
                       STRATA_FIELD(log.level)),
       Flag("log", "json", "One JSON object per line.", STRATA_FIELD(log.json)),
       Flag("log", "requests", "One line per S3 request, at level info.",

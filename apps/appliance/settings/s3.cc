@@ -17,18 +17,19 @@ std::vector<Setting> S3Settings() {
            STRATA_FIELD(s3.domains)),
       Number("s3", "io_threads", 1, 64, "Threads that move bytes between sockets and memory.",
              STRATA_FIELD(s3.io_threads)),
-      Number("s3", "worker_threads", 1, 1024, "At most so many requests are in the store together.",
+      Number("s3", "worker_threads", 1, 1024,
+             "Maximum number of requests working in the store at once.",
              STRATA_FIELD(s3.worker_threads)),
       Number("s3", "max_connections", 1, 1000000,
-             "One more closes the longest idle one whose client is not known; where there is none "
-             "it gets 503 SlowDown.",
+             "Maximum open connections. A further one closes the connection that has been idle for "
+             "longest without a valid key; if there is none, it gets 503 SlowDown.",
              STRATA_FIELD(s3.max_connections)),
       Size("s3", "max_body_memory", 1u << 20, uint64_t{1} << 40,
-           "Memory for content, documents and large heads on their way; beyond it content waits "
-           "and the rest gets 503 SlowDown.",
+           "Memory for content, documents and large heads in transit. When it is used up, content "
+           "waits, and the rest gets 503 SlowDown.",
            STRATA_FIELD(s3.max_body_memory_bytes)),
       Number("s3", "drain_s", 0, 3600,
-             "Seconds that a graceful stop gives to requests in progress.",
+             "Seconds that requests in progress have to finish when stratad is stopped.",
              STRATA_FIELD(s3.drain_s)),
       Text("s3", "tls_certificate", "A PEM file with the certificate chain; empty: plain HTTP.",
            STRATA_FIELD(s3.tls_certificate)),

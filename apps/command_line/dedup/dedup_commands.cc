@@ -14,7 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "appliance/json.h"
 #include "appliance/key_file.h"
-#include "appliance/upkeep_commands.h"
+#include "appliance/report_json.h"
 #include "command_line/dedup/dedup_catalogue.h"
 #include "command_line/dedup/dedup_scan.h"
 #include "command_line/quoted_text.h"
@@ -153,14 +153,7 @@ absl::StatusOr<Json> Collect(const DedupRequest& request, const dedup::ProgressC
                    : collect(dedup::GarbageOptions{}, &dedup::Store::CollectGarbage);
   if (!report.ok()) return store->Of("", report.status());
   if (report->containers_freed > 0) STRATA_RETURN_IF_ERROR(CompactMetadata(*store));
-  return Json{{"freed_bytes", report->freed_bytes},
-              {"containers_examined", report->containers_examined},
-              {"containers_freed", report->containers_freed},
-              {"duplicate_chunks", report->duplicate_chunks},
-              {"deferred_bytes", report->deferred_bytes},
-              {"recompressed_bytes", report->recompressed_bytes},
-              {"live_bytes_copied", report->live_bytes_copied},
-              {"streams_marked", report->streams_marked}};
+  return GarbageJson(*report);
 }
 
 Json LostName(const std::string& name, const std::string& stream, const char* detail) {
@@ -191,11 +184,8 @@ absl::StatusOr<Json> Verify(const DedupRequest& request, const dedup::ProgressCa
                                "the stream was deleted, and its name was not"));
   }
   for (const dedup::Damage& damage : report.streams) {
-    streams.push_back({{"name", JsonName(names[damage.stream])},
-                       {"stream", damage.stream.ToHex()},
-                       {"offset_bytes", damage.offset_bytes},
-                       {"size_bytes", damage.size_bytes},
-                       {"detail", damage.detail}});
+    streams.push_back(DamageJson(damage));
+    streams.back()["name"] = JsonName(names[damage.stream]);
   }
   return VerifyJson(report, std::move(streams), Json::array());
 }
@@ -232,31 +222,18 @@ absl::StatusOr<Json> Stat(const DedupRequest& request, const dedup::ProgressCall
   STRATA_ASSIGN_OR_RETURN(const auto store, OpenedStore::Open(request, Access::kRead));
   const dedup::Stats stats = store->store().Stats();
   const dedup::StoreSettings settings = store->store().Settings();
-  const auto ratio = [](uint64_t large, uint64_t small) {
-    return small == 0 ? 1.0 : static_cast<double>(large) / static_cast<double>(small);
-  };
-  return Json{{"store", store->directory().path()},
-              {"streams", stats.stream_count},
-              {"logical_bytes", stats.logical_bytes},
-              {"unique_bytes", stats.unique_bytes},
-              {"compressed_bytes", stats.compressed_bytes},
-              {"deferred_bytes", stats.deferred_bytes},
-              {"recipe_bytes", stats.recipe_bytes},
-              {"container_bytes", stats.container_bytes},
-              {"disk_bytes", disk_bytes},
-              {"chunker",
-               {{"algorithm", std::string(dedup::ChunkAlgorithmName(settings.chunker.algorithm))},
-                {"min_bytes", settings.chunker.min_bytes},
-                {"avg_bytes", settings.chunker.avg_bytes},
-                {"max_bytes", settings.chunker.max_bytes}}},
-              {"last_ingest", store->settings()},
-              {"encrypted", settings.encrypted},
-              {"chunks", stats.chunk_count},
-              {"average_chunk_bytes", stats.average_chunk_bytes()},
-              {"containers", stats.container_count},
-              {"dedup_ratio", ratio(stats.logical_bytes, stats.unique_bytes)},
-              {"compression_ratio", ratio(stats.unique_bytes, stats.compressed_bytes)},
-              {"reduction_ratio", ratio(stats.logical_bytes, stats.compressed_bytes)}};
+  Json json = StoredJson(stats);
+  json["store"] = store->directory().path();
+  json["disk_bytes"] = disk_bytes;
+  json["chunker"] = {
+      {"algorithm", std::string(dedup::ChunkAlgorithmName(settings.chunker.algorithm))},
+      {"min_bytes", settings.chunker.min_bytes},
+      {"avg_bytes", settings.chunker.avg_bytes},
+      {"max_bytes", settings.chunker.max_bytes}};
+  json["last_ingest"] = store->settings();
+  json["encrypted"] = settings.encrypted;
+  json["reduction_ratio"] = Ratio(stats.logical_bytes, stats.compressed_bytes);
+  return json;
 }
 
 absl::StatusOr<Json> RebuildIndex(const DedupRequest& request,

@@ -180,7 +180,7 @@ class Ingestion {
 
   absl::Status AddAll(Operand& operand) {
     const bool folder = S_ISDIR(operand.tree.files().front().info.st_mode);
-    if (folder && !request_.force && Taken(operand.name)) {
+    if (folder && !request_.force && NameExists(operand.name)) {
       return Fail(operand.name, AlreadyThere(operand.name));
     }
     for (const InputFile& file : operand.tree.files()) {
@@ -205,7 +205,7 @@ class Ingestion {
       store_failure_ = Commit();
       STRATA_RETURN_IF_ERROR(store_failure_);
     }
-    if (!request_.force && (group_->Holds(name) || Taken(name))) return AlreadyThere(name);
+    if (!request_.force && (group_->Holds(name) || NameExists(name))) return AlreadyThere(name);
     CatalogueEntry entry;
     std::vector<std::string> not_kept;
     if (file.has_content()) {
@@ -262,7 +262,7 @@ class Ingestion {
     return entry->second;
   }
 
-  bool Taken(const std::string& name) {
+  bool NameExists(const std::string& name) {
     return !absl::IsNotFound(store_->catalogue().Get(name).status());
   }
   absl::Status AlreadyThere(const std::string& name) {

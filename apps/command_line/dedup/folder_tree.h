@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A folder whose files are reached step by step from its own descriptor, so that no symbolic link
-// below it is ever followed, whoever put it there. Used by one thread.
+// below it is ever followed, no matter which user made it. Used by one thread.
 #pragma once
 
 #include <set>

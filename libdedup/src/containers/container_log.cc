@@ -376,7 +376,7 @@ absl::StatusOr<uint64_t> ContainerLog::Append(EncodedRegion* region, PinSet* pin
                                               bool may_use_reserve) {
   uint64_t position = 0;
   Waiting waiting;
-  std::shared_ptr<Job> behind;
+  std::shared_ptr<Job> commit_job;
   {
     MutexLock lock(&mutex_);
     STRATA_ASSIGN_OR_RETURN(
@@ -384,14 +384,14 @@ absl::StatusOr<uint64_t> ContainerLog::Append(EncodedRegion* region, PinSet* pin
                         /*direct=*/nullptr));
     waiting = WaitingNow();
     if (waiting.chunks > 3 * kMaxChunksWaiting || sealed_.size() > 3 * kMaxContainersWaiting) {
-      behind = commit_job_;
+      commit_job = commit_job_;
     }
   }
   if (waiting.not_durable_chunks > kMaxChunksWaiting ||
       waiting.not_durable_containers > kMaxContainersWaiting) {
     STRATA_RETURN_IF_ERROR(WaitDurable(position));
   }
-  if (behind != nullptr) options_.workers->Finish(*behind);
+  if (commit_job != nullptr) options_.workers->Finish(*commit_job);
   return position;
 }
 

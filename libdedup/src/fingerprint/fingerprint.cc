@@ -3,16 +3,14 @@
 
 #include <openssl/sha.h>
 
-#include "absl/strings/escaping.h"
-#include "absl/strings/string_view.h"
 #include "fingerprint/sha256_lanes.h"
 #include "strata/base/check.h"
+#include "strata/base/hex.h"
 
 namespace strata::dedup {
 
 std::string Fingerprint::ToHex() const {
-  return absl::BytesToHexString(
-      absl::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+  return strata::ToHex({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
 Fingerprint FingerprintOf(std::span<const std::byte> chunk) {

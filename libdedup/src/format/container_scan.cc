@@ -31,9 +31,9 @@ absl::StatusOr<DecodedRegion> NextRegion(std::span<const std::byte> slot, uint64
 // The first whole region of this container from `offset_bytes` on that is not older than
 // `least_sequence`. What lies before it is damaged, or was never written because the power went:
 // then nobody was told of what is behind it, and taking it along does no harm.
-absl::StatusOr<DecodedRegion> RegionBehindGap(std::span<const std::byte> slot,
-                                              uint64_t offset_bytes, uint32_t least_sequence,
-                                              Cipher* cipher, const ContainerScan& scan) {
+absl::StatusOr<DecodedRegion> RegionAfterGap(std::span<const std::byte> slot, uint64_t offset_bytes,
+                                             uint32_t least_sequence, Cipher* cipher,
+                                             const ContainerScan& scan) {
   for (uint64_t at = AlignUp(offset_bytes, kUnitBytes); at < slot.size(); at += kUnitBytes) {
     // The header first: a body is not worth its checksum before the header fits.
     const absl::StatusOr<RegionHeader> header = DecodeRegionHeader(slot.subspan(at));
@@ -68,11 +68,11 @@ absl::Status FollowChain(std::span<const std::byte> slot, uint32_t block_bytes, 
       region = NextRegion(slot, AlignUp(scan->end_bytes, block_bytes), cipher, *scan);
     }
     if (!region.ok()) {
-      absl::StatusOr<DecodedRegion> behind =
-          RegionBehindGap(slot, scan->end_bytes + 1, scan->next_sequence + 1, cipher, *scan);
-      if (behind.ok()) {
+      absl::StatusOr<DecodedRegion> after_gap =
+          RegionAfterGap(slot, scan->end_bytes + 1, scan->next_sequence + 1, cipher, *scan);
+      if (after_gap.ok()) {
         scan->gaps.push_back(scan->end_bytes);
-        region = std::move(behind);
+        region = std::move(after_gap);
       }
     }
     if (!region.ok()) {
@@ -130,7 +130,7 @@ absl::StatusOr<ContainerScan> ScanWithoutHeader(std::span<const std::byte> slot,
   scan.header = header;
   STRATA_ASSIGN_OR_RETURN(
       const DecodedRegion first,
-      RegionBehindGap(slot, kContainerHeaderBytes, /*least_sequence=*/0, cipher, scan));
+      RegionAfterGap(slot, kContainerHeaderBytes, /*least_sequence=*/0, cipher, scan));
   scan.gaps.push_back(0);
   if (visit != nullptr) STRATA_RETURN_IF_ERROR(visit(first));
   if (Take(first, &scan)) {

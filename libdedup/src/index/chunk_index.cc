@@ -261,16 +261,16 @@ absl::Status ChunkIndex::WriteIfFull(kv::WriteBatch* batch, kv::Durability durab
 }
 
 absl::StatusOr<ChunkIndex::Relocations> ChunkIndex::FindRelocations(std::span<const Entry> entries,
-                                                                    bool again) {
+                                                                    bool rebuilding) {
   Relocations moves;
   const auto take = [&](const ChunkPlace& old, const ChunkPlace& place) {
     if (old.container_id == place.container_id) return;
-    if (again && old.container_id > place.container_id) return;
+    if (rebuilding && old.container_id > place.container_id) return;
     moves.left[old.container_id].push_back(old.offset_units);
     moves.from_to.insert({old.container_id, place.container_id});
   };
   // Chunks that the kv store may know, and where it will say that they are.
-  std::vector<Fingerprint> suspects;
+  std::vector<Fingerprint> maybe_stored;
   std::vector<ChunkPlace> places;
   {
     MutexLock lock(&mutex_);
@@ -284,11 +284,11 @@ absl::StatusOr<ChunkIndex::Relocations> ChunkIndex::FindRelocations(std::span<co
           unsealed->second.chunk.place.container_id == entries[i].place.container_id) {
         continue;
       }
-      suspects.push_back(fingerprint);
+      maybe_stored.push_back(fingerprint);
       places.push_back(last);
     }
   }
-  STRATA_ASSIGN_OR_RETURN(const std::vector<ChunkPlace> known, EntriesOf(suspects));
+  STRATA_ASSIGN_OR_RETURN(const std::vector<ChunkPlace> known, EntriesOf(maybe_stored));
   for (size_t i = 0; i < known.size(); ++i) {
     if (known[i].container_id != 0) take(known[i], places[i]);
   }
@@ -296,7 +296,7 @@ absl::StatusOr<ChunkIndex::Relocations> ChunkIndex::FindRelocations(std::span<co
 }
 
 absl::Status ChunkIndex::CommitSealed(std::span<const SealedContainer* const> containers,
-                                      bool again) {
+                                      bool rebuilding) {
   MutexLock writes(&kv_writes_);
   std::vector<Entry> entries;
   for (const SealedContainer* sealed : containers) {
@@ -309,7 +309,7 @@ absl::Status ChunkIndex::CommitSealed(std::span<const SealedContainer* const> co
   std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
     return a.fingerprint->bytes < b.fingerprint->bytes;
   });
-  STRATA_ASSIGN_OR_RETURN(Relocations moves, FindRelocations(entries, again));
+  STRATA_ASSIGN_OR_RETURN(Relocations moves, FindRelocations(entries, rebuilding));
   std::vector<ContainerRecord> records;
   for (const SealedContainer* sealed : containers) {
     records.push_back(sealed->record);
@@ -473,19 +473,19 @@ absl::StatusOr<std::vector<bool>> ChunkIndex::IsCurrentCopy(uint64_t container_i
                                                             const ContainerContents& contents) {
   STRATA_ASSIGN_OR_RETURN(const std::vector<ChunkPlace> entries, EntriesOf(contents.chunks));
   const std::vector<ChunkPlace> places = PlacesOf(container_id, contents);
-  std::vector<bool> here(entries.size());
+  std::vector<bool> is_current(entries.size());
   // What was stored anew meanwhile is not in the kv store yet.
   MutexLock lock(&mutex_);
-  for (size_t i = 0; i < here.size(); ++i) {
+  for (size_t i = 0; i < is_current.size(); ++i) {
     // An entry that leads to damage does not make this copy superfluous.
     const bool leads_elsewhere = entries[i].container_id != 0 && entries[i] != places[i] &&
                                  !options_.table->Lost(entries[i]);
     const auto unsealed = unsealed_.find(contents.chunks[i]);
     const bool stored_again =
         unsealed != unsealed_.end() && !options_.table->Lost(unsealed->second.chunk.place);
-    here[i] = !leads_elsewhere && !stored_again;
+    is_current[i] = !leads_elsewhere && !stored_again;
   }
-  return here;
+  return is_current;
 }
 
 absl::Status ChunkIndex::DeleteFoundEntries(std::span<const RemovedContainer> containers,

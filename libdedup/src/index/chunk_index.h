@@ -89,8 +89,9 @@ class ChunkIndex final {
   // found through the kv store. Of a chunk that another container has as well the index leads to
   // the new copy from then on. It does so alone: the other one's region counts as left, and who
   // relies on that container relies on the new one too.
-  // `again`: a rebuild enters them, in order of id; what leads to a younger one is of before.
-  absl::Status CommitSealed(std::span<const SealedContainer* const> containers, bool again = false);
+  // `rebuilding`: a rebuild enters them, in order of id; what leads to a younger one is of before.
+  absl::Status CommitSealed(std::span<const SealedContainer* const> containers,
+                            bool rebuilding = false);
 
   // Chunks of these regions (offsets in units) were stored again. REQUIRES: the container is
   // pinned.
@@ -146,7 +147,7 @@ class ChunkIndex final {
     std::set<std::pair<uint64_t, uint64_t>> from_to;
   };
   // What `entries`, in the order of their keys, take over from older containers.
-  absl::StatusOr<Relocations> FindRelocations(std::span<const Entry> entries, bool again)
+  absl::StatusOr<Relocations> FindRelocations(std::span<const Entry> entries, bool rebuilding)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(kv_writes_) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status WriteLost(uint64_t container_id, LostChunks lost)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(kv_writes_) ABSL_LOCKS_EXCLUDED(mutex_);

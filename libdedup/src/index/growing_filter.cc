@@ -38,7 +38,7 @@ GrowingFilter::GrowingFilter(FilterOptions options, Parts parts)
       saved_(options_.saved),
       filter_(/*expected=*/0) {}
 
-void GrowingFilter::Use(SummaryFilter filter) {
+void GrowingFilter::Adopt(SummaryFilter filter) {
   MutexLock lock(parts_.mutex);
   filter_ = std::move(filter);
   filled_to_.reset();
@@ -68,7 +68,7 @@ void GrowingFilter::Prepare(size_t lookups) {
     }
   }
   if (!in_use_.load() && !saved_.has_value()) {
-    Use(SummaryFilter(options_.expected_chunks));
+    Adopt(SummaryFilter(options_.expected_chunks));
     in_use_.store(true);
   }
   filling_.Unlock();
@@ -102,7 +102,7 @@ absl::Status GrowingFilter::Load(const FilterRecord& record) {
   STRATA_RETURN_IF_ERROR(LoadPieces(record, &filter));
   // Containers that are sealed from here on are added where they are entered; those that were
   // before are in the table as sealed.
-  Use(std::move(filter));
+  Adopt(std::move(filter));
   STRATA_RETURN_IF_ERROR(AddContainersFrom(record.first_unknown_container));
   keys_when_saved_ = record.count();
   SetFilledTo(record.filled_to);

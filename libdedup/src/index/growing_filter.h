@@ -93,7 +93,7 @@ class GrowingFilter final {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(filling_);
   absl::Status WritePieces(const FilterRecord& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(filling_);
   // Puts `filter` in the place of the one that is there, with all chunks that are not sealed.
-  void Use(SummaryFilter filter);
+  void Adopt(SummaryFilter filter);
   void SetFilledTo(const Fingerprint& last);
 
   const FilterOptions options_;

@@ -15,7 +15,7 @@ namespace strata::block {
 namespace {
 
 constexpr int kPollBatch = 64;
-constexpr size_t kMostInFlight = 8;
+constexpr size_t kMaxInFlight = 8;
 
 struct Operation {
   Op op;
@@ -97,7 +97,7 @@ class Transfer {
   uint64_t most_blocks_;
   size_t busy_count_ = 0;
   absl::Status status_;
-  std::array<Slot, kMostInFlight> slots_;
+  std::array<Slot, kMaxInFlight> slots_;
 };
 
 absl::Status CheckWholeBlocks(const Channel& channel, size_t size_bytes) {

@@ -39,7 +39,7 @@ Kind KindOf(Op op) {
 }
 
 constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
-constexpr uint64_t kMostDelayNs = 3'600'000'000'000;
+constexpr uint64_t kMaxDelayNs = 3'600'000'000'000;
 constexpr int64_t kLookAgainNs = 50'000;
 
 using Delays = std::array<int64_t, kKindCount>;
@@ -207,7 +207,7 @@ absl::StatusOr<std::unique_ptr<Device>> CreateDelayDevice(std::unique_ptr<Device
   const std::array<uint64_t, kKindCount> asked = {options.read_ns, options.write_ns,
                                                   options.flush_ns};
   for (size_t kind = 0; kind < kKindCount; ++kind) {
-    if (asked[kind] > kMostDelayNs) {
+    if (asked[kind] > kMaxDelayNs) {
       return absl::InvalidArgumentError(
           absl::StrCat("delay: ", asked[kind], " ns is more than an hour"));
     }

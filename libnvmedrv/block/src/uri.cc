@@ -9,7 +9,7 @@
 namespace strata::block {
 namespace {
 
-constexpr size_t kMostUriBytes = 8192;
+constexpr size_t kMaxUriBytes = 8192;
 
 absl::Status Bad(std::string_view text, std::string_view what) {
   return absl::InvalidArgumentError(
@@ -51,7 +51,7 @@ absl::Status ParseOptions(std::string_view text, std::string_view list, Uri* uri
 }  // namespace
 
 absl::StatusOr<Uri> ParseUri(std::string_view text) {
-  if (text.size() > kMostUriBytes) return Bad(text.substr(0, 64), "longer than 8192 bytes");
+  if (text.size() > kMaxUriBytes) return Bad(text.substr(0, 64), "longer than 8192 bytes");
   if (text.find('\0') != std::string_view::npos) return Bad(text, "holds a zero byte");
   const size_t scheme_length = SchemeLength(text);
   if (scheme_length == 0) return Bad(text, "does not start with a scheme such as 'file:'");
@@ -73,12 +73,12 @@ absl::StatusOr<uint64_t> ParseSizeBytes(std::string_view text) {
   const absl::Status bad = absl::InvalidArgumentError(
       absl::StrCat("'", absl::string_view(text.data(), text.size()),
                    "' is not a size: digits, then K, M, G or T or nothing"));
-  constexpr uint64_t kMost = std::numeric_limits<uint64_t>::max();
+  constexpr uint64_t kMax = std::numeric_limits<uint64_t>::max();
   uint64_t value = 0;
   size_t position = 0;
   while (position < text.size() && text[position] >= '0' && text[position] <= '9') {
     const uint64_t digit = static_cast<uint64_t>(text[position] - '0');
-    if (value > (kMost - digit) / 10) return bad;
+    if (value > (kMax - digit) / 10) return bad;
     value = value * 10 + digit;
     ++position;
   }
@@ -87,7 +87,7 @@ absl::StatusOr<uint64_t> ParseSizeBytes(std::string_view text) {
   const size_t power = std::string_view("KMGT").find(text[position]);
   if (power == std::string_view::npos || position + 1 != text.size()) return bad;
   const int shift = 10 * (static_cast<int>(power) + 1);
-  if (value > (kMost >> shift)) return bad;
+  if (value > (kMax >> shift)) return bad;
   return value << shift;
 }
 

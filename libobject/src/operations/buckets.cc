@@ -13,7 +13,7 @@
 namespace strata::object {
 namespace {
 
-// Of a thousand uploads each; whoever keeps making uploads keeps the bucket.
+// Of a thousand uploads each; a client that keeps making uploads keeps the bucket.
 constexpr int kDeleteBucketRounds = 1000;
 
 BucketInfo ToInfo(std::string_view name, const BucketRecord& record) {
@@ -104,7 +104,7 @@ absl::Status ObjectStore::DeleteEmptyBucket(BucketRef bucket, bool* only_uploads
 absl::Status ObjectStore::AbortUploads(BucketRef bucket) {
   STRATA_ASSIGN_OR_RETURN(const UploadsPage page, ListUploads(bucket, {}, {}));
   for (const UploadInfo& upload : page.uploads) {
-    const absl::Status status = AbortUpload(bucket, upload.key, upload.upload_id);
+    const absl::Status status = AbortUpload({bucket, upload.key, upload.upload_id});
     if (!status.ok() && ReasonOf(status) != Reason::kNoSuchUpload) return status;
   }
   return absl::OkStatus();

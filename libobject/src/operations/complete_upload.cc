@@ -8,10 +8,11 @@
 #include "absl/strings/str_format.h"
 #include "operations/object_store.h"
 #include "records/digests.h"
-#include "records/field_codec.h"
 #include "records/upload_info.h"
+#include "records/version_ids.h"
 #include "strata/base/hex.h"
 #include "strata/base/status_macros.h"
+#include "strata/kv/record_codec.h"
 #include "transactions/conditions.h"
 #include "transactions/range_cursor.h"
 
@@ -34,15 +35,15 @@ absl::Status CheckOrder(const std::vector<CompletedPart>& parts) {
 std::string DigestOfParts(const std::vector<CompletedPart>& parts) {
   std::string text;
   for (const CompletedPart& part : parts) {
-    AppendVarint(&text, part.part_number);
-    AppendCounted(&text, part.etag);
+    kv::AppendVarint(&text, part.part_number);
+    kv::AppendCounted(&text, part.etag);
   }
   return DigestOf(ChecksumAlgorithm::kSha256, text);
 }
 
 using PartMap = std::map<uint32_t, PartRecord>;
 
-absl::StatusOr<PartMap> ReadParts(Mutation* mutation, const ObjectStore::UploadRef& upload) {
+absl::StatusOr<PartMap> ReadParts(Mutation* mutation, const ObjectStore::FoundUpload& upload) {
   PartMap parts;
   RangeCursor cursor(&mutation->txn(), mutation->space(), PartRange(upload.bucket_id, upload.id));
   for (;; cursor.Advance()) {
@@ -58,7 +59,7 @@ absl::StatusOr<PartMap> ReadParts(Mutation* mutation, const ObjectStore::UploadR
   }
 }
 
-// Moves the listed parts out of *stored, in order. What stays was uploaded in vain.
+// Moves the listed parts out of *stored, in order. The parts that stay are not part of the object.
 absl::StatusOr<std::vector<PartRecord>> TakeListed(const std::vector<CompletedPart>& listed,
                                                    PartMap* stored) {
   std::vector<PartRecord> taken;
@@ -143,7 +144,8 @@ absl::Status CheckClaims(const ContentClaims& claims, const ObjectRecord& record
 }
 
 // What an earlier completion with the same parts answered. kNoSuchUpload.
-absl::StatusOr<ObjectRecord> FindCompleted(Mutation* mutation, const ObjectStore::UploadRef& upload,
+absl::StatusOr<ObjectRecord> FindCompleted(Mutation* mutation,
+                                           const ObjectStore::FoundUpload& upload,
                                            const std::string& parts_digest) {
   STRATA_ASSIGN_OR_RETURN(const std::optional<CompletedRecord> completed,
                           ReadRecord(mutation->txn(), mutation->space(),
@@ -157,7 +159,7 @@ absl::StatusOr<ObjectRecord> FindCompleted(Mutation* mutation, const ObjectStore
   return record;
 }
 
-absl::Status RememberCompletion(Mutation* mutation, const ObjectStore::UploadRef& upload,
+absl::Status RememberCompletion(Mutation* mutation, const ObjectStore::FoundUpload& upload,
                                 const std::string& parts_digest, ObjectRecord record) {
   record.pieces.clear();
   record.manifest_id.reset();
@@ -170,18 +172,17 @@ absl::Status RememberCompletion(Mutation* mutation, const ObjectStore::UploadRef
 
 }  // namespace
 
-absl::StatusOr<ObjectInfo> ObjectStore::CompleteUpload(BucketRef bucket, std::string_view key,
-                                                       std::string_view upload_id,
+absl::StatusOr<ObjectInfo> ObjectStore::CompleteUpload(const UploadRef& named,
                                                        const std::vector<CompletedPart>& listed,
-                                                       const Conditions& conditions,
-                                                       const ContentClaims& claims) {
+                                                       const CompleteOptions& options) {
+  const std::string_view key = named.key;
   STRATA_RETURN_IF_ERROR(CheckOrder(listed));
   const std::string parts_digest = DigestOfParts(listed);
   ObjectRecord record;
   const absl::Status status = Mutate(key, [&](Mutation& mutation) -> absl::Status {
     kv::Transaction& txn = mutation.txn();
-    STRATA_ASSIGN_OR_RETURN(const BucketRecord bucket_record, RequireBucket(txn, bucket));
-    STRATA_ASSIGN_OR_RETURN(const UploadRef upload, FindUpload(txn, bucket, key, upload_id));
+    STRATA_ASSIGN_OR_RETURN(const BucketRecord bucket_record, RequireBucket(txn, named.bucket));
+    STRATA_ASSIGN_OR_RETURN(const FoundUpload upload, FindUpload(txn, named));
     const absl::StatusOr<UploadRecord> found = RequireUpload(txn, upload);
     if (ReasonOf(found.status()) == Reason::kNoSuchUpload) {
       STRATA_ASSIGN_OR_RETURN(record, FindCompleted(&mutation, upload, parts_digest));
@@ -192,10 +193,10 @@ absl::StatusOr<ObjectInfo> ObjectStore::CompleteUpload(BucketRef bucket, std::st
     STRATA_ASSIGN_OR_RETURN(PartMap stored, ReadParts(&mutation, upload));
     STRATA_ASSIGN_OR_RETURN(const std::vector<PartRecord> parts, TakeListed(listed, &stored));
     STRATA_ASSIGN_OR_RETURN(record, JoinParts(*found, parts));
-    STRATA_RETURN_IF_ERROR(CheckClaims(claims, record));
+    STRATA_RETURN_IF_ERROR(CheckClaims(options.claims, record));
     STRATA_ASSIGN_OR_RETURN(KeyVersions versions,
                             KeyVersions::Load(&mutation, bucket_record.id, key));
-    STRATA_RETURN_IF_ERROR(CheckWriteConditions(conditions, versions.current()));
+    STRATA_RETURN_IF_ERROR(CheckWriteConditions(options.conditions, versions.current()));
 
     std::vector<ContentPiece> pieces;
     for (const PartRecord& part : parts) {
@@ -215,7 +216,7 @@ absl::StatusOr<ObjectInfo> ObjectStore::CompleteUpload(BucketRef bucket, std::st
         txn.DeleteRange(mutation.space(), PartRange(bucket_record.id, upload.id)));
     return RememberCompletion(&mutation, upload, parts_digest, record);
   });
-  if (absl::IsAborted(status) && !AsksNothing(conditions)) {
+  if (absl::IsAborted(status) && !AsksNothing(options.conditions)) {
     return MakeError(Reason::kConditionalConflict,
                      absl::StrFormat("others keep changing '%s'", key));
   }

@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "operations/object_store.h"
 #include "records/names.h"
+#include "records/version_ids.h"
 #include "strata/base/status_macros.h"
 #include "transactions/conditions.h"
 
@@ -21,18 +22,17 @@ bool HasChecksum(const std::optional<Checksum>& checksum, ChecksumAlgorithm algo
 }
 
 // The new object's record, but for content and version.
-ObjectRecord CopiedRecord(const ObjectRecord& source, const CopyDirectives& directives,
-                          const PutOptions& options, uint64_t now_ns) {
+ObjectRecord CopiedRecord(const ObjectRecord& source, const CopyOptions& options, uint64_t now_ns) {
   ObjectRecord copy;
   copy.size_bytes = source.size_bytes;
   copy.md5 = source.md5;
   copy.part_count = source.part_count;
   copy.modified_ns = now_ns;
-  copy.owner = options.owner;
+  copy.owner = options.put.owner;
   copy.checksum = source.checksum;
-  const Metadata& given = options.metadata;
-  copy.metadata = directives.replace_metadata ? given : source.metadata;
-  copy.metadata.tags = directives.replace_tags ? given.tags : source.metadata.tags;
+  const Metadata& given = options.put.metadata;
+  copy.metadata = options.directives.replace_metadata ? given : source.metadata;
+  copy.metadata.tags = options.directives.replace_tags ? given.tags : source.metadata.tags;
   copy.metadata.storage_class = given.storage_class;
   copy.metadata.website_redirect_location = given.website_redirect_location;
   return copy;
@@ -53,17 +53,16 @@ absl::StatusOr<Checksum> ObjectStore::ChecksumContent(ObjectReader* reader,
 }
 
 absl::StatusOr<ObjectInfo> ObjectStore::CopyOnce(const CopySource& source, BucketRef bucket,
-                                                 std::string_view key,
-                                                 const CopyDirectives& directives,
-                                                 const PutOptions& options) {
+                                                 std::string_view key, const CopyOptions& options) {
   std::optional<Checksum> computed;
   std::string computed_etag;
-  if (options.checksum_algorithm.has_value()) {
+  if (options.put.checksum_algorithm.has_value()) {
     STRATA_ASSIGN_OR_RETURN(
         const std::unique_ptr<ObjectReader> reader,
         OpenReader(source.bucket_ref(), source.key, {.version_id = source.version_id}));
-    if (!HasChecksum(reader->info().checksum, *options.checksum_algorithm)) {
-      STRATA_ASSIGN_OR_RETURN(computed, ChecksumContent(reader.get(), *options.checksum_algorithm));
+    if (!HasChecksum(reader->info().checksum, *options.put.checksum_algorithm)) {
+      STRATA_ASSIGN_OR_RETURN(computed,
+                              ChecksumContent(reader.get(), *options.put.checksum_algorithm));
       computed_etag = reader->info().etag;
     }
   }
@@ -81,8 +80,8 @@ absl::StatusOr<ObjectInfo> ObjectStore::CopyOnce(const CopySource& source, Bucke
 
     STRATA_ASSIGN_OR_RETURN(const BucketRecord to, RequireBucket(txn, bucket));
     STRATA_ASSIGN_OR_RETURN(KeyVersions versions, KeyVersions::Load(&mutation, to.id, key));
-    STRATA_RETURN_IF_ERROR(CheckWriteConditions(options.conditions, versions.current()));
-    record = CopiedRecord(found.record, directives, options, mutation.now_ns());
+    STRATA_RETURN_IF_ERROR(CheckWriteConditions(options.put.conditions, versions.current()));
+    record = CopiedRecord(found.record, options, mutation.now_ns());
     STRATA_ASSIGN_OR_RETURN(std::vector<ContentPiece> pieces,
                             mutation.Pieces(from.id, found.record));
     for (ContentPiece& piece : pieces) {
@@ -97,18 +96,17 @@ absl::StatusOr<ObjectInfo> ObjectStore::CopyOnce(const CopySource& source, Bucke
 }
 
 absl::StatusOr<ObjectInfo> ObjectStore::Copy(const CopySource& source, BucketRef bucket,
-                                             std::string_view key, const CopyDirectives& directives,
-                                             const PutOptions& options) {
+                                             std::string_view key, const CopyOptions& options) {
   STRATA_RETURN_IF_ERROR(CheckObjectKey(source.key));
   STRATA_RETURN_IF_ERROR(CheckObjectKey(key));
-  STRATA_RETURN_IF_ERROR(CheckOwner(options.owner));
-  STRATA_RETURN_IF_ERROR(CheckMetadata(options.metadata));
+  STRATA_RETURN_IF_ERROR(CheckOwner(options.put.owner));
+  STRATA_RETURN_IF_ERROR(CheckMetadata(options.put.metadata));
   absl::StatusOr<ObjectInfo> info;
   for (int attempt = 0; attempt < kMaxCopyAttempts; ++attempt) {
-    info = CopyOnce(source, bucket, key, directives, options);
+    info = CopyOnce(source, bucket, key, options);
     if (!absl::IsAborted(info.status())) break;
   }
-  if (absl::IsAborted(info.status()) && !AsksNothing(options.conditions)) {
+  if (absl::IsAborted(info.status()) && !AsksNothing(options.put.conditions)) {
     return MakeError(Reason::kConditionalConflict,
                      absl::StrFormat("others keep changing '%s'", key));
   }

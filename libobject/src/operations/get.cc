@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "operations/object_store.h"
 #include "records/names.h"
+#include "records/version_ids.h"
 #include "strata/base/check.h"
 #include "strata/base/status_macros.h"
 #include "transactions/conditions.h"
@@ -209,8 +210,7 @@ absl::StatusOr<std::unique_ptr<ObjectReader>> ObjectStore::OpenReader(BucketRef 
 
 absl::StatusOr<ObjectPartsPage> ObjectStore::ListObjectParts(BucketRef bucket, std::string_view key,
                                                              const GetOptions& options,
-                                                             uint32_t part_number_marker,
-                                                             size_t max_parts) {
+                                                             const PartsOptions& parts) {
   STRATA_RETURN_IF_ERROR(CheckObjectKey(key));
   const std::unique_ptr<kv::Snapshot> snapshot = backing_.kv->NewSnapshot();
   STRATA_ASSIGN_OR_RETURN(const BucketRecord bucket_record, RequireBucket(*snapshot, bucket));
@@ -227,8 +227,8 @@ absl::StatusOr<ObjectPartsPage> ObjectStore::ListObjectParts(BucketRef bucket, s
     STRATA_ASSIGN_OR_RETURN(pieces,
                             ReadManifest(*snapshot, bucket_record.id, *found.record.manifest_id));
   }
-  const size_t limit = std::min(max_parts, kMaxPartsPerPage);
-  for (size_t i = part_number_marker; i < pieces.size(); ++i) {
+  const size_t limit = std::min(parts.max_parts, kMaxPartsPerPage);
+  for (size_t i = parts.part_number_marker; i < pieces.size(); ++i) {
     if (page.parts.size() == limit) {
       page.truncated = true;
       break;

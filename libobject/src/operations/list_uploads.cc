@@ -69,14 +69,14 @@ absl::StatusOr<UploadsPage> ObjectStore::ListUploads(BucketRef bucket, const Lis
   }
 }
 
-absl::StatusOr<PartsPage> ObjectStore::ListParts(BucketRef bucket, std::string_view key,
-                                                 std::string_view upload_id,
-                                                 uint32_t part_number_marker, size_t max_parts) {
+absl::StatusOr<PartsPage> ObjectStore::ListParts(const UploadRef& named,
+                                                 const PartsOptions& options) {
+  const auto [part_number_marker, max_parts] = options;
   const std::unique_ptr<kv::Snapshot> snapshot = backing_.kv->NewSnapshot();
-  STRATA_ASSIGN_OR_RETURN(const UploadRef upload, FindUpload(*snapshot, bucket, key, upload_id));
+  STRATA_ASSIGN_OR_RETURN(const FoundUpload upload, FindUpload(*snapshot, named));
   STRATA_ASSIGN_OR_RETURN(const UploadRecord record, RequireUpload(*snapshot, upload));
   PartsPage page;
-  page.upload = UploadInfoOf(bucket.name, key, upload.id, record);
+  page.upload = UploadInfoOf(upload.bucket, upload.key, upload.id, record);
   if (max_parts == 0 || part_number_marker >= ObjectLimits::kMaxPartNumber) return page;
 
   kv::Range range = PartRange(upload.bucket_id, upload.id);

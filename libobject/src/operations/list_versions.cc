@@ -6,6 +6,7 @@
 
 #include "operations/listing.h"
 #include "operations/object_store.h"
+#include "records/version_ids.h"
 #include "strata/base/status_macros.h"
 #include "transactions/range_cursor.h"
 

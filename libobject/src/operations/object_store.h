@@ -62,38 +62,28 @@ class ObjectStore final : public Store {
                                      const std::map<std::string, std::string>& tags) override;
   absl::StatusOr<ObjectPartsPage> ListObjectParts(BucketRef bucket, std::string_view key,
                                                   const GetOptions& options,
-                                                  uint32_t part_number_marker,
-                                                  size_t max_parts) override;
+                                                  const PartsOptions& parts) override;
   absl::StatusOr<ObjectInfo> Copy(const CopySource& source, BucketRef bucket, std::string_view key,
-                                  const CopyDirectives& directives,
-                                  const PutOptions& options) override;
+                                  const CopyOptions& options) override;
   absl::StatusOr<ListPage> List(BucketRef bucket, const ListOptions& options) override;
   absl::StatusOr<ListPage> ListVersions(BucketRef bucket, const ListOptions& options) override;
 
   absl::StatusOr<UploadInfo> CreateUpload(BucketRef bucket, std::string_view key,
-                                          const PutOptions& options,
-                                          bool full_object_checksum) override;
-  absl::StatusOr<UploadInfo> GetUpload(BucketRef bucket, std::string_view key,
-                                       std::string_view upload_id) override;
+                                          const UploadOptions& options) override;
+  absl::StatusOr<UploadInfo> GetUpload(const UploadRef& upload) override;
   absl::StatusOr<std::unique_ptr<ObjectWriter>> NewPartWriter(
-      BucketRef bucket, std::string_view key, std::string_view upload_id, uint32_t part_number,
+      const UploadRef& upload, uint32_t part_number,
       std::optional<ChecksumAlgorithm> checksum) override;
-  absl::StatusOr<PartInfo> CopyPart(
-      const CopySource& source, BucketRef bucket, std::string_view key, std::string_view upload_id,
-      uint32_t part_number,
-      std::optional<std::pair<uint64_t, uint64_t>> offset_and_size_bytes) override;
-  absl::StatusOr<PartsPage> ListParts(BucketRef bucket, std::string_view key,
-                                      std::string_view upload_id, uint32_t part_number_marker,
-                                      size_t max_parts) override;
+  absl::StatusOr<PartInfo> CopyPart(const PartSource& source, const UploadRef& upload,
+                                    uint32_t part_number) override;
+  absl::StatusOr<PartsPage> ListParts(const UploadRef& upload,
+                                      const PartsOptions& options) override;
   absl::StatusOr<UploadsPage> ListUploads(BucketRef bucket, const ListOptions& options,
                                           std::string_view upload_id_marker) override;
-  absl::StatusOr<ObjectInfo> CompleteUpload(BucketRef bucket, std::string_view key,
-                                            std::string_view upload_id,
+  absl::StatusOr<ObjectInfo> CompleteUpload(const UploadRef& upload,
                                             const std::vector<CompletedPart>& parts,
-                                            const Conditions& conditions,
-                                            const ContentClaims& claims) override;
-  absl::Status AbortUpload(BucketRef bucket, std::string_view key,
-                           std::string_view upload_id) override;
+                                            const CompleteOptions& options) override;
+  absl::Status AbortUpload(const UploadRef& upload) override;
 
   absl::StatusOr<size_t> ReapStreams(size_t max_streams) override;
 
@@ -104,8 +94,8 @@ class ObjectStore final : public Store {
 
   // ---- For the writers and readers this hands out.
 
-  // An upload by its names: the bucket's id and the upload's.
-  struct UploadRef {
+  // What an UploadRef names.
+  struct FoundUpload {
     std::string bucket;
     uint64_t bucket_id = 0;
     std::string key;
@@ -114,7 +104,7 @@ class ObjectStore final : public Store {
 
   absl::StatusOr<ObjectInfo> CommitPut(BucketRef bucket, const std::string& key,
                                        const PutOptions& options, const TakenContent& content);
-  absl::StatusOr<PartRecord> CommitPart(const UploadRef& upload, uint32_t part_number,
+  absl::StatusOr<PartRecord> CommitPart(const FoundUpload& upload, uint32_t part_number,
                                         const TakenContent& content);
   absl::StatusOr<std::vector<ContentPiece>> ReadManifest(kv::Reader& reader, uint64_t bucket_id,
                                                          const RecordId& manifest_id);
@@ -124,7 +114,7 @@ class ObjectStore final : public Store {
  private:
   using MutationBody = std::function<absl::Status(Mutation&)>;
 
-  // Runs `body` and commits, anew after each conflict. Those who lost a race over the same
+  // Runs `body` and commits, again after each conflict. Calls that lost a race over the same
   // `contended` name then queue up instead of racing on. Aborted: conflicts without end.
   absl::Status Mutate(std::string_view contended, const MutationBody& body);
   absl::Status MutateOnce(const MutationBody& body, bool* defer_removals);
@@ -139,15 +129,13 @@ class ObjectStore final : public Store {
   absl::Status AbortUploads(BucketRef bucket);  // The first page of them.
 
   // kNoSuchUpload.
-  absl::StatusOr<UploadRef> FindUpload(kv::Reader& reader, BucketRef bucket, std::string_view key,
-                                       std::string_view upload_id);
-  absl::StatusOr<UploadRecord> RequireUpload(kv::Reader& reader, const UploadRef& upload);
+  absl::StatusOr<FoundUpload> FindUpload(kv::Reader& reader, const UploadRef& upload);
+  absl::StatusOr<UploadRecord> RequireUpload(kv::Reader& reader, const FoundUpload& upload);
 
   // The digest of an object's content, read from the store.
   absl::StatusOr<Checksum> ChecksumContent(ObjectReader* reader, ChecksumAlgorithm algorithm);
   absl::StatusOr<ObjectInfo> CopyOnce(const CopySource& source, BucketRef bucket,
-                                      std::string_view key, const CopyDirectives& directives,
-                                      const PutOptions& options);
+                                      std::string_view key, const CopyOptions& options);
 
   absl::StatusOr<size_t> ReapOne(const std::string& reap_key, size_t max_streams);
 

@@ -6,26 +6,25 @@
 
 #include "absl/strings/str_format.h"
 #include "operations/object_store.h"
-#include "records/field_codec.h"
 #include "records/names.h"
 #include "strata/base/random.h"
 #include "strata/base/status_macros.h"
+#include "strata/kv/record_codec.h"
 
 namespace strata::object {
 namespace {
 
 constexpr int kMaxAttempts = 64;
-constexpr char kFormatKind = 'F';
-constexpr uint8_t kFormatVersion = 1;
+constexpr kv::RecordKind kFormat = {.kind = 'F', .version = 1, .name = "format"};
 
 // Writes the format record into a new store; checks it in one that exists.
 absl::Status CheckFormat(kv::Store* kv, kv::SpaceId space) {
   return kv::RunTransaction(*kv, kv::Durability::kSync, [&](kv::Transaction& txn) -> absl::Status {
     STRATA_ASSIGN_OR_RETURN(const std::optional<std::string> format, txn.Get(space, FormatKey()));
     if (!format.has_value()) {
-      return txn.Put(space, FormatKey(), FieldWriter(kFormatKind, kFormatVersion).Take());
+      return txn.Put(space, FormatKey(), kv::EncodeMark(kFormat));
     }
-    return FieldParser::Open(*format, kFormatKind, kFormatVersion).status();
+    return kv::CheckMark(kFormat, *format);
   });
 }
 

@@ -6,6 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "operations/object_store.h"
 #include "records/names.h"
+#include "records/version_ids.h"
 #include "strata/base/status_macros.h"
 #include "transactions/conditions.h"
 

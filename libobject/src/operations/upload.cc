@@ -3,7 +3,6 @@
 // Multipart uploads up to their end: creating them, writing parts, aborting. A part is a durable
 // dedup stream of its own from the moment its Finish() returns.
 #include <algorithm>
-#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_format.h"
@@ -30,7 +29,7 @@ absl::Status CheckPartNumber(uint32_t part_number) {
 
 class PartWriter final : public ObjectWriter {
  public:
-  PartWriter(ObjectStore* store, ObjectStore::UploadRef upload, uint32_t part_number,
+  PartWriter(ObjectStore* store, ObjectStore::FoundUpload upload, uint32_t part_number,
              std::optional<ChecksumAlgorithm> checksum)
       : store_(store),
         upload_(std::move(upload)),
@@ -56,25 +55,24 @@ class PartWriter final : public ObjectWriter {
 
  private:
   ObjectStore* const store_;
-  const ObjectStore::UploadRef upload_;
+  const ObjectStore::FoundUpload upload_;
   const uint32_t part_number_;
   ContentIntake intake_;
 };
 
 }  // namespace
 
-absl::StatusOr<ObjectStore::UploadRef> ObjectStore::FindUpload(kv::Reader& reader, BucketRef bucket,
-                                                               std::string_view key,
-                                                               std::string_view upload_id) {
-  STRATA_RETURN_IF_ERROR(CheckObjectKey(key));
-  STRATA_ASSIGN_OR_RETURN(const BucketRecord bucket_record, RequireBucket(reader, bucket));
-  const std::optional<RecordId> id = ParseUploadId(upload_id);
-  if (!id.has_value()) return NoSuchUpload(upload_id);
-  return UploadRef{std::string(bucket.name), bucket_record.id, std::string(key), *id};
+absl::StatusOr<ObjectStore::FoundUpload> ObjectStore::FindUpload(kv::Reader& reader,
+                                                                 const UploadRef& upload) {
+  STRATA_RETURN_IF_ERROR(CheckObjectKey(upload.key));
+  STRATA_ASSIGN_OR_RETURN(const BucketRecord bucket, RequireBucket(reader, upload.bucket));
+  const std::optional<RecordId> id = ParseUploadId(upload.upload_id);
+  if (!id.has_value()) return NoSuchUpload(upload.upload_id);
+  return FoundUpload{std::string(upload.bucket.name), bucket.id, std::string(upload.key), *id};
 }
 
 absl::StatusOr<UploadRecord> ObjectStore::RequireUpload(kv::Reader& reader,
-                                                        const UploadRef& upload) {
+                                                        const FoundUpload& upload) {
   STRATA_ASSIGN_OR_RETURN(
       std::optional<UploadRecord> record,
       ReadRecord(reader, backing_.space, UploadKey(upload.bucket_id, upload.key, upload.id),
@@ -84,16 +82,16 @@ absl::StatusOr<UploadRecord> ObjectStore::RequireUpload(kv::Reader& reader,
 }
 
 absl::StatusOr<UploadInfo> ObjectStore::CreateUpload(BucketRef bucket, std::string_view key,
-                                                     const PutOptions& options,
-                                                     bool full_object_checksum) {
+                                                     const UploadOptions& options) {
+  const PutOptions& put = options.put;
   STRATA_RETURN_IF_ERROR(CheckObjectKey(key));
-  STRATA_RETURN_IF_ERROR(CheckOwner(options.owner));
-  STRATA_RETURN_IF_ERROR(CheckMetadata(options.metadata));
+  STRATA_RETURN_IF_ERROR(CheckOwner(put.owner));
+  STRATA_RETURN_IF_ERROR(CheckMetadata(put.metadata));
   UploadRecord record;
-  record.owner = options.owner;
-  record.checksum_algorithm = options.checksum_algorithm;
-  record.full_object_checksum = full_object_checksum;
-  record.metadata = options.metadata;
+  record.owner = put.owner;
+  record.checksum_algorithm = put.checksum_algorithm;
+  record.full_object_checksum = options.full_object_checksum;
+  record.metadata = put.metadata;
   if (record.checksum_algorithm == ChecksumAlgorithm::kCrc64Nvme) {
     record.full_object_checksum = true;  // S3 knows no composite form of it.
   }
@@ -112,21 +110,19 @@ absl::StatusOr<UploadInfo> ObjectStore::CreateUpload(BucketRef bucket, std::stri
   return UploadInfoOf(bucket.name, key, id, record);
 }
 
-absl::StatusOr<UploadInfo> ObjectStore::GetUpload(BucketRef bucket, std::string_view key,
-                                                  std::string_view upload_id) {
+absl::StatusOr<UploadInfo> ObjectStore::GetUpload(const UploadRef& upload) {
   const std::unique_ptr<kv::Snapshot> snapshot = backing_.kv->NewSnapshot();
-  STRATA_ASSIGN_OR_RETURN(const UploadRef upload, FindUpload(*snapshot, bucket, key, upload_id));
-  STRATA_ASSIGN_OR_RETURN(const UploadRecord record, RequireUpload(*snapshot, upload));
-  return UploadInfoOf(bucket.name, key, upload.id, record);
+  STRATA_ASSIGN_OR_RETURN(const FoundUpload found, FindUpload(*snapshot, upload));
+  STRATA_ASSIGN_OR_RETURN(const UploadRecord record, RequireUpload(*snapshot, found));
+  return UploadInfoOf(found.bucket, found.key, found.id, record);
 }
 
 absl::StatusOr<std::unique_ptr<ObjectWriter>> ObjectStore::NewPartWriter(
-    BucketRef bucket, std::string_view key, std::string_view upload_id, uint32_t part_number,
-    std::optional<ChecksumAlgorithm> checksum) {
+    const UploadRef& upload, uint32_t part_number, std::optional<ChecksumAlgorithm> checksum) {
   STRATA_RETURN_IF_ERROR(CheckPartNumber(part_number));
   const std::unique_ptr<kv::Snapshot> snapshot = backing_.kv->NewSnapshot();
-  STRATA_ASSIGN_OR_RETURN(UploadRef upload, FindUpload(*snapshot, bucket, key, upload_id));
-  STRATA_ASSIGN_OR_RETURN(const UploadRecord record, RequireUpload(*snapshot, upload));
+  STRATA_ASSIGN_OR_RETURN(FoundUpload found, FindUpload(*snapshot, upload));
+  STRATA_ASSIGN_OR_RETURN(const UploadRecord record, RequireUpload(*snapshot, found));
   if (!checksum.has_value()) checksum = record.checksum_algorithm;
   if (record.checksum_algorithm.has_value() && checksum != record.checksum_algorithm) {
     return MakeError(Reason::kInvalidArgument,
@@ -134,10 +130,10 @@ absl::StatusOr<std::unique_ptr<ObjectWriter>> ObjectStore::NewPartWriter(
                                      ChecksumAlgorithmName(*record.checksum_algorithm),
                                      ChecksumAlgorithmName(*checksum)));
   }
-  return std::make_unique<PartWriter>(this, std::move(upload), part_number, checksum);
+  return std::make_unique<PartWriter>(this, std::move(found), part_number, checksum);
 }
 
-absl::StatusOr<PartRecord> ObjectStore::CommitPart(const UploadRef& upload, uint32_t part_number,
+absl::StatusOr<PartRecord> ObjectStore::CommitPart(const FoundUpload& upload, uint32_t part_number,
                                                    const TakenContent& content) {
   PartRecord part;
   part.piece = content.piece;
@@ -161,39 +157,36 @@ absl::StatusOr<PartRecord> ObjectStore::CommitPart(const UploadRef& upload, uint
   return part;
 }
 
-absl::StatusOr<PartInfo> ObjectStore::CopyPart(
-    const CopySource& source, BucketRef bucket, std::string_view key, std::string_view upload_id,
-    uint32_t part_number, std::optional<std::pair<uint64_t, uint64_t>> offset_and_size_bytes) {
+absl::StatusOr<PartInfo> ObjectStore::CopyPart(const PartSource& source, const UploadRef& upload,
+                                               uint32_t part_number) {
   STRATA_ASSIGN_OR_RETURN(const std::unique_ptr<ObjectWriter> writer,
-                          NewPartWriter(bucket, key, upload_id, part_number, std::nullopt));
+                          NewPartWriter(upload, part_number, std::nullopt));
+  const CopySource& object = source.object;
   absl::StatusOr<std::unique_ptr<ObjectReader>> reader =
-      OpenReader(source.bucket_ref(), source.key,
-                 {.version_id = source.version_id, .conditions = source.conditions});
+      OpenReader(object.bucket_ref(), object.key,
+                 {.version_id = object.version_id, .conditions = object.conditions});
   if (ReasonOf(reader.status()) == Reason::kNotModified) {
     return MakeError(Reason::kPreconditionFailed, std::string(reader.status().message()));
   }
   STRATA_RETURN_IF_ERROR(reader.status());
 
   const uint64_t source_bytes = (*reader)->info().size_bytes;
-  uint64_t offset_bytes = 0, left_bytes = source_bytes;
-  if (offset_and_size_bytes.has_value()) {
-    std::tie(offset_bytes, left_bytes) = *offset_and_size_bytes;
-    if (left_bytes == 0 || offset_bytes > source_bytes ||
-        left_bytes > source_bytes - offset_bytes) {
-      return MakeError(
-          Reason::kInvalidRange,
-          absl::StrFormat("the range is not inside of the source's %d bytes", source_bytes));
-    }
+  auto [offset_bytes, remaining_bytes] = source.range.value_or(ByteRange{0, source_bytes});
+  if (source.range.has_value() && (remaining_bytes == 0 || offset_bytes > source_bytes ||
+                                   remaining_bytes > source_bytes - offset_bytes)) {
+    return MakeError(
+        Reason::kInvalidRange,
+        absl::StrFormat("the range is not inside of the source's %d bytes", source_bytes));
   }
   writer->OmitSha256();
-  std::vector<std::byte> buffer(std::min<uint64_t>(kCopyBufferBytes, left_bytes));
-  while (left_bytes > 0) {
+  std::vector<std::byte> buffer(std::min<uint64_t>(kCopyBufferBytes, remaining_bytes));
+  while (remaining_bytes > 0) {
     const std::span<std::byte> chunk =
-        std::span(buffer).first(std::min<uint64_t>(buffer.size(), left_bytes));
+        std::span(buffer).first(std::min<uint64_t>(buffer.size(), remaining_bytes));
     STRATA_ASSIGN_OR_RETURN(const size_t read, (*reader)->Read(offset_bytes, chunk));
     STRATA_RETURN_IF_ERROR(writer->Write(chunk.first(read)));
     offset_bytes += read;
-    left_bytes -= read;
+    remaining_bytes -= read;
   }
   STRATA_ASSIGN_OR_RETURN(ObjectInfo info, writer->Finish({}));
   return PartInfo{.part_number = part_number,
@@ -203,11 +196,10 @@ absl::StatusOr<PartInfo> ObjectStore::CopyPart(
                   .checksum = std::move(info.checksum)};
 }
 
-absl::Status ObjectStore::AbortUpload(BucketRef bucket, std::string_view key,
-                                      std::string_view upload_id) {
-  return Mutate(upload_id, [&](Mutation& mutation) -> absl::Status {
+absl::Status ObjectStore::AbortUpload(const UploadRef& named) {
+  return Mutate(named.upload_id, [&](Mutation& mutation) -> absl::Status {
     kv::Transaction& txn = mutation.txn();
-    STRATA_ASSIGN_OR_RETURN(const UploadRef upload, FindUpload(txn, bucket, key, upload_id));
+    STRATA_ASSIGN_OR_RETURN(const FoundUpload upload, FindUpload(txn, named));
     STRATA_RETURN_IF_ERROR(RequireUpload(txn, upload).status());
     std::vector<dedup::StreamId> streams;
     RangeCursor parts(&txn, mutation.space(), PartRange(upload.bucket_id, upload.id));

@@ -2,8 +2,9 @@
 //
 // The records behind every table of key_layout.h, and their encodings; docs/formats/object.md gives
 // each tag. Decoding never trusts its input: DataLoss names what is malformed, Unimplemented what a
-// newer version wrote. What decodes, encodes to the same bytes (fields that were passed over
-// apart). Pure; thread-safe.
+// newer version wrote. What decodes, encodes to the same bytes; the fields that were passed over
+// are kept in buckets and objects, which are written again, and not in other records.
+// Pure; thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +25,7 @@ struct BucketRecord {
   std::string owner;
   uint64_t created_ns = 0;
   Versioning versioning = Versioning::kOff;
+  std::string newer_fields{};  // That a newer program wrote and this one passes over.
 };
 
 // A stretch of an object's content. Nothing of size 0 has a stream.
@@ -55,6 +57,7 @@ struct ObjectRecord {
   uint64_t new_bytes = 0;            // What BucketUsage sums.
   uint64_t stored_bytes = 0;
   Metadata metadata;
+  std::string newer_fields;
 };
 
 struct UploadRecord {
@@ -115,18 +118,5 @@ absl::StatusOr<ReapRecord> DecodeReap(std::string_view value);
 absl::StatusOr<User> DecodeUser(std::string_view value);
 absl::StatusOr<AccessKeyRecord> DecodeAccessKey(std::string_view value);
 absl::StatusOr<std::vector<ContentPiece>> DecodeManifest(std::string_view value);
-
-// "null", or 32 hexadecimal digits: sequence and nonce.
-std::string VersionIdOf(const ObjectRecord& record);
-std::string VersionText(uint64_t sequence, uint64_t nonce);
-
-struct VersionRef {
-  bool is_null = false;
-  uint64_t sequence = 0, nonce = 0;  // Unless is_null.
-};
-std::optional<VersionRef> ParseVersionId(std::string_view text);
-
-std::string EtagOf(const ObjectRecord& record);
-ObjectInfo InfoOf(std::string_view key, const ObjectRecord& record, bool is_latest);
 
 }  // namespace strata::object

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "records/version_ids.h"
 #include "strata/base/status_macros.h"
 #include "strata/object/error.h"
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "records/version_ids.h"
 #include "strata/base/status_macros.h"
 #include "strata/object/error.h"
 

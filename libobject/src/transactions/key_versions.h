@@ -12,13 +12,14 @@
 
 #include "absl/status/statusor.h"
 #include "records/records.h"
+#include "records/version_ids.h"
 #include "transactions/mutation.h"
 
 namespace strata::object {
 
 class KeyVersions final {
  public:
-  // Reads the newest version; the commit fails when somebody changes the key's versions meanwhile.
+  // Reads the newest version; the commit fails when another one changed the key's versions since.
   // *mutation outlives this.
   static absl::StatusOr<KeyVersions> Load(Mutation* mutation, uint64_t bucket_id,
                                           std::string_view key);

@@ -3,35 +3,24 @@
 // A path for one test's file, in a folder of its own; both are removed at the end.
 #pragma once
 
-#include <cstdlib>
 #include <filesystem>
 #include <string>
 
-#include "strata/base/check.h"
+#include "support/scratch_folder.h"
 
 namespace strata::block {
 
 class TempFile {
  public:
-  explicit TempFile(const std::string& parent = std::filesystem::temp_directory_path()) {
-    std::string pattern = parent + "/strata-block-XXXXXX";
-    STRATA_CHECK(mkdtemp(pattern.data()) != nullptr, "mkdtemp in the folder for temporary files");
-    folder_ = pattern;
-    path_ = pattern + "/device";
-  }
-  ~TempFile() {
-    std::error_code ignored;
-    std::filesystem::remove_all(folder_, ignored);
-  }
-  TempFile(const TempFile&) = delete;
-  TempFile& operator=(const TempFile&) = delete;
+  explicit TempFile(const std::string& parent = std::filesystem::temp_directory_path())
+      : folder_(parent) {}
 
   const std::string& path() const { return path_; }
-  const std::string& folder() const { return folder_; }
+  const std::string& folder() const { return folder_.path(); }
 
  private:
-  std::string folder_;
-  std::string path_;
+  const test::ScratchFolder folder_;
+  const std::string path_ = folder_ / "device";
 };
 
 }  // namespace strata::block

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An Engine runs coding jobs for somebody who goes on with other things: submit, poll, and the
+// An Engine runs coding jobs beside its caller's other work: submit, poll, and the
 // job's callback runs. How many jobs may be in flight is bounded; a job can have a deadline and can
 // be cancelled. CreatePoolEngine() is worker threads of this process; remote_engine.h hands jobs to
 // an accelerator.

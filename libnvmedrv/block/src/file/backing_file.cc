@@ -17,6 +17,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "strata/base/errno_status.h"
 #include "strata/base/status_macros.h"
 #include "strata/block/buffer.h"
 
@@ -27,17 +28,14 @@ constexpr uint64_t kMiB = uint64_t{1} << 20;
 
 // A file grows by an eighth of its size, within these bounds: large enough that growing is rare,
 // small enough that what a crash leaves unused is small beside the file.
-constexpr uint64_t kLeastStepBytes = 1 * kMiB;
-constexpr uint64_t kMostStepBytes = 64 * kMiB;
+constexpr uint64_t kMinStepBytes = 1 * kMiB;
+constexpr uint64_t kMaxStepBytes = 64 * kMiB;
 // Reserving takes a step ahead where that is no more than this part of the free room.
 constexpr uint64_t kPlenty = 16;
 
-std::string ErrorText(int error) { return std::generic_category().message(error); }
-
+// What an error means of a device. Of a path, errno_status.h says it.
 absl::StatusCode CodeFor(int error) {
   switch (error) {
-    case ENOSPC:
-    case EDQUOT:
     case EFBIG:
     case ENOMEM:
       return absl::StatusCode::kResourceExhausted;
@@ -48,19 +46,6 @@ absl::StatusCode CodeFor(int error) {
     case EREMOTEIO:
     case EUCLEAN:
       return absl::StatusCode::kDataLoss;
-    case ENODEV:
-    case ENXIO:
-    case ESHUTDOWN:
-    case ENOTCONN:
-    case ETIMEDOUT:
-    case ESTALE:
-      return absl::StatusCode::kUnavailable;
-    case ENOENT:
-      return absl::StatusCode::kNotFound;
-    case EACCES:
-    case EPERM:
-    case EROFS:
-      return absl::StatusCode::kPermissionDenied;
     case EBUSY:
     case ETXTBSY:
       return absl::StatusCode::kFailedPrecondition;
@@ -68,12 +53,16 @@ absl::StatusCode CodeFor(int error) {
     case EINVAL:
       return absl::StatusCode::kInvalidArgument;
     default:
-      return absl::StatusCode::kInternal;
+      return ErrnoStatus(error, {}).code();
   }
 }
 
+absl::Status DeviceError(int error, const std::string& what) {
+  return absl::Status(CodeFor(error), ErrnoStatus(error, what).message());
+}
+
 absl::Status OpenError(const std::string& path, int error, absl::string_view what) {
-  return absl::Status(CodeFor(error), absl::StrCat(path, ": ", what, ": ", ErrorText(error)));
+  return DeviceError(error, absl::StrCat(path, ": ", what));
 }
 
 absl::Status BadOption(const FileDeviceOptions& options, absl::string_view what) {
@@ -123,9 +112,9 @@ int OpenRetrying(const std::string& path, int flags) {
 // is up; returns its errno.
 template <typename Attempt>
 int RetryWhileHeld(Attempt attempt) {
-  constexpr int kMostAttempts = 200;
+  constexpr int kMaxAttempts = 200;
   int error = attempt();
-  for (int i = 1; i < kMostAttempts && (error == EBUSY || error == EWOULDBLOCK || error == EINTR);
+  for (int i = 1; i < kMaxAttempts && (error == EBUSY || error == EWOULDBLOCK || error == EINTR);
        ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
     error = attempt();
@@ -335,7 +324,7 @@ absl::Status BackingFile::MeasureBlockDevice(const FileDeviceOptions& options) {
 }
 
 uint64_t BackingFile::StepBytes() const {
-  return std::clamp(size_bytes() / 8, kLeastStepBytes, kMostStepBytes);
+  return std::clamp(size_bytes() / 8, kMinStepBytes, kMaxStepBytes);
 }
 
 bool BackingFile::LeavesPlenty(uint64_t taken_bytes) const {
@@ -399,10 +388,8 @@ absl::Status BackingFile::GrowLocked(uint64_t offset_bytes, uint64_t target_byte
 
 absl::Status BackingFile::Error(int error, std::string_view what, uint64_t offset_bytes,
                                 uint64_t size_bytes) const {
-  return absl::Status(
-      CodeFor(error),
-      absl::StrCat(path_, ": ", absl::string_view(what.data(), what.size()), ", ", size_bytes,
-                   " bytes at offset ", offset_bytes, ": ", ErrorText(error)));
+  return DeviceError(error, absl::StrCat(path_, ": ", absl::string_view(what.data(), what.size()),
+                                         ", ", size_bytes, " bytes at offset ", offset_bytes));
 }
 
 }  // namespace strata::block

@@ -25,10 +25,10 @@
 namespace strata::block {
 namespace {
 
-constexpr uint32_t kMostEntries = 32768;  // The kernel's own limit.
+constexpr uint32_t kMaxEntries = 32768;  // The kernel's own limit.
 constexpr uint32_t kBatchShare = 16;  // While reaping, at most a 16th of the requests is held back.
-constexpr size_t kMostRegions = 64;
-constexpr size_t kMostRegionBytes = size_t{1} << 30;  // The kernel's own limit.
+constexpr size_t kMaxRegions = 64;
+constexpr size_t kMaxRegionBytes = size_t{1} << 30;  // The kernel's own limit.
 
 // Completions need no interrupt of the polling thread: it looks by itself.
 constexpr unsigned kPreferredFlags = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
@@ -140,7 +140,7 @@ class UringChannel final : public Channel {
   RequestQueue ready_;  // Finished without the kernel; their callbacks run in the next Poll().
   Wakeup wakeup_;
   bool has_event_fd_ = false;  // The kernel signals it.
-  std::array<std::span<std::byte>, kMostRegions> regions_;
+  std::array<std::span<std::byte>, kMaxRegions> regions_;
   size_t region_count_ = 0;
   bool has_region_table_ = false;
 };
@@ -241,16 +241,16 @@ absl::Status UringChannel::RegisterMemory(std::span<std::byte> memory) {
   STRATA_RETURN_IF_ERROR(file_.opener().Check());
   if (memory.empty()) return absl::InvalidArgumentError("no memory to register");
   if (!has_region_table_) {
-    if (io_uring_register_buffers_sparse(&ring_, kMostRegions) != 0) {
+    if (io_uring_register_buffers_sparse(&ring_, kMaxRegions) != 0) {
       return absl::UnimplementedError("this kernel has no table of registered buffers");
     }
     has_region_table_ = true;
   }
   while (!memory.empty()) {
-    if (region_count_ == kMostRegions) {
+    if (region_count_ == kMaxRegions) {
       return absl::ResourceExhaustedError("every slot for registered memory is taken");
     }
-    const std::span<std::byte> piece = memory.first(std::min(memory.size(), kMostRegionBytes));
+    const std::span<std::byte> piece = memory.first(std::min(memory.size(), kMaxRegionBytes));
     const iovec vector{piece.data(), piece.size()};
     const __u64 tag = 0;
     const int result = io_uring_register_buffers_update_tag(
@@ -286,9 +286,9 @@ absl::Status ProbeUring() {
 
 absl::StatusOr<std::unique_ptr<Channel>> OpenUringChannel(BackingFile& file,
                                                           const ChannelOptions& options) {
-  if (options.queue_depth == 0 || options.queue_depth > kMostEntries) {
+  if (options.queue_depth == 0 || options.queue_depth > kMaxEntries) {
     return absl::InvalidArgumentError(
-        absl::StrCat("queue_depth ", options.queue_depth, " is not in 1..", kMostEntries));
+        absl::StrCat("queue_depth ", options.queue_depth, " is not in 1..", kMaxEntries));
   }
   auto channel = std::make_unique<UringChannel>(file, options.queue_depth);
   absl::Status status = channel->SetUpRing();

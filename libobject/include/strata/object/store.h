@@ -161,43 +161,32 @@ class STRATA_EXPORT Store {
 
   // The copy shares the content's chunks: no data moves.
   virtual absl::StatusOr<ObjectInfo> Copy(const CopySource& source, BucketRef bucket,
-                                          std::string_view key, const CopyDirectives& directives,
-                                          const PutOptions& options) = 0;
+                                          std::string_view key, const CopyOptions& options) = 0;
 
   // No parts where the object did not come as a multipart upload.
   virtual absl::StatusOr<ObjectPartsPage> ListObjectParts(BucketRef bucket, std::string_view key,
                                                           const GetOptions& options,
-                                                          uint32_t part_number_marker,
-                                                          size_t max_parts) = 0;
+                                                          const PartsOptions& parts) = 0;
   virtual absl::StatusOr<ListPage> List(BucketRef bucket, const ListOptions& options) = 0;
   virtual absl::StatusOr<ListPage> ListVersions(BucketRef bucket, const ListOptions& options) = 0;
 
   // ---- Multipart uploads
   virtual absl::StatusOr<UploadInfo> CreateUpload(BucketRef bucket, std::string_view key,
-                                                  const PutOptions& options,
-                                                  bool full_object_checksum) = 0;
-  virtual absl::StatusOr<UploadInfo> GetUpload(BucketRef bucket, std::string_view key,
-                                               std::string_view upload_id) = 0;
+                                                  const UploadOptions& options) = 0;
+  virtual absl::StatusOr<UploadInfo> GetUpload(const UploadRef& upload) = 0;
   virtual absl::StatusOr<std::unique_ptr<ObjectWriter>> NewPartWriter(
-      BucketRef bucket, std::string_view key, std::string_view upload_id, uint32_t part_number,
-      std::optional<ChecksumAlgorithm> checksum) = 0;
-  // `offset_bytes`, `size_bytes`: the source's range; nullopt: all of it.
-  virtual absl::StatusOr<PartInfo> CopyPart(
-      const CopySource& source, BucketRef bucket, std::string_view key, std::string_view upload_id,
-      uint32_t part_number, std::optional<std::pair<uint64_t, uint64_t>> offset_and_size_bytes) = 0;
-  virtual absl::StatusOr<PartsPage> ListParts(BucketRef bucket, std::string_view key,
-                                              std::string_view upload_id,
-                                              uint32_t part_number_marker, size_t max_parts) = 0;
+      const UploadRef& upload, uint32_t part_number, std::optional<ChecksumAlgorithm> checksum) = 0;
+  virtual absl::StatusOr<PartInfo> CopyPart(const PartSource& source, const UploadRef& upload,
+                                            uint32_t part_number) = 0;
+  virtual absl::StatusOr<PartsPage> ListParts(const UploadRef& upload,
+                                              const PartsOptions& options) = 0;
   virtual absl::StatusOr<UploadsPage> ListUploads(BucketRef bucket, const ListOptions& options,
                                                   std::string_view upload_id_marker) = 0;
   // Answers again with the same object when it was completed before with the same parts.
-  virtual absl::StatusOr<ObjectInfo> CompleteUpload(BucketRef bucket, std::string_view key,
-                                                    std::string_view upload_id,
+  virtual absl::StatusOr<ObjectInfo> CompleteUpload(const UploadRef& upload,
                                                     const std::vector<CompletedPart>& parts,
-                                                    const Conditions& conditions,
-                                                    const ContentClaims& claims) = 0;
-  virtual absl::Status AbortUpload(BucketRef bucket, std::string_view key,
-                                   std::string_view upload_id) = 0;
+                                                    const CompleteOptions& options) = 0;
+  virtual absl::Status AbortUpload(const UploadRef& upload) = 0;
 
   // ---- Upkeep
   // Deletes the streams that finished, aborted and overwritten uploads left for later, at most

@@ -163,6 +163,11 @@ struct CopySource {
   BucketRef bucket_ref() const { return {bucket, bucket_id}; }
 };
 
+struct CopyOptions {
+  CopyDirectives directives{};
+  PutOptions put{};
+};
+
 // ---- Listing
 
 struct ListOptions {
@@ -196,6 +201,38 @@ struct UploadInfo {
   bool full_object_checksum = false;  // CRCs may cover the whole object instead of being composite.
 };
 
+// An upload in a call.
+struct UploadRef {
+  BucketRef bucket;
+  std::string_view key, upload_id;  // Of what this was made of, which outlives it.
+};
+
+struct UploadOptions {
+  PutOptions put{};                   // Without conditions: CompleteOptions has them.
+  bool full_object_checksum = false;  // As UploadInfo's.
+};
+
+struct ByteRange {
+  uint64_t offset_bytes = 0;
+  uint64_t size_bytes = 0;
+};
+
+struct PartSource {
+  CopySource object;
+  std::optional<ByteRange> range{};  // nullopt: all of the object.
+};
+
+// Which parts a listing begins with, and how many it returns.
+struct PartsOptions {
+  uint32_t part_number_marker = 0;  // Parts after this one.
+  size_t max_parts = 1000;
+};
+
+struct CompleteOptions {
+  Conditions conditions{};  // On the object that the upload replaces.
+  ContentClaims claims{};
+};
+
 struct PartInfo {
   uint32_t part_number = 0;  // 1..10000
   uint64_t size_bytes = 0;
@@ -213,7 +250,7 @@ struct CompletedPart {
 struct PartsPage {
   UploadInfo upload;
   std::vector<PartInfo> parts;
-  bool truncated = false;  // Then go on with part_number_marker = parts.back().part_number.
+  bool truncated = false;  // Then PartsOptions::part_number_marker is parts.back().part_number.
 };
 
 // Parts of an object that came as a multipart upload, numbered from 1 without gaps.

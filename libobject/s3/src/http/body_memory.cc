@@ -9,7 +9,7 @@
 namespace strata::s3 {
 namespace {
 
-// Kept for the next who asks: 256 KiB anew costs 64 page faults.
+// Kept for the next session: a new buffer of 256 KiB costs 64 page faults.
 constexpr size_t kMaxSpareBuffers = 16;
 
 }  // namespace

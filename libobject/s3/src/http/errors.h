@@ -97,7 +97,7 @@ const ErrorInfo& InfoOf(ErrorCode code);
 absl::Status MakeError(ErrorCode code, std::string_view message = {});
 
 // kAuthorizationHeaderMalformed (or its like in a query) for a signature of another region than
-// `region`. Clients read it out of the reply and sign anew.
+// `region`. Clients read it out of the reply and sign again.
 absl::Status MakeRegionError(ErrorCode code, std::string_view wrong, std::string_view region);
 
 // The region of such an error; empty for others.

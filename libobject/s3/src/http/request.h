@@ -30,12 +30,11 @@ struct Request {
 };
 
 // `domains`: names under which buckets are hosts. Query parameters that begin with x-amz- become
-// headers, since whoever presigns a URL may put headers into it; those about the signature stay
-// what they are. kInvalidUri. kInvalidArgument: such a parameter is no header, or one that is there
-// with another value.
-// Header lines of one name become one, their values joined by commas; values that are not UTF-8 are
-// read as Latin-1 and become UTF-8. kInvalidArgument: a header that has one value was sent several
-// times.
+// headers, since a client that presigns a URL may put headers into it; those about the signature
+// stay what they are. kInvalidUri. kInvalidArgument: such a parameter is no header, or one that is
+// there with another value. Header lines of one name become one, their values joined by commas;
+// values that are not UTF-8 are read as Latin-1 and become UTF-8. kInvalidArgument: a header that
+// has one value was sent several times.
 absl::StatusOr<Request> ParseRequest(HttpHead head, const std::vector<std::string>& domains);
 
 }  // namespace strata::s3

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One request served, from its head to its reply, without I/O of its own: whoever holds the socket
-// calls Begin(), then Write() with the body if it is wanted, then Finish(). Every call may block in
-// the store.
+// One request served, from its head to its reply, without I/O of its own: the session that holds
+// the socket calls Begin(), then Write() with the body if it is wanted, then Finish(). Every call
+// may block in the store.
 //
 //   Exchange exchange(service, std::move(head), request_id);
 //   std::optional<Reply> reply = exchange.Begin();

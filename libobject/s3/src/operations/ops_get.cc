@@ -255,9 +255,9 @@ absl::StatusOr<Step> GetObjectAttributes(const Call& call) {
   object::GetOptions options;
   options.version_id = call.request.Query("versionId");
   options.conditions = ParseConditions(call.request, "");
-  absl::StatusOr<object::ObjectPartsPage> page =
-      call.store().ListObjectParts(call.bucket, call.request.key, options,
-                                   static_cast<uint32_t>(*marker), std::max<size_t>(max_parts, 1));
+  absl::StatusOr<object::ObjectPartsPage> page = call.store().ListObjectParts(
+      call.bucket, call.request.key, options,
+      {static_cast<uint32_t>(*marker), std::max<size_t>(max_parts, 1)});
   if (!page.ok()) {
     if (ErrorCodeOf(page.status()) != ErrorCode::kNotModified) return page.status();
     return NotModifiedReply(call, options);

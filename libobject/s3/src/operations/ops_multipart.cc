@@ -140,8 +140,8 @@ absl::StatusOr<Reply> CompleteNow(const Call& call, const std::string& body) {
   STRATA_ASSIGN_OR_RETURN(const object::ContentClaims claims, ParseObjectClaims(request));
   STRATA_ASSIGN_OR_RETURN(
       const object::ObjectInfo info,
-      call.store().CompleteUpload(call.bucket, request.key, request.Query("uploadId"), parts,
-                                  ParseConditions(request, ""), claims));
+      call.store().CompleteUpload({call.bucket, request.key, request.Query("uploadId")}, parts,
+                                  {.conditions = ParseConditions(request, ""), .claims = claims}));
   XmlWriter xml("CompleteMultipartUploadResult");
   xml.Text("Location", LocationOf(call));
   xml.Text("Bucket", request.bucket);
@@ -170,7 +170,8 @@ absl::StatusOr<Step> CreateMultipartUpload(const Call& call) {
                           ParseFullObject(request, options.checksum_algorithm));
   STRATA_ASSIGN_OR_RETURN(
       const object::UploadInfo upload,
-      call.store().CreateUpload(call.bucket, request.key, options, full_object));
+      call.store().CreateUpload(call.bucket, request.key,
+                                {.put = options, .full_object_checksum = full_object}));
 
   XmlWriter xml("InitiateMultipartUploadResult");
   xml.Text("Bucket", request.bucket);
@@ -195,7 +196,7 @@ absl::StatusOr<Step> UploadPart(const Call& call) {
   STRATA_ASSIGN_OR_RETURN(ContentChecksum checksum, ParseContentChecksum(request));
   STRATA_ASSIGN_OR_RETURN(
       std::unique_ptr<object::ObjectWriter> writer,
-      call.store().NewPartWriter(call.bucket, request.key, request.Query("uploadId"), part_number,
+      call.store().NewPartWriter({call.bucket, request.key, request.Query("uploadId")}, part_number,
                                  checksum.algorithm));
   writer->OmitSha256();  // A signed payload's is checked before the content gets here.
   return Step(std::make_unique<ObjectSink>(ObjectSink::Kind::kPart, call, std::move(checksum),
@@ -206,16 +207,16 @@ absl::StatusOr<Step> UploadPartCopy(const Call& call) {
   const Request& request = call.request;
   STRATA_ASSIGN_OR_RETURN(const uint32_t part_number, ParsePartNumber(request));
   STRATA_ASSIGN_OR_RETURN(const object::CopySource source, ParseCopySource(call));
-  std::optional<std::pair<uint64_t, uint64_t>> range;
+  std::optional<object::ByteRange> range;
   if (const std::string* text = request.head.Find("x-amz-copy-source-range")) {
-    range = ParseCopyRange(*text);
+    if (const auto parsed = ParseCopyRange(*text)) range = {parsed->first, parsed->second};
     if (!range) {
       return MakeError(ErrorCode::kInvalidArgument,
                        "x-amz-copy-source-range must be of the form bytes=FIRST-LAST.");
     }
   }
   const absl::StatusOr<object::PartInfo> part = call.store().CopyPart(
-      source, call.bucket, request.key, request.Query("uploadId"), part_number, range);
+      {source, range}, {call.bucket, request.key, request.Query("uploadId")}, part_number);
   if (!part.ok()) return CopyError(part.status());
   XmlWriter xml("CopyPartResult");
   xml.Text("LastModified", FormatIsoDate(part->modified_ns));
@@ -232,7 +233,7 @@ absl::StatusOr<Step> CompleteMultipartUpload(const Call& call) {
 
 absl::StatusOr<Step> AbortMultipartUpload(const Call& call) {
   STRATA_RETURN_IF_ERROR(
-      call.store().AbortUpload(call.bucket, call.request.key, call.request.Query("uploadId")));
+      call.store().AbortUpload({call.bucket, call.request.key, call.request.Query("uploadId")}));
   return EmptyReply(204);
 }
 
@@ -250,8 +251,8 @@ absl::StatusOr<Step> ListParts(const Call& call) {
   }
   STRATA_ASSIGN_OR_RETURN(
       object::PartsPage page,
-      call.store().ListParts(call.bucket, request.key, request.Query("uploadId"),
-                             static_cast<uint32_t>(marker), std::max<size_t>(max_parts, 1)));
+      call.store().ListParts({call.bucket, request.key, request.Query("uploadId")},
+                             {static_cast<uint32_t>(marker), std::max<size_t>(max_parts, 1)}));
   if (max_parts == 0) {
     page.parts.clear();
     page.truncated = false;

@@ -72,8 +72,8 @@ absl::StatusOr<Step> CopyObject(const Call& call) {
                      "This copy request is illegal because it is trying to copy an object to "
                      "itself without changing the object's metadata.");
   }
-  const absl::StatusOr<object::ObjectInfo> info =
-      call.store().Copy(source, call.bucket, call.request.key, directives, options);
+  const absl::StatusOr<object::ObjectInfo> info = call.store().Copy(
+      source, call.bucket, call.request.key, {.directives = directives, .put = options});
   if (!info.ok()) return CopyError(info.status());
 
   XmlWriter xml("CopyObjectResult");

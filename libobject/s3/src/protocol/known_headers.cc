@@ -18,7 +18,7 @@ using Check = absl::Status (*)(const HttpHeader& header);
 struct KnownHeader {
   std::string_view name;  // With '*' at its end: all that begin so.
   enum class Treatment {
-    kPasses,  // Whoever acts on it does, and elsewhere it does no harm.
+    kPasses,  // Some operations act on it; elsewhere it does no harm.
     kTaken,   // By operations with one of `uses`; other writes are refused, other reads ignore it.
     kAbsent,  // Not implemented.
   } treatment;

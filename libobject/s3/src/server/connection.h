@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A client's connection, plain or TLS, with a time limit on everything that waits for the client.
-// Limits are enforced by whoever calls CheckDeadline() now and then: that costs nothing per read,
-// where a timer would.
+// Limits are enforced by the thread that calls CheckDeadline() now and then: that costs nothing per
+// read, where a timer would.
 //
 // Used in its executor's one thread.
 #pragma once

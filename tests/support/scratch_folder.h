@@ -12,21 +12,21 @@
 
 namespace strata::test {
 
-class ScratchDirectory final {
+class ScratchFolder final {
  public:
-  ScratchDirectory() : ScratchDirectory(std::filesystem::temp_directory_path()) {}
+  ScratchFolder() : ScratchFolder(std::filesystem::temp_directory_path()) {}
 
-  explicit ScratchDirectory(const std::filesystem::path& parent) {
-    std::string pattern = (parent / "strata-kv-XXXXXX").string();
+  explicit ScratchFolder(const std::filesystem::path& parent) {
+    std::string pattern = (parent / "strata-test-XXXXXX").string();
     if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("cannot make " + pattern);
     path_ = pattern;
   }
-  ~ScratchDirectory() {
+  ~ScratchFolder() {
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);
   }
-  ScratchDirectory(const ScratchDirectory&) = delete;
-  ScratchDirectory& operator=(const ScratchDirectory&) = delete;
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
 
   // Where a busy disk does not slow down a test that is not about the disk.
   static std::filesystem::path MemoryBacked() {

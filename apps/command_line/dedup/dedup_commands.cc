@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "appliance/json.h"
 #include "appliance/key_file.h"
+#include "appliance/storage_devices.h"
 #include "appliance/upkeep_commands.h"
 #include "command_line/dedup/dedup_catalogue.h"
 #include "command_line/dedup/dedup_scan.h"
@@ -216,6 +217,8 @@ uint64_t BytesOnDisk(const std::string& folder) {
 absl::StatusOr<Json> RebuildMetadata(const DedupRequest& request,
                                      const dedup::ProgressCallback& progress) {
   dedup::DirectoryOptions options = request.directory;
+  const block::Registry devices = StorageDevices(options.log);
+  options.devices = &devices;
   STRATA_ASSIGN_OR_RETURN(options.store.encryption_key, ReadKeyFile(request.key_file));
   STRATA_ASSIGN_OR_RETURN(const dedup::MetadataReport report,
                           dedup::Directory::RebuildMetadata(options, progress));

@@ -5,3 +5,8 @@ strata_add_fuzzer(
   LIB nvmeof
   SRCS nvmeof_target_fuzz.cc ${PROJECT_SOURCE_DIR}/tests/support/nvmeof/raw_host.cc
   CORPUS nvmeof_target_corpus)
+strata_add_fuzzer(
+  NAME nvmeof_host_fuzz
+  LIB nvmeof
+  SRCS nvmeof_host_fuzz.cc
+  CORPUS nvmeof_host_corpus)

@@ -13,6 +13,7 @@
 #include "appliance/data_guard.h"
 #include "appliance/key_file.h"
 #include "appliance/nvme/exports.h"
+#include "appliance/storage_devices.h"
 #include "strata/base/clock.h"
 #include "strata/base/status_macros.h"
 #include "strata/block/registry.h"
@@ -35,13 +36,15 @@ uint64_t AllocatedBytes(const std::string& path) {
   return static_cast<uint64_t>(info.st_blocks) * 512;
 }
 
-absl::StatusOr<dedup::DirectoryOptions> DirectoryOptionsFor(const ApplianceOptions& options) {
+absl::StatusOr<dedup::DirectoryOptions> DirectoryOptionsFor(const ApplianceOptions& options,
+                                                            const block::Registry& devices) {
   const Config::Storage& storage = options.config.storage;
   dedup::DirectoryOptions directory;
   directory.path = options.data;
   directory.create = options.create;
   directory.read_only = options.read_only;
   directory.device_uri = storage.device;
+  directory.devices = &devices;
   directory.max_size_bytes = storage.max_size_bytes;
   directory.kv_cache_bytes = storage.kv_cache_bytes;
   directory.store = storage.store;
@@ -58,7 +61,9 @@ absl::StatusOr<std::unique_ptr<Appliance>> Appliance::Open(const ApplianceOption
   if (!options.read_only) {
     STRATA_RETURN_IF_ERROR(GuardDataDirectory(options.data, options.log));
   }
-  STRATA_ASSIGN_OR_RETURN(const dedup::DirectoryOptions directory, DirectoryOptionsFor(options));
+  const block::Registry devices = StorageDevices(options.log);
+  STRATA_ASSIGN_OR_RETURN(const dedup::DirectoryOptions directory,
+                          DirectoryOptionsFor(options, devices));
   STRATA_ASSIGN_OR_RETURN(appliance->directory_, dedup::Directory::Open(directory));
   object::StoreOptions object_options;
   object_options.dedup = &appliance->directory_->store();
@@ -78,7 +83,9 @@ absl::StatusOr<std::unique_ptr<Appliance>> Appliance::Open(const ApplianceOption
 absl::StatusOr<dedup::MetadataReport> Appliance::RebuildMetadata(
     const ApplianceOptions& options, const dedup::ProgressCallback& progress) {
   STRATA_RETURN_IF_ERROR(GuardDataDirectory(options.data, options.log));
-  STRATA_ASSIGN_OR_RETURN(const dedup::DirectoryOptions directory, DirectoryOptionsFor(options));
+  const block::Registry devices = StorageDevices(options.log);
+  STRATA_ASSIGN_OR_RETURN(const dedup::DirectoryOptions directory,
+                          DirectoryOptionsFor(options, devices));
   return dedup::Directory::RebuildMetadata(directory, progress);
 }
 

@@ -15,6 +15,7 @@
 #include "appliance/json.h"
 #include "appliance/key_file.h"
 #include "appliance/report_json.h"
+#include "appliance/storage_devices.h"
 #include "command_line/dedup/dedup_catalogue.h"
 #include "command_line/dedup/dedup_scan.h"
 #include "command_line/quoted_text.h"
@@ -206,6 +207,8 @@ uint64_t BytesOnDisk(const std::string& folder) {
 absl::StatusOr<Json> RebuildMetadata(const DedupRequest& request,
                                      const dedup::ProgressCallback& progress) {
   dedup::DirectoryOptions options = request.directory;
+  const block::Registry devices = StorageDevices(options.log);
+  options.devices = &devices;
   STRATA_ASSIGN_OR_RETURN(options.store.encryption_key, ReadKeyFile(request.key_file));
   STRATA_ASSIGN_OR_RETURN(const dedup::MetadataReport report,
                           dedup::Directory::RebuildMetadata(options, progress));

@@ -168,7 +168,9 @@ absl::Status HostController::Start() {
   if (stop_event_ < 0) return absl::UnavailableError("no file descriptor left for a thread");
   thread_ = std::make_unique<std::thread>([this] {
     pollfd waiter{.fd = stop_event_, .events = POLLIN, .revents = 0};
-    while (poll(&waiter, 1, static_cast<int>(options_.thread_poll_ms)) <= 0) Poll();
+    // Each step of a bring-up is an answer to be taken.
+    const auto pause_ms = [this] { return is_busy_.load() ? 1u : options_.thread_poll_ms; };
+    while (poll(&waiter, 1, static_cast<int>(pause_ms())) <= 0) Poll();
   });
   return absl::OkStatus();
 }
@@ -656,6 +658,7 @@ void HostController::Poll() {
   while (AdvanceState()) {
   }
   NoteLoss(now_ns);
+  is_busy_.store(bring_up_.is_running() || state_ == State::kDisabling);
 }
 
 absl::Status HostController::health() const {

@@ -171,6 +171,7 @@ class HostController final : public Controller {
 
   int stop_event_ = -1;
   std::unique_ptr<std::thread> thread_;
+  std::atomic<bool> is_busy_{false};  // Poll() has begun something.
 };
 
 struct NamespaceTraits {

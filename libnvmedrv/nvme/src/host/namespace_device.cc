@@ -26,7 +26,7 @@ using block::Op;
 
 constexpr uint32_t kMostAttempts = 3;
 constexpr uint32_t kMostCommandBlocks = 65536;
-constexpr int64_t kReopenNs = 1'000'000'000;
+constexpr int64_t kMillisecondNs = 1'000'000;
 
 // Why a request ends without an answer.
 enum class Loss {
@@ -383,14 +383,15 @@ class IoChannel final : public block::Channel, private ResetListener {
   // Another reset would end the queues of all other channels, and this one might be refused again:
   // it tries later, and its requests fail when their patience is over.
   void NoteRefusal(int64_t now_ns) {
-    reopen_at_ns_ = now_ns + kReopenNs;
+    reopen_at_ns_ =
+        now_ns + static_cast<int64_t>(controller_.options().reconnect_ms) * kMillisecondNs;
     if (refused_since_ns_ == kNever) refused_since_ns_ = now_ns;
     FailHeldAfter(now_ns);
   }
 
   void FailHeldAfter(int64_t now_ns) {
     const int64_t patience_ns =
-        static_cast<int64_t>(controller_.options().loss_timeout_ms) * 1'000'000;
+        static_cast<int64_t>(controller_.options().loss_timeout_ms) * kMillisecondNs;
     if (now_ns - refused_since_ns_ >= patience_ns) FailHeld();
   }
 

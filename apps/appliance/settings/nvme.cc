@@ -18,7 +18,7 @@ std::vector<Setting> NvmeSettings() {
       Flag("nvme", "busy_poll",
            "These threads never sleep: shorter latencies, for a processor each at all times.",
            STRATA_FIELD(nvme.busy_poll)),
-      Size("nvme", "pool_size", 4u << 20, 4u << 30,
+      Size("nvme", "pool_size", 4u << 20, 2u << 30,
            "Memory of each thread for the data of commands; a command that finds none waits. A "
            "multiple of 64K.",
            STRATA_FIELD(nvme.pool_bytes)),

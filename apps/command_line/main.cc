@@ -18,6 +18,7 @@
 #include "command_line/dedup/dedup_arguments.h"
 #include "command_line/dedup/dedup_commands.h"
 #include "command_line/erasure/erasure_commands.h"
+#include "command_line/nvme/host_commands.h"
 #include "command_line/nvme/nvme_answers.h"
 #include "command_line/nvme/nvme_arguments.h"
 #include "command_line/nvme/serve.h"
@@ -291,6 +292,13 @@ constexpr CommandFamily kFamilies[] = {
      .run = RunServe,
      .format = [](const std::string& command,
                   const Json& answer) { return FormatNvmeAnswer(command, answer); }},
+    {.prefix = "nvme-",
+     .run =
+         [](const Request& request, const dedup::ProgressCallback& progress) {
+           return RunNvmeHostCommand(request.command, request.nvme.host, progress);
+         },
+     .format = [](const std::string& command,
+                  const Json& answer) { return FormatNvmeAnswer(command, answer); }},
     {.prefix = "",  // All others, which are stratad's too.
      .run = RunOnStore,
      .format = [](const std::string& command,
@@ -343,12 +351,14 @@ int Run(const Request& request) {
   const std::string text =
       request.json ? Indented(*answer) : family.format(request.command, *answer);
   // What is restored to standard output is alone there.
-  const bool taken = request.command == "dedup.restore" && request.dedup.output == "-";
+  const bool taken = (request.command == "dedup.restore" && request.dedup.output == "-") ||
+                     (request.command == "nvme-read" && request.nvme.host.file == "-");
   if (!taken) std::fputs(text.c_str(), stdout);
   if (std::fflush(stdout) != 0) return kExitError;
   if (TellFailures(*answer)) return kExitError;
   const bool verified = request.command == "verify" || request.command.ends_with(".verify") ||
-                        request.command.ends_with("rebuild-metadata");
+                        request.command.ends_with("rebuild-metadata") ||
+                        request.command == "nvme-bench";
   return verified && answer->value("damaged", false) ? kExitDamage : kExitOk;
 }
 

@@ -21,8 +21,9 @@ constexpr std::chrono::milliseconds kRedraw{100};
 constexpr uint64_t kBarWidth = 30;
 
 // What the commands of this program count in bytes; the stores count containers and streams.
-constexpr std::string_view kBytePhases[] = {"ingesting", "restoring", "scanning", "encoding",
-                                            "decoding",  "verifying", "repairing"};
+constexpr std::string_view kBytePhases[] = {"ingesting", "restoring", "scanning",  "encoding",
+                                            "decoding",  "verifying", "repairing", "reading",
+                                            "writing",   "copying"};
 
 bool CountsBytes(std::string_view phase) {
   return std::ranges::find(kBytePhases, phase) != std::end(kBytePhases);

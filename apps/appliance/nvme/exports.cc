@@ -10,11 +10,13 @@
 #include "absl/strings/str_cat.h"
 #include "appliance/nvme/export_store.h"
 #include "appliance/nvme/live_target.h"
+#include "strata/base/check.h"
 #include "strata/base/clock.h"
 #include "strata/base/hex.h"
 #include "strata/base/mutex.h"
 #include "strata/base/random.h"
 #include "strata/base/status_macros.h"
+#include "strata/nvmeof/initiator.h"
 
 namespace strata::appliance {
 namespace {
@@ -47,7 +49,10 @@ absl::Status CheckHosts(const std::vector<std::string>& hosts, uint64_t most) {
 }  // namespace
 
 block::Registry ExportableDevices(LogSink log) {
-  return block::Registry::WithDefaults(std::move(log));
+  block::Registry registry = block::Registry::WithDefaults(log);
+  const absl::Status added = nvmeof::RegisterNvmeTcp(&registry, std::move(log));
+  STRATA_CHECK(added.ok(), "the registry had the scheme nvme-tcp before");
+  return registry;
 }
 
 absl::StatusOr<std::array<std::byte, 16>> RandomUuid() {

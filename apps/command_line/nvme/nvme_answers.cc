@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "command_line/nvme/nvme_answers.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -142,17 +143,123 @@ std::string FormatServed(const Json& answer) {
                          cut == 0 ? "" : absl::StrCat("; ", cut, " connections were cut off"));
 }
 
+std::string FormatDiscovered(const Json& answer) {
+  TextTable table({"SUBSYSTEM", "ADDRESS", "PORT", "TYPE"}, 4);
+  for (const Json& entry : answer.at("entries")) {
+    table.Add({TextOf(entry, "subsystem"), TextOf(entry, "address"), TextOf(entry, "port"),
+               TextOf(entry, "type")});
+  }
+  return table.Print();
+}
+
+std::string FormatSeen(const Json& answer) {
+  TextTable table({"UUID", "ACCESS", "NSID", "SIZE", "BLOCK"}, 2);
+  for (const Json& space : answer.at("namespaces")) {
+    table.Add({TextOf(space, "uuid"), space.value("read_only", false) ? "read" : "read, write",
+               CountOf(space, "nsid"), SizeOf(space, "size_bytes"),
+               CountOf(space, "block_size_bytes")});
+  }
+  return table.Print();
+}
+
+std::string FormatConnected(const Json& answer) {
+  return absl::StrFormat(
+             "subsystem      %s\nmodel          %s\nserial number  %s\nfirmware       %s\n"
+             "version        %s\ncontroller     %s\n",
+             TextOf(answer, "subsystem"), TextOf(answer, "model_number"),
+             TextOf(answer, "serial_number"), TextOf(answer, "firmware"), TextOf(answer, "version"),
+             CountOf(answer, "controller_id")) +
+         FormatSeen(answer);
+}
+
+// A field a line, numbers in the notation that bit fields are read in too.
+std::string FormatFields(const Json& answer) {
+  std::string text;
+  for (const auto& [name, value] : answer.items()) {
+    if (value.is_string()) {
+      absl::StrAppendFormat(&text, "%-16s %s\n", name, QuotedName(value.get<std::string>()));
+    } else {
+      const uint64_t number = value.get<uint64_t>();
+      absl::StrAppendFormat(&text, "%-16s %d (%#x)\n", name, number, number);
+    }
+  }
+  return text;
+}
+
+std::string FormatLogPage(const Json& answer) {
+  constexpr size_t kDigits = 64;  // Of a line.
+  const std::string digits = answer.value("data", std::string());
+  std::string text;
+  for (size_t at = 0; at < digits.size(); at += kDigits) {
+    absl::StrAppendFormat(&text, "%08x  %s\n", NumberOf(answer, "offset_bytes") + at / 2,
+                          digits.substr(at, kDigits));
+  }
+  return text;
+}
+
+std::string FormatMoved(const Json& answer) {
+  const double seconds = answer.value("seconds", 0.0);
+  const auto rate = static_cast<uint64_t>(static_cast<double>(NumberOf(answer, "bytes")) /
+                                          std::max(seconds, 1e-6));
+  return absl::StrFormat("%s in %.1f s, %s/s\n", SizeOf(answer, "bytes"), seconds,
+                         FormatSize(rate));
+}
+
+std::string FormatBench(const Json& answer) {
+  std::string text = absl::StrFormat(
+      "%s on %s, %s at depth %s for %.1f s\n%.0f IOPS, %s/s, %.1f us of processor time per "
+      "request\n",
+      answer.value("pattern", std::string()), TextOf(answer, "device"),
+      SizeOf(answer, "block_bytes"), CountOf(answer, "depth"), answer.value("seconds", 0.0),
+      answer.value("iops", 0.0),
+      FormatSize(static_cast<uint64_t>(answer.value("bytes_per_second", 0.0))),
+      answer.value("cpu_us_per_operation", 0.0));
+  TextTable table({"LATENCY, us", "REQUESTS", "MEAN", "P50", "P90", "P99", "P99.9", "MAX"});
+  for (const char* kind : {"read", "write"}) {
+    if (!answer.contains(kind)) continue;
+    const Json& figures = answer.at(kind);
+    std::vector<std::string> row = {kind, CountOf(figures, "operations")};
+    for (const char* figure : {"mean_us", "p50_us", "p90_us", "p99_us", "p999_us", "max_us"}) {
+      row.push_back(absl::StrFormat("%.1f", figures.value(figure, 0.0)));
+    }
+    table.Add(std::move(row));
+  }
+  text += table.Print();
+  if (!answer.contains("verified_blocks")) return text;
+  const Json& damage = answer.at("damage");
+  for (const Json& place : damage)
+    absl::StrAppend(&text, "DAMAGED  ", place.get<std::string>(), "\n");
+  absl::StrAppend(&text, CountOf(answer, "verified_blocks"), " blocks were read and checked",
+                  damage.empty() ? ", all as they were written\n" : "\n");
+  return text;
+}
+
 struct Formatter {
   const char* command;
   std::string (*format)(const Json&);
 };
 
 constexpr Formatter kFormatters[] = {
-    {"nvme.subsystem.create", FormatSubsystem}, {"nvme.subsystem.set", FormatSubsystem},
-    {"nvme.subsystem.list", FormatSubsystems},  {"nvme.host.list", FormatHosts},
-    {"nvme.namespace.add", FormatNamespace},    {"nvme.namespace.set", FormatNamespace},
-    {"nvme.namespace.list", FormatNamespaces},  {"nvme.listener.list", FormatListeners},
-    {"nvme.connections", FormatConnections},    {"nvme-serve", FormatServed},
+    {"nvme.subsystem.create", FormatSubsystem},
+    {"nvme.subsystem.set", FormatSubsystem},
+    {"nvme.subsystem.list", FormatSubsystems},
+    {"nvme.host.list", FormatHosts},
+    {"nvme.namespace.add", FormatNamespace},
+    {"nvme.namespace.set", FormatNamespace},
+    {"nvme.namespace.list", FormatNamespaces},
+    {"nvme.listener.list", FormatListeners},
+    {"nvme.connections", FormatConnections},
+    {"nvme-serve", FormatServed},
+    {"nvme-discover", FormatDiscovered},
+    {"nvme-connect", FormatConnected},
+    {"nvme-list", FormatSeen},
+    {"nvme-id-ctrl", FormatFields},
+    {"nvme-id-ns", FormatFields},
+    {"nvme-get-log", FormatLogPage},
+    {"nvme-read", FormatMoved},
+    {"nvme-write", FormatMoved},
+    {"nvme-copy", FormatMoved},
+    {"nvme-bench", FormatBench},
 };
 
 }  // namespace

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <limits>
+#include <map>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -21,9 +23,19 @@ constexpr char kFooter[] =
     "'file:/srv/vol?size=4G&create=1'\n"
     "  strata --data /srv/strata nvme host add nqn.2026-11.org.example:a $(cat /etc/nvme/hostnqn)\n"
     "  strata --data /srv/strata nvme connections\n"
+    "  strata nvme bench 'nvme-tcp:127.0.0.1:4420/nqn.2026-11.org.example:a?nsid=1' --rw randrw "
+    "--verify\n"
     "\n"
     "subsystem, namespace, host, listener and connections are about the stratad that holds DIR;\n"
-    "serve is a target of its own. docs/nvme.md has all of it.";
+    "serve is a target of its own; all others are a host's. docs/nvme.md has all of it.";
+
+constexpr char kBenchFooter[] =
+    "Answers IOPS, bandwidth, percentiles of the latency, and the processor time of this process\n"
+    "per request. With --verify each block that was written carries a stamp of the seed, its "
+    "place\n"
+    "and how often it was written; reads take blocks that were written, and at the end all of "
+    "them\n"
+    "are read again.";
 
 constexpr char kServeFooter[] =
     "A URI is a device: file:PATH?size=64G&create=1, file:/dev/sdb, mem:?size=1G, null:?size=1T.\n"
@@ -48,6 +60,9 @@ class NvmeCommandLine {
     CLI::App* const connections =
         Add(nvme_, "connections", "nvme.connections", "Who is connected, since when, how much.");
     Text(connections, "nqn", "nqn", "Of this subsystem alone.");
+    AddController();
+    AddBlocks();
+    AddBench();
   }
 
  private:
@@ -222,6 +237,93 @@ class NvmeCommandLine {
     Text(Add(group, "remove", "nvme.listener.remove", "Listen there no more."), "address",
          "address", "The address.")
         ->required();
+  }
+
+  // What a controller says of itself.
+  void AddController() {
+    constexpr char kUri[] = "nvme-tcp:ADDRESS:PORT/NQN, with ?nsid=1 where a namespace is meant.";
+    NvmeHostRequest& host = request_.host;
+    CLI::App* const discover =
+        Add(nvme_, "discover", "nvme-discover", "What a discovery service lets this host reach.");
+    discover->add_option("address", host.address, "Its address, and its port [8009].")->required();
+    discover->add_option("--hostnqn", host.host_nqn, "The name to ask by [random].");
+    struct Shown {
+      const char* name;
+      const char* command;
+      const char* meaning;
+    };
+    for (const Shown& shown :
+         {Shown{"connect", "nvme-connect", "Connect, say to what, and disconnect."},
+          Shown{"list", "nvme-list", "The namespaces of a subsystem."},
+          Shown{"id-ctrl", "nvme-id-ctrl", "Identify Controller."},
+          Shown{"id-ns", "nvme-id-ns", "Identify Namespace."},
+          Shown{"get-log", "nvme-get-log", "A log page, in hexadecimal digits."}}) {
+      CLI::App* const sub = Add(nvme_, shown.name, shown.command, shown.meaning);
+      sub->add_option("uri", host.uri, kUri)->required();
+      if (std::string_view(shown.name) != "get-log") continue;
+      sub->add_option("--page", host.log_page, "Its number, as 2 or 0x70.")
+          ->required()
+          ->check(CLI::Range(0, 255));
+      AddPlace(sub, "[4096]");
+    }
+  }
+
+  void AddPlace(CLI::App* sub, const char* length_default) {
+    BytesOption(sub, "--offset", &request_.host.offset_bytes, "Where to begin, as 1M [0].");
+    BytesOption(sub, "--length", &request_.host.length_bytes,
+                std::string("How much, as 1M ") + length_default + ".");
+  }
+
+  static void BytesOption(CLI::App* sub, const std::string& option, uint64_t* bytes,
+                          const std::string& meaning) {
+    sub->add_option_function<std::string>(
+        option,
+        [bytes, option](const std::string& value) {
+          const absl::StatusOr<uint64_t> parsed = block::ParseSizeBytes(value);
+          if (!parsed.ok()) throw CLI::ValidationError(option, "not a size: " + value);
+          *bytes = *parsed;
+        },
+        meaning);
+  }
+
+  void AddBlocks() {
+    constexpr char kUri[] = "The device: nvme-tcp:ADDRESS:PORT/NQN?nsid=1, or any other URI.";
+    NvmeHostRequest& host = request_.host;
+    CLI::App* const read = Add(nvme_, "read", "nvme-read", "Copy a device to a file.");
+    read->add_option("uri", host.uri, kUri)->required();
+    read->add_option("--output", host.file, "The file; - is standard output.")->required();
+    read->add_flag("--force", host.force, "Replace the file.");
+    AddPlace(read, "[to the end]");
+    CLI::App* const write = Add(nvme_, "write", "nvme-write", "Copy a file to a device.");
+    write->add_option("uri", host.uri, kUri)->required();
+    write->add_option("--input", host.file, "The file; - is standard input.")->required();
+    AddPlace(write, "[to the file's end]");
+    CLI::App* const copy = Add(nvme_, "copy", "nvme-copy", "Copy one device to another.");
+    copy->add_option("from", host.uri, kUri)->required();
+    copy->add_option("to", host.to_uri, "A device of at least the same size.")->required();
+  }
+
+  void AddBench() {
+    BenchRequest& bench = request_.host.bench;
+    CLI::App* const sub = Add(nvme_, "bench", "nvme-bench",
+                              "Load a device with equal requests; what it had is overwritten by "
+                              "patterns that write.");
+    sub->footer(kBenchFooter);
+    sub->add_option("uri", bench.uri, "The device.")->required();
+    sub->add_option("--rw", bench.pattern, "[randread]")
+        ->transform(CLI::CheckedTransformer(
+            std::map<std::string, BenchPattern>{{"read", BenchPattern::kRead},
+                                                {"write", BenchPattern::kWrite},
+                                                {"randread", BenchPattern::kRandomRead},
+                                                {"randwrite", BenchPattern::kRandomWrite},
+                                                {"randrw", BenchPattern::kRandomMixed}}));
+    BytesOption(sub, "--block", &bench.block_bytes, "Size of a request [4K].");
+    sub->add_option("--depth", bench.depth, "Requests in flight [32].")->check(CLI::Range(1, 4096));
+    sub->add_option("--seconds", bench.seconds, "[5]")->check(CLI::Range(0.01, 1e6));
+    BytesOption(sub, "--size", &bench.size_bytes, "From the device's beginning [all].");
+    sub->add_flag("--verify", bench.verify,
+                  "Stamp what is written, and check it; 3 when anything is wrong.");
+    sub->add_option("--seed", bench.seed, "Of places and stamps [random].");
   }
 
   Json& arguments_;

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "command_line/nvme/bench.h"
+
 namespace strata::appliance {
 
 struct NvmeServeRequest {
@@ -21,8 +23,22 @@ struct NvmeServeRequest {
   uint32_t workers = 1;
 };
 
+struct NvmeHostRequest {
+  std::string address;        // discover.
+  std::string host_nqn;       // discover; elsewhere the URI says it.
+  std::string uri;            // All others; copy: the source.
+  std::string to_uri;         // copy.
+  std::string file;           // read, write, get-log; -: standard output or input.
+  bool force = false;         // read: replaces the file.
+  uint64_t offset_bytes = 0;  // read, write, get-log.
+  uint64_t length_bytes = 0;  // The same; 0: all there is; of a log page its first 4096 bytes.
+  uint32_t log_page = 0;
+  BenchRequest bench;
+};
+
 struct NvmeRequest {
   NvmeServeRequest serve;
+  NvmeHostRequest host;
 };
 
 }  // namespace strata::appliance

@@ -302,6 +302,26 @@ TEST_CASE("commands wait for memory and none is lost") {
   }
 }
 
+TEST_CASE("a device that reads nothing does not show what others wrote") {
+  TargetRig rig;
+  REQUIRE(rig.subsystem
+              ->AddNamespace(
+                  *block::CreateNullDevice({.block_count = 1024, .block_size_bytes = 512}), {})
+              .ok());
+  TargetRig::Host writer(rig.endpoint);
+  TargetRig::Host reader(rig.endpoint);
+  for (const uint32_t bytes : {4096u, 131072u}) {
+    const std::vector<std::byte> secret(bytes, std::byte{0x53});
+    REQUIRE(
+        writer.io.Transfer(MakeBlocksEntry(IoOpcode::kWrite, 1, 1, 0, bytes / 512, bytes), secret)
+            .status.ok());
+    const RawHost::Reply read =
+        reader.io.Command(MakeBlocksEntry(IoOpcode::kRead, 1, 2, 0, bytes / 512, bytes));
+    REQUIRE(read.status.ok());
+    CHECK((read.data == std::vector<std::byte>(bytes)));
+  }
+}
+
 TEST_CASE("a target checks its options") {
   const auto refused = [](const TargetOptions& options) {
     return absl::IsInvalidArgument(Target::Create(options).status());

@@ -58,7 +58,8 @@ absl::StatusOr<std::unique_ptr<Device>> CreateNullDevice(const NullDeviceOptions
   }
   const Geometry geometry{.block_size_bytes = options.block_size_bytes,
                           .block_count = options.block_count,
-                          .supports_discard = true};
+                          .supports_discard = true,
+                          .reads_nothing = true};
   return std::make_unique<NullDevice>(geometry, options.name);
 }
 

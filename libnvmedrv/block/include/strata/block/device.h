@@ -64,6 +64,7 @@ struct Geometry {
 
   bool supports_discard = false;  // Otherwise kDiscard is Unimplemented.
   bool read_only = false;         // What would change a block is refused by Submit().
+  bool reads_nothing = false;     // Reads leave their memory as it is: null: alone.
   uint64_t zone_size_blocks = 0;  // 0: not zoned. Otherwise writes are sequential within each zone.
 };
 

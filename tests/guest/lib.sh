@@ -29,14 +29,17 @@ attempt() {
 
 printed_line() { grep -Eq -- "$1" "$TMPDIR/printed"; }  # REGEX
 
+# The time is that of the kernel log.
 record() {  # NAME STATUS EXPLANATION
+  local now
+  read -r now _ </proc/uptime
   if [ "$2" -eq 0 ]; then
     checks_passed=$((checks_passed + 1))
-    echo "ok    $1"
+    printf 'ok    [%7s] %s\n' "$now" "$1"
     return
   fi
   checks_failed=$((checks_failed + 1))
-  echo "FAIL  $1"
+  printf 'FAIL  [%7s] %s\n' "$now" "$1"
   local lines
   mapfile -t lines <"$TMPDIR/printed"
   [ ${#lines[@]} -le 40 ] || lines=("${lines[@]:0:15}" "..." "${lines[@]: -24}")
@@ -166,6 +169,7 @@ file_system_holds() {  # TYPE DISK FOLDER
 server=""
 server_log=/media/server.log
 start_server() {
+  : >$server_log
   strata nvme serve "$@" >>$server_log 2>&1 &
   server=$!
   wait_for 20 server_listens || { echo "the server does not listen:"; cat $server_log; return 1; }

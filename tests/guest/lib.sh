@@ -191,7 +191,8 @@ end_server() {  # [SIGNAL]
 nvmet=/sys/kernel/config/nvmet
 
 nvmet_subsystem() {  # NQN: for any host
-  mkdir $nvmet/subsystems/"$1" && echo 1 >$nvmet/subsystems/"$1"/attr_allow_any_host
+  mkdir $nvmet/subsystems/"$1" && echo 5e0f4a0c33a14f0e >$nvmet/subsystems/"$1"/attr_serial &&
+    echo 1 >$nvmet/subsystems/"$1"/attr_allow_any_host
 }
 
 # Linux's host takes a namespace that comes back with another UUID for another one.

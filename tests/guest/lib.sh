@@ -190,9 +190,11 @@ end_server() {  # [SIGNAL]
 
 nvmet=/sys/kernel/config/nvmet
 
-nvmet_subsystem() {  # NQN: for any host
-  mkdir $nvmet/subsystems/"$1" && echo 5e0f4a0c33a14f0e >$nvmet/subsystems/"$1"/attr_serial &&
-    echo 1 >$nvmet/subsystems/"$1"/attr_allow_any_host
+# The serial number, which is random otherwise, is that of the same target after it was removed.
+nvmet_subsystem() {  # NQN: for any host; it may be there already
+  local folder=$nvmet/subsystems/$1
+  [ -d "$folder" ] || { mkdir "$folder" && echo 5e0f4a0c33a14f0e >"$folder/attr_serial"; } || return
+  echo 1 >"$folder/attr_allow_any_host"
 }
 
 # Linux's host takes a namespace that comes back with another UUID for another one.
@@ -219,10 +221,11 @@ nvmet_unlink() {  # ID NQN
   rm $nvmet/ports/"$1"/subsystems/"$2"
 }
 
-nvmet_remove() {  # Everything
+# Removes everything but the subsystems: the kernel warns when one goes before its last controller has.
+nvmet_remove() {
   rm -f $nvmet/ports/*/subsystems/* $nvmet/subsystems/*/allowed_hosts/*
   local folder
-  for folder in $nvmet/ports/* $nvmet/subsystems/*/namespaces/* $nvmet/subsystems/* $nvmet/hosts/*; do
+  for folder in $nvmet/ports/* $nvmet/subsystems/*/namespaces/* $nvmet/hosts/*; do
     [ ! -d "$folder" ] || rmdir "$folder"
   done
 }

@@ -29,14 +29,17 @@ attempt() {
 
 printed_line() { grep -Eq -- "$1" "$TMPDIR/printed"; }  # REGEX
 
+# The time is that of the kernel log.
 record() {  # NAME STATUS EXPLANATION
+  local now
+  read -r now _ </proc/uptime
   if [ "$2" -eq 0 ]; then
     checks_passed=$((checks_passed + 1))
-    echo "ok    $1"
+    printf 'ok    [%7s] %s\n' "$now" "$1"
     return
   fi
   checks_failed=$((checks_failed + 1))
-  echo "FAIL  $1"
+  printf 'FAIL  [%7s] %s\n' "$now" "$1"
   local lines
   mapfile -t lines <"$TMPDIR/printed"
   [ ${#lines[@]} -le 40 ] || lines=("${lines[@]:0:15}" "..." "${lines[@]: -24}")
@@ -166,6 +169,7 @@ file_system_holds() {  # TYPE DISK FOLDER
 server=""
 server_log=/media/server.log
 start_server() {
+  : >$server_log
   strata nvme serve "$@" >>$server_log 2>&1 &
   server=$!
   wait_for 20 server_listens || { echo "the server does not listen:"; cat $server_log; return 1; }
@@ -186,8 +190,11 @@ end_server() {  # [SIGNAL]
 
 nvmet=/sys/kernel/config/nvmet
 
-nvmet_subsystem() {  # NQN: for any host
-  mkdir $nvmet/subsystems/"$1" && echo 1 >$nvmet/subsystems/"$1"/attr_allow_any_host
+# The serial number, which is random otherwise, is that of the same target after it was removed.
+nvmet_subsystem() {  # NQN: for any host; it may be there already
+  local folder=$nvmet/subsystems/$1
+  [ -d "$folder" ] || { mkdir "$folder" && echo 5e0f4a0c33a14f0e >"$folder/attr_serial"; } || return
+  echo 1 >"$folder/attr_allow_any_host"
 }
 
 # Linux's host takes a namespace that comes back with another UUID for another one.
@@ -214,10 +221,11 @@ nvmet_unlink() {  # ID NQN
   rm $nvmet/ports/"$1"/subsystems/"$2"
 }
 
-nvmet_remove() {  # Everything
+# Removes everything but the subsystems: the kernel warns when one goes before its last controller has.
+nvmet_remove() {
   rm -f $nvmet/ports/*/subsystems/* $nvmet/subsystems/*/allowed_hosts/*
   local folder
-  for folder in $nvmet/ports/* $nvmet/subsystems/*/namespaces/* $nvmet/subsystems/* $nvmet/hosts/*; do
+  for folder in $nvmet/ports/* $nvmet/subsystems/*/namespaces/* $nvmet/hosts/*; do
     [ ! -d "$folder" ] || rmdir "$folder"
   done
 }

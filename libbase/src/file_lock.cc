@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "absl/strings/str_format.h"
+#include "strata/base/errno_status.h"
 
 namespace strata {
 namespace {
@@ -29,7 +30,7 @@ absl::Status Held() { return absl::FailedPreconditionError("somebody else holds 
 
 absl::Status LockFile(int fd) {
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    return errno == EWOULDBLOCK ? Held() : absl::ErrnoToStatus(errno, "cannot lock");
+    return errno == EWOULDBLOCK ? Held() : ErrnoStatus(errno, "cannot lock");
   }
   struct flock whole = WholeFile();
   if (fcntl(fd, F_OFD_SETLK, &whole) != 0 && (errno == EAGAIN || errno == EACCES)) return Held();

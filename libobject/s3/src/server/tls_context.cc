@@ -11,6 +11,7 @@
 #include <boost/system/error_code.hpp>
 
 #include "http/text.h"
+#include "strata/base/errno_status.h"
 #include "strata/base/status_macros.h"
 
 namespace strata::s3 {
@@ -25,7 +26,7 @@ constexpr char kTls12Ciphers[] = "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!PSK";
 absl::StatusOr<struct stat> Look(std::string_view what, const std::string& path) {
   struct stat info;
   if (stat(path.c_str(), &info) == 0) return info;
-  return absl::ErrnoToStatus(errno, Concat({"cannot read the TLS ", what, " ", path}));
+  return ErrnoStatus(errno, Concat({"cannot read the TLS ", what, " ", path}));
 }
 
 // A key that other users may read is as good as published.

@@ -89,8 +89,8 @@ absl::StatusOr<std::unique_ptr<block::Device>> OpenUri(const Endpoint& endpoint,
                                                        const std::string& options) {
   block::Registry registry = block::Registry::WithDefaults();
   REQUIRE(RegisterNvmeTcp(&registry).ok());
-  return registry.Open(
-      absl::StrCat("nvme-tcp:", ToString(endpoint), "/", kNqn, "?nsid=1&reconnect_ms=5", options));
+  return registry.Open(absl::StrCat("nvme-tcp:", ToString(endpoint), "/", kNqn,
+                                    "?nsid=1&reconnect_ms=5&connect_timeout_ms=60000", options));
 }
 
 // What each block may hold, by stamps of eight bytes that fill it.

@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
 strata_add_bench(NAME nvmeof_link_bench LIB nvmeof SRCS nvmeof_link_bench.cc)
+strata_add_bench(NAME nvmeof_host_bench LIB nvmeof SRCS nvmeof_host_bench.cc)

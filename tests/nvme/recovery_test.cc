@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "strata/base/endian.h"
 #include "strata/block/devices.h"
 #include "strata/nvme/controller.h"
 #include "strata/nvme/loop.h"
@@ -40,6 +41,7 @@ struct Fabric {
   bool is_silent = false;        // Nothing that is sent is answered.
   bool is_slow_to_open = false;  // Queues open when this is unset.
   int io_is_silent = 0;          // I/O queues swallow so many commands.
+  int spoilt_io = 0;             // I/O commands answered with 00/22h.
   int connects = 0;
   int keep_alives = 0;
   uint32_t keep_alive_ms = 0;
@@ -115,6 +117,12 @@ class FabricQueue final : public HostQueue {
       return 1;
     }
     const int count = base_->Poll(completions);
+    for (int i = 0; !is_admin_ && i < count && fabric_.spoilt_io > 0; ++i) {
+      --fabric_.spoilt_io;
+      completions[static_cast<size_t>(i)].Set(
+          CompletionEntry::kStatus,
+          static_cast<uint16_t>(Status(StatusCode::kTransientTransportError).field() << 1));
+    }
     for (int i = 0; is_admin_ && i < count; ++i) {
       CompletionEntry& completion = completions[static_cast<size_t>(i)];
       const Sent& sent = sent_[completion.command_id()];
@@ -405,6 +413,55 @@ TEST_CASE("a controller that is another one after a reset is not used") {
   CHECK(rig.controller->health().ok());
   for (int i = 0; i < 100; ++i) rig.Pass(10);
   CHECK(WriteBlocking(*rig.channel, Lba{0}, rig.buffer.span()).ok());
+}
+
+TEST_CASE(
+    "a write is sent again when the lost controller is gone, and fails when it may be there") {
+  for (const bool is_gone : {true, false}) {
+    Rig rig({.loss_timeout_ms = 100'000});
+    const uint16_t old_id = rig.controller->identify().Get(IdentifyController::kControllerId);
+    int asked = 0;
+    rig.fabric.of_admin_data = [&](const SubmissionEntry& entry, std::span<std::byte> data) {
+      if (entry.opcode() != static_cast<uint8_t>(AdminOpcode::kIdentify)) return;
+      if ((entry.Get(SubmissionEntry::kDword10) & 0xff) != 0x13) return;
+      ++asked;
+      CHECK(entry.Get(SubmissionEntry::kDword10) >> 16 == old_id);
+      // It drains for a while, or does not end.
+      const bool is_listed = !is_gone || asked < 5;
+      StoreLe16(&data[0], is_listed ? 1 : 0);
+      StoreLe16(&data[2], is_listed ? old_id : 0);
+    };
+    rig.fabric.io_is_silent = 2;
+    TestIo write(Op::kWrite, Lba{0}, 1, {Whole(rig.buffer)});
+    Buffer other(4096);
+    TestIo read(Op::kRead, Lba{1}, 1, {Whole(other)});
+    REQUIRE(rig.channel->Submit(&write.request).ok());
+    REQUIRE(rig.channel->Submit(&read.request).ok());
+    rig.channel->Poll(8);
+    rig.controller->RequestReset("a test");
+    for (int i = 0; i < 3; ++i) rig.Pass(10);
+    CHECK(write.done_count == 0);
+    CHECK(asked >= 1);
+    for (int i = 0; i < 250; ++i) rig.Pass(10);
+    CHECK(rig.controller->health().ok());
+    CHECK((write.done_count == 1 && read.done_count == 1));
+    CHECK(read.request.status.ok());
+    CHECK(write.request.status.code() ==
+          (is_gone ? absl::StatusCode::kOk : absl::StatusCode::kUnavailable));
+    CHECK(rig.controller->statistics().replays == (is_gone ? 2 : 1));
+    CHECK(WriteBlocking(*rig.channel, Lba{0}, rig.buffer.span()).ok());
+  }
+}
+
+TEST_CASE("a command that the transport spoilt on its way is sent again, a few times") {
+  for (const int spoilt : {2, 3}) {
+    Rig rig;
+    rig.fabric.spoilt_io = spoilt;
+    const absl::Status status = WriteBlocking(*rig.channel, Lba{0}, rig.buffer.span());
+    CHECK(status.code() == (spoilt < 3 ? absl::StatusCode::kOk : absl::StatusCode::kUnavailable));
+    CHECK(rig.controller->statistics().replays == 2);
+    CHECK(rig.controller->statistics().resets == 0);
+  }
 }
 
 TEST_CASE("a long Write Zeroes keeps to the controller's limit") {

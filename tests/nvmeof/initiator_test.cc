@@ -47,7 +47,8 @@ class RemoteDisk final : public Device {
         block::CreateMemoryDevice({.block_count = 4096, .block_size_bytes = block_size_bytes});
     auto nsid = rig_.subsystem->AddNamespace(*std::move(base), {.read_only = read_only});
     REQUIRE(nsid.ok());
-    auto device = OpenUri(UriOf(rig_.endpoint, *nsid, "&queues=8" + options));
+    auto device =
+        OpenUri(UriOf(rig_.endpoint, *nsid, "&queues=8&connect_timeout_ms=60000" + options));
     INFO(device.status());
     REQUIRE(device.ok());
     device_ = *std::move(device);
@@ -93,7 +94,8 @@ TEST_CASE("the block device contract holds over TCP") {
 
 std::unique_ptr<nvme::Controller> OpenController(const TargetRig& rig,
                                                  nvme::ControllerOptions options = {}) {
-  auto transport = ConnectTcp({.endpoint = rig.endpoint, .subsystem_nqn = kNqn});
+  auto transport =
+      ConnectTcp({.endpoint = rig.endpoint, .subsystem_nqn = kNqn, .connect_timeout_ms = 60'000});
   REQUIRE(transport.ok());
   auto controller = nvme::Controller::Open(*std::move(transport), options);
   INFO(controller.status());

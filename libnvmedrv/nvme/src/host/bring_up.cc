@@ -15,6 +15,8 @@ namespace {
 
 constexpr int64_t kMillisecondNs = 1'000'000;
 constexpr int64_t kLookNs = kMillisecondNs;  // Between looks at CSTS.
+constexpr int64_t kOldLookNs = 10 * kMillisecondNs;
+constexpr int64_t kOldPatienceNs = 2000 * kMillisecondNs;
 constexpr size_t kMostNamespaces = 1u << 20;
 
 std::string_view NameOf(uint32_t step) {
@@ -27,6 +29,7 @@ std::string_view NameOf(uint32_t step) {
       "writing CC",
       "reading CSTS",
       "Identify Controller",
+      "Identify controller list",
       "Identify NVM Controller",
       "asking for queues",
       "reading changed namespaces",
@@ -58,8 +61,10 @@ void BringUp::Reset(Step step, QueuePair* admin,
   opened_index_ = 0;
 }
 
-void BringUp::Start(QueuePair* admin, std::vector<std::shared_ptr<OpenedNamespace>> opened) {
+void BringUp::Start(QueuePair* admin, std::vector<std::shared_ptr<OpenedNamespace>> opened,
+                    std::set<uint16_t> old_ids) {
   facts_ = {};
+  old_ids_ = std::move(old_ids);
   is_review_ = false;
   Reset(Step::kOpen, admin, std::move(opened));
 }
@@ -151,6 +156,12 @@ absl::StatusOr<bool> BringUp::Send() {
       return SendProperty(Property::kStatus, std::nullopt);
     case Step::kIdentify:
       return SendIdentify(Cns::kController, 0);
+    case Step::kOldControllers:
+      if (clock_.MonotonicNanos() < next_look_ns_) return false;
+      return SendAdmin(
+          AdminEntry(AdminOpcode::kIdentify, 0,
+                     static_cast<uint32_t>(Cns::kControllers) | uint32_t{*old_ids_.begin()} << 16),
+          true);
     case Step::kIdentifyNvm:
       return SendIdentify(Cns::kCommandSetController, 0);
     case Step::kQueues: {
@@ -188,8 +199,9 @@ absl::Status BringUp::Take() {
   if (status.code() == StatusCode::kHostPathError && !admin_->health().ok()) {
     return admin_->health();
   }
-  // Older controllers have neither of the two.
-  const bool is_optional = step_ == Step::kIdentifyNvm || step_ == Step::kDescriptors;
+  // Not every controller has these.
+  const bool is_optional =
+      step_ == Step::kOldControllers || step_ == Step::kIdentifyNvm || step_ == Step::kDescriptors;
   // A namespace that went away answers its commands itself.
   const bool is_gone = step_ == Step::kNamespace && !status.ok();
   if (!status.ok() && !is_optional && !is_gone) {
@@ -217,6 +229,9 @@ absl::Status BringUp::Take() {
       return TakeStatus(1, Step::kIdentify);
     case Step::kIdentify:
       return TakeIdentify();
+    case Step::kOldControllers:
+      TakeOldControllers(status.ok());
+      return absl::OkStatus();
     case Step::kIdentifyNvm:
       if (status.ok()) {
         facts_.write_zeroes_limit =
@@ -327,8 +342,34 @@ absl::Status BringUp::TakeIdentify() {
                                       facts_.identify.Get(C::kResponseCapsuleUnits) < 1)) {
     return absl::DataLossError("Identify Controller: capsules that hold no entry (IOCCSZ, IORCSZ)");
   }
-  step_ = Step::kIdentifyNvm;
+  // An id that is given again is free.
+  old_ids_.erase(facts_.identify.Get(C::kControllerId));
+  old_deadline_ns_ =
+      clock_.MonotonicNanos() + kOldPatienceNs + int64_t{options_.keep_alive_ms} * kMillisecondNs;
+  step_ = old_ids_.empty() ? Step::kIdentifyNvm : Step::kOldControllers;
   return absl::OkStatus();
+}
+
+// A target keeps a controller's id until the last command of it has ended. An old controller whose
+// host is silent goes when its Keep Alive time is over.
+void BringUp::TakeOldControllers(bool is_answered) {
+  const size_t count = std::min<size_t>(LoadLe16(page_.data()), page_.size() / 2 - 1);
+  bool is_there = !is_answered;
+  for (size_t i = 1; i <= count; ++i) {
+    is_there = is_there || LoadLe16(page_.data() + 2 * i) == *old_ids_.begin();
+  }
+  const int64_t now_ns = clock_.MonotonicNanos();
+  if (is_there && is_answered && now_ns < old_deadline_ns_) {
+    next_look_ns_ = now_ns + kOldLookNs;
+    return;
+  }
+  next_look_ns_ = 0;
+  if (is_there) {
+    facts_.old_controllers_are_gone = false;
+  } else {
+    old_ids_.erase(old_ids_.begin());
+  }
+  step_ = is_there || old_ids_.empty() ? Step::kIdentifyNvm : Step::kOldControllers;
 }
 
 absl::Status BringUp::TakeNamespaces() {

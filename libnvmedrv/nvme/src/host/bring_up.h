@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,15 +34,19 @@ struct ControllerFacts {
   uint8_t write_zeroes_limit = 0;  // WZSL; 0: none.
   uint32_t granted_queues = 0;
   std::vector<uint32_t> namespaces;
+  // None of the controllers that this host lost can change a block any more.
+  bool old_controllers_are_gone = true;
 };
 
 class BringUp {
  public:
   BringUp(Transport& transport, const ControllerOptions& options, const Clock& clock);
 
-  // Brings up the controller of *admin. `opened`: namespaces to look at again.
+  // Brings up the controller of *admin. `opened`: namespaces to look at again. `old_ids`:
+  // controllers that this host lost and that may still carry out what it sent to them.
   // REQUIRES: *admin outlives what was begun, or is broken first.
-  void Start(QueuePair* admin, std::vector<std::shared_ptr<OpenedNamespace>> opened);
+  void Start(QueuePair* admin, std::vector<std::shared_ptr<OpenedNamespace>> opened,
+             std::set<uint16_t> old_ids);
   // Asks a controller that is up which namespaces it has now.
   void StartReview(QueuePair* admin, std::vector<std::shared_ptr<OpenedNamespace>> opened);
   bool is_running() const { return step_ != Step::kFinished; }
@@ -63,6 +68,7 @@ class BringUp {
     kEnable,
     kEnabled,
     kIdentify,
+    kOldControllers,
     kIdentifyNvm,
     kQueues,
     kChangedLog,
@@ -84,6 +90,7 @@ class BringUp {
   absl::Status TakeCapabilities();
   absl::Status TakeStatus(uint64_t wanted, Step next);
   absl::Status TakeIdentify();
+  void TakeOldControllers(bool is_answered);
   absl::Status TakeNamespaces();
   void AfterNamespaces();
   void CompareIds();
@@ -105,6 +112,8 @@ class BringUp {
   uint64_t configuration_ = 0;
   int64_t ready_deadline_ns_ = 0;
   int64_t next_look_ns_ = 0;
+  std::set<uint16_t> old_ids_;
+  int64_t old_deadline_ns_ = 0;
   std::vector<uint32_t> found_;
   std::vector<std::shared_ptr<OpenedNamespace>> opened_;
   size_t opened_index_ = 0;

@@ -183,7 +183,7 @@ absl::Status HostController::BeginBringUp() {
       std::move(queue), 0, options_.admin_queue_entries,
       static_cast<int64_t>(options_.admin_timeout_ms) * kMillisecondNs, clock_);
   state_ = State::kBringingUp;
-  bring_up_.Start(admin_.get(), Opened());
+  bring_up_.Start(admin_.get(), Opened(), old_ids_);
   return absl::OkStatus();
 }
 
@@ -201,6 +201,15 @@ absl::Status HostController::AdoptFacts() {
         absl::StrCat("another subsystem answers: ", identity, " instead of ", identity_));
   }
   facts_ = bring_up_.facts();
+  may_replay_writes_.store(facts_.old_controllers_are_gone, std::memory_order_release);
+  if (facts_.old_controllers_are_gone) {
+    old_ids_.clear();
+  } else {
+    Log(options_.log, LogLevel::kWarning,
+        absl::StrCat(name(),
+                     ": a lost controller may still be at work: writes that it was sent "
+                     "fail"));
+  }
   max_queue_entries_ = facts_.max_queue_entries;
   const uint64_t capsule_bytes = uint64_t{identify.Get(C::kCommandCapsuleUnits)} * 16;
   // Data that begins elsewhere than right after the entry is not worth a case of its own.
@@ -567,6 +576,10 @@ void HostController::BeginReset() {
   lost_ns_ = clock_.MonotonicNanos();
   failed_tries_ = 0;
   health_ = absl::UnavailableError(absl::StrCat("the controller is being reset: ", *reset_reason_));
+  // Registers end everything under way when the controller is disabled.
+  if (!transport_->has_registers()) {
+    old_ids_.insert(facts_.identify.Get(IdentifyController::kControllerId));
+  }
   state_ = State::kDisabling;
   disable_ = AdminWait{};
   disable_deadline_ns_ = lost_ns_ + kDisableNs;

@@ -65,6 +65,9 @@ class HostController final : public Controller {
   bool is_ready() const { return is_ready_.load(std::memory_order_acquire); }
   // Bring-up failed since the last reset: what waits for it need not wait.
   bool has_failed() const { return has_failed_.load(std::memory_order_acquire); }
+  // What was sent to lost controllers, and not answered, can be sent again: none of them can carry
+  // it out behind the back of this one.
+  bool may_replay_writes() const { return may_replay_writes_.load(std::memory_order_acquire); }
   uint32_t QueueEntries(uint32_t asked_depth) const;
 
   // Takes a queue id. ResourceExhausted: all that the controller granted are in use.
@@ -135,6 +138,7 @@ class HostController final : public Controller {
   std::atomic<uint64_t> epoch_{1};
   std::atomic<bool> is_ready_{false};
   std::atomic<bool> has_failed_{false};
+  std::atomic<bool> may_replay_writes_{true};
   std::atomic<uint64_t> namespace_generation_{0};
   std::atomic<uint32_t> max_queue_entries_{0};
 
@@ -153,6 +157,7 @@ class HostController final : public Controller {
   uint64_t reset_count_ ABSL_GUARDED_BY(mutex_) = 0;
   std::optional<std::string> reset_reason_ ABSL_GUARDED_BY(mutex_);
   absl::Status health_ ABSL_GUARDED_BY(mutex_);
+  std::set<uint16_t> old_ids_ ABSL_GUARDED_BY(mutex_);  // Of lost controllers not known to be gone.
   int64_t lost_ns_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t next_try_ns_ ABSL_GUARDED_BY(mutex_) = 0;
   uint32_t failed_tries_ ABSL_GUARDED_BY(mutex_) = 0;

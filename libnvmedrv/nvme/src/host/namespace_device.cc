@@ -47,7 +47,13 @@ const char* NameOf(Loss loss) {
   return "";
 }
 
-bool MayReplay(Op op) { return op == Op::kRead || op == Op::kCompare; }
+bool ChangesBlocks(Op op) { return op != Op::kRead && op != Op::kCompare && op != Op::kFlush; }
+
+// The same command may have more luck at once, or on the next queue.
+bool WasNotCarriedOut(Status status) {
+  return !status.do_not_retry() && (status.code() == StatusCode::kTransientTransportError ||
+                                    status.code() == StatusCode::kAbortedQueueDeleted);
+}
 
 IoOpcode OpcodeOf(Op op) {
   switch (op) {
@@ -183,6 +189,7 @@ class IoChannel final : public block::Channel, private ResetListener {
     slot->request = request;
     slot->done_blocks = 0;
     slot->attempts = 0;
+    slot->was_sent = false;
     request->status = absl::OkStatus();
     Send(slot);
     return absl::OkStatus();
@@ -196,6 +203,7 @@ class IoChannel final : public block::Channel, private ResetListener {
     uint64_t done_blocks = 0;  // Of a range that takes several commands.
     uint32_t command_blocks = 0;
     uint32_t attempts = 0;
+    bool was_sent = false;  // To a controller that was lost.
     Loss loss = Loss::kUnanswered;
   };
 
@@ -250,13 +258,18 @@ class IoChannel final : public block::Channel, private ResetListener {
   void OnDone(Slot* slot) {
     const Status status = slot->command.status;
     if (status.code() == StatusCode::kHostPathError && !pair_->health().ok()) {
-      if (MayReplay(slot->request->op) && ++slot->attempts < kMostAttempts) {
-        counters_.Add(ChannelCounters::kReplays, 1);
+      slot->was_sent = true;
+      if (++slot->attempts < kMostAttempts) {
         held_.push_back(slot);
       } else {
         slot->loss = Loss::kUnanswered;
         failed_.push_back(slot);
       }
+      return;
+    }
+    if (WasNotCarriedOut(status) && ++slot->attempts < kMostAttempts) {
+      counters_.Add(ChannelCounters::kReplays, 1);
+      Send(slot);
       return;
     }
     counters_.AddLatency(controller_.clock().MonotonicNanos() - slot->command.submitted_ns);
@@ -377,7 +390,17 @@ class IoChannel final : public block::Channel, private ResetListener {
     refused_since_ns_ = kNever;
     std::vector<Slot*> held = std::exchange(held_, {});
     held_.reserve(slots_.size());
-    for (Slot* slot : held) Send(slot);
+    for (Slot* slot : held) Replay(slot);
+  }
+
+  void Replay(Slot* slot) {
+    if (slot->was_sent && ChangesBlocks(slot->request->op) && !controller_.may_replay_writes()) {
+      slot->loss = Loss::kUnanswered;
+      failed_.push_back(slot);
+      return;
+    }
+    if (slot->was_sent) counters_.Add(ChannelCounters::kReplays, 1);
+    Send(slot);
   }
 
   // Another reset would end the queues of all other channels, and this one might be refused again:
@@ -404,7 +427,7 @@ class IoChannel final : public block::Channel, private ResetListener {
   }
 
   void FailHeld() {
-    for (Slot* slot : held_) slot->loss = Loss::kNotSent;
+    for (Slot* slot : held_) slot->loss = slot->was_sent ? Loss::kUnanswered : Loss::kNotSent;
     failed_.insert(failed_.end(), held_.begin(), held_.end());
     held_.clear();
   }

@@ -11,9 +11,10 @@
 // The owner calls Poll() now and then, or asks for a thread that does.
 //
 // A reset. A command whose deadline passed is aborted; when that does not end it in time, or when a
-// queue broke, the controller is reset. Reads and compares in flight are started again on the new
-// queue. What changes blocks, and flushes, fail with Unavailable: whether they were carried out is
-// unknown, and only the caller knows what may be written again without overtaking a later write.
+// queue broke, the controller is reset. What was in flight is sent again on the new queue, at most
+// twice. Before that the driver asks the new controller whether the old one is gone: only then can
+// nothing that it was sent land late. Where that cannot be known, or does not happen in time,
+// requests that change blocks fail with Unavailable, and whether they were carried out is unknown.
 //
 // After a reset the driver makes sure that it met the same subsystem (NQN and serial number) and,
 // for each open namespace, the same disk (NGUID, EUI64, UUID, size of a block). A namespace that is

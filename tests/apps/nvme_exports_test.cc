@@ -283,6 +283,11 @@ TEST_CASE("what the appliance stands on is not exported") {
   CHECK(CheckExportUri("file:" + folder + "/data/containers-of-mine", own) == absl::OkStatus());
   CHECK(CheckExportUri("file:" + folder + "/elsewhere", own) == absl::OkStatus());
   CHECK(CheckExportUri("mem:?size=1M", own) == absl::OkStatus());
+  const OwnStorage remote{.device = "nvme-tcp:10.0.0.1:4420/nqn.a?nsid=1&queues=2"};
+  CHECK(absl::IsInvalidArgument(
+      CheckExportUri("nvme-tcp:10.0.0.1:4420/nqn.a?depth=8&nsid=1", remote)));
+  CHECK(CheckExportUri("nvme-tcp:10.0.0.1:4420/nqn.a?nsid=2", remote) == absl::OkStatus());
+  CHECK(CheckExportUri("mem:?size=1M", {.device = "mem:?size=1M"}) == absl::OkStatus());
 }
 
 }  // namespace

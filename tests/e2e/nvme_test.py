@@ -141,6 +141,103 @@ class ServeTest(unittest.TestCase):
         self.assertEqual(2, serve_refused("mem:?size=1M", "--host", HOST, "--allow-any-host")[0])
 
 
+class HostTest(unittest.TestCase):
+    """The commands that use somebody else's target."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = temporary_folder("nvme")
+        cls.server = Server("mem:?size=64M", "null:?size=1G", "--nqn", NQN, "--listen", "127.0.0.1:0")
+        cls.addClassCleanup(cls.server.__exit__)
+        cls.address = f"127.0.0.1:{cls.server.port}"
+        cls.uri = f"nvme-tcp:{cls.address}/{NQN}?nsid=1"
+
+    def run_strata(self, *arguments, **options):
+        return subprocess.run([BIN / "strata", *map(str, arguments)], capture_output=True, timeout=120, check=False,
+                              **options)
+
+    def nvme(self, *arguments, expect=0):
+        result = self.run_strata("--json", "nvme", *arguments)
+        self.assertEqual(expect, result.returncode, result.stderr.decode())
+        return json.loads(result.stdout)
+
+    def test_what_a_controller_says(self):
+        entries = self.nvme("discover", self.address)["entries"]
+        self.assertIn((NQN, "127.0.0.1", str(self.server.port), "nvm"),
+                      [(e["subsystem"], e["address"], e["port"], e["type"]) for e in entries])
+        connected = self.nvme("connect", self.uri)
+        self.assertEqual((NQN, "Strata"), (connected["subsystem"], connected["model_number"]))
+        self.assertEqual([(1, 64 << 20), (2, 1 << 30)],
+                         [(n["nsid"], n["size_bytes"]) for n in connected["namespaces"]])
+        self.assertEqual(connected["namespaces"], self.nvme("list", self.uri)["namespaces"])
+        self.assertEqual({n["nsid"]: n["uuid"] for n in self.server.listening["namespaces"]},
+                         {n["nsid"]: n["uuid"] for n in connected["namespaces"]})
+        controller = self.nvme("id-ctrl", self.uri)
+        self.assertEqual((NQN, 1), (controller["subnqn"], controller["cntrltype"]))
+        space = self.nvme("id-ns", self.uri)
+        self.assertEqual((16384, 4096), (space["nsze"], space["block_size_bytes"]))
+        for page in (0, 1, 2, 3, 5, 0x12):
+            with self.subTest(page=page):
+                log = self.nvme("get-log", self.uri, "--page", page, "--length", 512)
+                self.assertEqual(1024, len(log["data"]))
+        for table in (("discover", self.address), ("connect", self.uri), ("list", self.uri), ("id-ctrl", self.uri),
+                      ("id-ns", self.uri), ("get-log", self.uri, "--page", "0x02")):
+            result = self.run_strata("nvme", *table)
+            self.assertEqual(0, result.returncode, result.stderr)
+            self.assertGreater(len(result.stdout.splitlines()), 1)
+
+    def test_what_cannot_be_reached_is_named(self):
+        port, = free_ports(1)
+        for arguments, word in ((("discover", f"127.0.0.1:{port}"), "refused"),
+                                (("discover", "example.org"), "example.org"),
+                                (("connect", f"nvme-tcp:127.0.0.1:{port}/{NQN}"), "refused"),
+                                (("connect", f"nvme-tcp:{self.address}/nqn.absent"), "nqn.absent"),
+                                (("connect", "file:/dev/null"), "nvme-tcp"),
+                                (("id-ns", f"nvme-tcp:{self.address}/{NQN}?nsid=9"), "no namespace 9"),
+                                (("get-log", self.uri, "--page", "0xfe"), "Log Page"),
+                                (("get-log", self.uri, "--page", "2", "--length", "3"), "--length"),
+                                (("bench", self.uri, "--block", "1000"), "--block"),
+                                (("write", self.uri, "--input", "/nonexistent"), "/nonexistent")):
+            with self.subTest(arguments=arguments):
+                self.assertIn(word, self.nvme(*arguments, expect=1)["error"]["message"])
+        for arguments in (("bench", self.uri, "--rw", "sideways"), ("connect",), ("get-log", self.uri),
+                          ("read", self.uri, "--output", "-", "--offset", "much")):
+            self.assertEqual(2, self.run_strata("nvme", *arguments).returncode, arguments)
+
+    def test_blocks_move_there_and_back(self):
+        data = os.urandom((5 << 20) + 1)
+        file, back = self.folder / "in", self.folder / "out"
+        file.write_bytes(data)
+        self.assertEqual(len(data), self.nvme("write", self.uri, "--input", file)["bytes"])
+        self.nvme("read", self.uri, "--output", back, "--length", len(data))
+        self.assertEqual(data, back.read_bytes())
+        self.assertIn("exists", self.nvme("read", self.uri, "--output", back, expect=1)["error"]["message"])
+        self.nvme("read", self.uri, "--output", back, "--offset", "1M", "--length", "4K", "--force")
+        self.assertEqual(data[1 << 20:(1 << 20) + 4096], back.read_bytes())
+        piped = self.run_strata("nvme", "write", self.uri, "--input", "-", "--offset", "16M", input=data)
+        self.assertEqual(0, piped.returncode, piped.stderr)
+        piped = self.run_strata("nvme", "read", self.uri, "--output", "-", "--offset", "16M", "--length", len(data))
+        self.assertEqual((0, data), (piped.returncode, piped.stdout))
+        copy = self.folder / "copy"
+        self.assertEqual(64 << 20, self.nvme("copy", self.uri, f"file:{copy}?size=64M&create=1")["bytes"])
+        self.assertEqual(data, copy.read_bytes()[:len(data)])
+        self.assertIn("fewer", self.nvme("copy", self.uri, "mem:?size=1M", expect=1)["error"]["message"])
+        too_large = self.run_strata("nvme", "write", self.uri, "--input", "-", "--offset", "63M", input=data)
+        self.assertEqual(1, too_large.returncode)
+        self.assertIn(b"ends after", too_large.stderr)
+
+    def test_bench(self):
+        for options in ("", "&hdgst=1&ddgst=1"):
+            answer = self.nvme("bench", self.uri + options, "--rw", "randrw", "--verify", "--seconds", "0.3",
+                               "--block", "8K", "--depth", 8)
+            self.assertFalse(answer["damaged"])
+            self.assertGreater(answer["verified_blocks"], 0)
+            self.assertGreater(answer["read"]["operations"], 0)
+            self.assertLessEqual(answer["write"]["p50_us"], answer["write"]["p99_us"])
+        text = self.run_strata("nvme", "bench", self.uri, "--rw", "read", "--seconds", "0.1").stdout.decode()
+        self.assertRegex(text, r"\d+ IOPS, .*/s, .* us of processor time per request\n")
+
+
 class StratadTest(unittest.TestCase):
     def setUp(self):
         self.folder = temporary_folder("nvme")
@@ -219,6 +316,24 @@ class StratadTest(unittest.TestCase):
         return (without(self.nvme("subsystem", "list")["subsystems"], "controllers", "since_start"),
                 without(self.nvme("namespace", "list")["namespaces"], "since_start"),
                 self.nvme("host", "list", NQN), self.nvme("listener", "list"))
+
+    def test_our_own_host_survives_a_restart_of_the_target(self):
+        self.nvme("subsystem", "create", NQN, "--allow-any-host")
+        self.nvme("namespace", "add", NQN, f"file:{self.folder}/disk?size=64M&create=1")
+        uri = f"nvme-tcp:127.0.0.1:{self.port}/{NQN}?nsid=1"
+        command = [BIN / "strata", "--json", "nvme", "bench", uri, "--rw", "randread", "--seconds", "6"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as bench:
+            try:
+                while not any(c["queue"] and c["commands"] > 10 for c in self.nvme("connections")["connections"]):
+                    self.assertIsNone(bench.poll())
+                self.appliance.restart()
+                out, err = bench.communicate(timeout=120)
+            finally:
+                bench.kill()
+        self.assertEqual(0, bench.returncode, err)
+        self.assertGreater(json.loads(out)["operations"], 0)
+        answer = self.nvme("bench", uri, "--rw", "randrw", "--verify", "--seconds", "0.3")
+        self.assertFalse(answer["damaged"])
 
     def kill_and_start(self):
         self.appliance.kill9()

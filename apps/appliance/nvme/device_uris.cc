@@ -70,6 +70,15 @@ bool Overlap(const struct stat& a, const struct stat& b) {
   return absl::StartsWith(first, second) || absl::StartsWith(second, first);
 }
 
+// The same namespace of a remote subsystem, whatever the other options.
+bool IsSameRemote(const block::Uri& a, const block::Uri& b) {
+  const auto nsid = [](const block::Uri& uri) {
+    const auto found = uri.options.find("nsid");
+    return found == uri.options.end() ? std::string() : found->second;
+  };
+  return a.scheme == b.scheme && !a.target.empty() && a.target == b.target && nsid(a) == nsid(b);
+}
+
 absl::Status Own(std::string_view uri, absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("'", absl::string_view(uri.data(), uri.size()),
                                                  "' cannot be exported: ", what,
@@ -121,8 +130,9 @@ bool IsFleeting(std::string_view uri) {
 absl::Status CheckExportUri(std::string_view uri, const OwnStorage& own) {
   STRATA_ASSIGN_OR_RETURN(const block::Uri inner, Innermost(uri));
   if (inner.scheme != "file") {
-    if (!own.device.empty() && uri == own.device) return Own(uri, "it is the device");
-    return absl::OkStatus();
+    if (own.device.empty()) return absl::OkStatus();
+    STRATA_ASSIGN_OR_RETURN(const block::Uri device, Innermost(own.device));
+    return IsSameRemote(inner, device) ? Own(uri, "it is the device") : absl::OkStatus();
   }
   if (!inner.target.starts_with('/')) {
     return absl::InvalidArgumentError(

@@ -10,13 +10,12 @@
 #include "absl/strings/str_cat.h"
 #include "appliance/nvme/export_store.h"
 #include "appliance/nvme/live_target.h"
-#include "strata/base/check.h"
+#include "appliance/storage_devices.h"
 #include "strata/base/clock.h"
 #include "strata/base/hex.h"
 #include "strata/base/mutex.h"
 #include "strata/base/random.h"
 #include "strata/base/status_macros.h"
-#include "strata/nvmeof/initiator.h"
 
 namespace strata::appliance {
 namespace {
@@ -48,13 +47,6 @@ absl::Status CheckHosts(const std::vector<std::string>& hosts, uint64_t most) {
 
 }  // namespace
 
-block::Registry ExportableDevices(LogSink log) {
-  block::Registry registry = block::Registry::WithDefaults(log);
-  const absl::Status added = nvmeof::RegisterNvmeTcp(&registry, std::move(log));
-  STRATA_CHECK(added.ok(), "the registry had the scheme nvme-tcp before");
-  return registry;
-}
-
 absl::StatusOr<std::array<std::byte, 16>> RandomUuid() {
   std::array<std::byte, 16> uuid;
   STRATA_RETURN_IF_ERROR(SecureRandomBytes(uuid));
@@ -66,7 +58,7 @@ absl::StatusOr<std::array<std::byte, 16>> RandomUuid() {
 class Exports::State final {
  public:
   explicit State(const ExportsOptions& options)
-      : options_(options), devices_(ExportableDevices(options.log)) {}
+      : options_(options), devices_(StorageDevices(options.log)) {}
 
   absl::Status Load() {
     STRATA_ASSIGN_OR_RETURN(std::unique_ptr<ExportStore> store, ExportStore::Open(options_.kv));

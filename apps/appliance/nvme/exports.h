@@ -31,7 +31,6 @@
 #include "appliance/nvme/export_records.h"
 #include "strata/base/log.h"
 #include "strata/block/device.h"
-#include "strata/block/registry.h"
 #include "strata/kv/store.h"
 #include "strata/nvme/subsystem.h"
 #include "strata/nvmeof/target.h"
@@ -124,9 +123,6 @@ class Exports final {
   explicit Exports(std::unique_ptr<State> state);
   const std::unique_ptr<State> state_;
 };
-
-// The schemes of devices that can be exported.
-block::Registry ExportableDevices(LogSink log);
 
 // A random one, version 4.
 absl::StatusOr<std::array<std::byte, 16>> RandomUuid();

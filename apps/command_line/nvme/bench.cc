@@ -136,7 +136,8 @@ class Bench {
       now_ns = clock_.MonotonicNanos();
       if (status.ok() && now_ns >= next_progress_ns) {
         next_progress_ns = now_ns + kProgressNs;
-        const auto done = static_cast<uint64_t>(static_cast<double>(now_ns - begin_ns_) / kSecondNs);
+        const auto done =
+            static_cast<uint64_t>(static_cast<double>(now_ns - begin_ns_) / kSecondNs);
         if (!progress({"seconds", done, total})) status = absl::CancelledError("cancelled");
       }
     }
@@ -152,17 +153,18 @@ class Bench {
   Json Answer(const block::Device& device) const {
     const uint64_t operations = reads_.count() + writes_.count();
     const auto count = static_cast<double>(operations);
-    Json answer = {{"device", device.name()},
-                   {"pattern", NameOf(request_.pattern)},
-                   {"block_bytes", request_.block_bytes},
-                   {"depth", request_.depth},
-                   {"seconds", seconds_},
-                   {"seed", seed_},
-                   {"operations", operations},
-                   {"bytes", operations * request_.block_bytes},
-                   {"iops", count / seconds_},
-                   {"bytes_per_second", count * static_cast<double>(request_.block_bytes) / seconds_},
-                   {"cpu_us_per_operation", operations == 0 ? 0 : cpu_seconds_ * 1e6 / count}};
+    Json answer = {
+        {"device", device.name()},
+        {"pattern", NameOf(request_.pattern)},
+        {"block_bytes", request_.block_bytes},
+        {"depth", request_.depth},
+        {"seconds", seconds_},
+        {"seed", seed_},
+        {"operations", operations},
+        {"bytes", operations * request_.block_bytes},
+        {"iops", count / seconds_},
+        {"bytes_per_second", count * static_cast<double>(request_.block_bytes) / seconds_},
+        {"cpu_us_per_operation", operations == 0 ? 0 : cpu_seconds_ * 1e6 / count}};
     if (reads_.count() > 0) answer["read"] = FiguresJson(reads_, seconds_);
     if (writes_.count() > 0) answer["write"] = FiguresJson(writes_, seconds_);
     if (request_.verify) {

@@ -17,7 +17,7 @@ namespace strata::appliance {
 enum class BenchPattern { kRead, kWrite, kRandomRead, kRandomWrite, kRandomMixed };
 
 struct BenchRequest {
-  std::string uri;
+  std::string uri{};
   BenchPattern pattern = BenchPattern::kRandomRead;
   uint64_t block_bytes = 4096;
   uint32_t depth = 32;

@@ -13,7 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "appliance/json.h"
-#include "appliance/nvme/exports.h"
+#include "appliance/storage_devices.h"
 #include "command_line/nvme/transfer.h"
 #include "command_line/part_file.h"
 #include "strata/base/clock.h"
@@ -43,7 +43,7 @@ struct OpenedDevice {
 
 absl::StatusOr<OpenedDevice> Open(const std::string& uri) {
   OpenedDevice opened;
-  STRATA_ASSIGN_OR_RETURN(opened.device, ExportableDevices(LogToStderr).Open(uri));
+  STRATA_ASSIGN_OR_RETURN(opened.device, StorageDevices(LogToStderr).Open(uri));
   STRATA_ASSIGN_OR_RETURN(opened.channel, opened.device->OpenChannel(kTransferChannel));
   return opened;
 }
@@ -162,7 +162,7 @@ absl::StatusOr<Json> Copy(const NvmeHostRequest& request, const dedup::ProgressC
 absl::StatusOr<Json> Bench(const NvmeHostRequest& request,
                            const dedup::ProgressCallback& progress) {
   STRATA_ASSIGN_OR_RETURN(const std::unique_ptr<Device> device,
-                          ExportableDevices(LogToStderr).Open(request.bench.uri));
+                          StorageDevices(LogToStderr).Open(request.bench.uri));
   return RunBench(request.bench, *device, progress);
 }
 

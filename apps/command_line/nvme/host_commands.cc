@@ -2,7 +2,6 @@
 #include "command_line/nvme/host_commands.h"
 
 #include <algorithm>
-#include <limits>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -206,6 +205,10 @@ absl::StatusOr<Json> ShowNamespace(const NvmeHostRequest& request) {
   using Id = IdentifyNamespace;
   Id id;
   STRATA_RETURN_IF_ERROR(Identify(*opened.controller, nvme::Cns::kNamespace, nsid, id.bytes));
+  // An identifier that is not in use gives zeroes.
+  if (id.Get(Id::kSize) == 0) {
+    return absl::NotFoundError(absl::StrCat(opened.controller->name(), " has no namespace ", nsid));
+  }
   const uint32_t format = id.Get(Id::kFormat0);
   const auto hex = [](std::span<const std::byte> bytes) {
     return ToHex({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
@@ -251,8 +254,7 @@ absl::StatusOr<Json> ShowLogPage(const NvmeHostRequest& request) {
     const auto dwords_0based = static_cast<uint32_t>(piece.size() / 4 - 1);
     SubmissionEntry entry;
     entry.Set(SubmissionEntry::kOpcode, static_cast<uint8_t>(nvme::AdminOpcode::kGetLogPage));
-    entry.Set(SubmissionEntry::kNamespaceId,
-              opened.uri.nsid == 0 ? nvme::kAllNamespaces : opened.uri.nsid);
+    entry.Set(SubmissionEntry::kNamespaceId, nvme::kAllNamespaces);
     // Bit 15 leaves an event of the page as it is: looking changes nothing.
     entry.Set(SubmissionEntry::kDword10, request.log_page | 1u << 15 | dwords_0based << 16);
     entry.Set(SubmissionEntry::kDword12, static_cast<uint32_t>(offset_bytes));

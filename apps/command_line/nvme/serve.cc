@@ -15,6 +15,7 @@
 #include "appliance/nvme/export_records.h"
 #include "appliance/nvme/exports.h"
 #include "appliance/nvme/target_threads.h"
+#include "appliance/storage_devices.h"
 #include "command_line/nvme/derived_names.h"
 #include "strata/base/log.h"
 #include "strata/base/status_macros.h"
@@ -150,7 +151,7 @@ class NvmeServer {
   }
 
   const NvmeServeRequest& request_;
-  const block::Registry registry_ = ExportableDevices(LogToStderr);
+  const block::Registry registry_ = StorageDevices(LogToStderr);
   bool any_host_ = false;
   std::vector<std::shared_ptr<block::Device>> devices_;
   std::shared_ptr<nvme::Subsystem> subsystem_;

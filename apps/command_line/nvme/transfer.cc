@@ -142,9 +142,8 @@ class Mover {
       const uint64_t offset_bytes = sink_.offset_bytes + slot.place_bytes;
       const size_t whole = RoundUp(slot.size_bytes, geometry.block_size_bytes);
       if (offset_bytes + whole > geometry.block_count * geometry.block_size_bytes) {
-        return absl::OutOfRangeError(
-            absl::StrCat("the target ends after ",
-                         geometry.block_count * geometry.block_size_bytes, " bytes"));
+        return absl::OutOfRangeError(absl::StrCat(
+            "the target ends after ", geometry.block_count * geometry.block_size_bytes, " bytes"));
       }
       if (whole > slot.size_bytes) STRATA_RETURN_IF_ERROR(Complete(slot, offset_bytes, whole));
       slot.state = Slot::State::kWriting;
@@ -158,8 +157,8 @@ class Mover {
   absl::Status Complete(Slot& slot, uint64_t offset_bytes, size_t whole) {
     const uint32_t unit = sink_.channel->geometry().block_size_bytes;
     block::Buffer last(unit);
-    STRATA_RETURN_IF_ERROR(block::ReadBlocking(
-        *sink_.channel, Lba{(offset_bytes + whole) / unit - 1}, last.span()));
+    STRATA_RETURN_IF_ERROR(
+        block::ReadBlocking(*sink_.channel, Lba{(offset_bytes + whole) / unit - 1}, last.span()));
     const size_t rest = whole - slot.size_bytes;
     std::memcpy(slot.buffer.data() + slot.size_bytes, last.data() + unit - rest, rest);
     return absl::OkStatus();

@@ -6,8 +6,9 @@
 namespace strata::nvme {
 namespace {
 
-constexpr uint32_t kOfNamespace = kEffectSupported | kEffectScopeNamespace;
-constexpr uint32_t kChangesNamespace = kOfNamespace | kEffectChangesContent;
+// Without a scope: Linux warns of every I/O command whose effects are more than these.
+constexpr uint32_t kReads = kEffectSupported;
+constexpr uint32_t kChanges = kEffectSupported | kEffectChangesContent;
 constexpr uint32_t kOfController = kEffectSupported | kEffectScopeController;
 
 constexpr uint8_t Number(AdminOpcode opcode) { return static_cast<uint8_t>(opcode); }
@@ -24,35 +25,35 @@ constexpr CommandRow kAdminCommands[] = {
 };
 
 constexpr CommandRow kIoCommands[] = {
-    {.opcode = Number(IoOpcode::kFlush), .effects = kOfNamespace, .takes_all_namespaces = true},
+    {.opcode = Number(IoOpcode::kFlush), .effects = kReads, .takes_all_namespaces = true},
     {.opcode = Number(IoOpcode::kWrite),
-     .effects = kChangesNamespace,
+     .effects = kChanges,
      .moves_blocks = true,
      .changes_blocks = true,
      .has_blocks = true,
      .direction = DataDirection::kToDevice},
     {.opcode = Number(IoOpcode::kRead),
-     .effects = kOfNamespace,
+     .effects = kReads,
      .moves_blocks = true,
      .has_blocks = true,
      .direction = DataDirection::kToHost},
     {.opcode = Number(IoOpcode::kCompare),
-     .effects = kOfNamespace,
+     .effects = kReads,
      .oncs = kOncsCompare,
      .moves_blocks = true,
      .has_blocks = true,
      .direction = DataDirection::kToDevice},
     {.opcode = Number(IoOpcode::kWriteZeroes),
-     .effects = kChangesNamespace,
+     .effects = kChanges,
      .oncs = kOncsWriteZeroes,
      .changes_blocks = true,
      .has_blocks = true},
     {.opcode = Number(IoOpcode::kDatasetManagement),
-     .effects = kChangesNamespace,
+     .effects = kChanges,
      .oncs = kOncsDatasetManagement,
      .direction = DataDirection::kToDevice},
     {.opcode = Number(IoOpcode::kVerify),
-     .effects = kOfNamespace,
+     .effects = kReads,
      .oncs = kOncsVerify,
      .has_blocks = true},
 };

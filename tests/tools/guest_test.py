@@ -34,6 +34,7 @@ class GuestTest(unittest.TestCase):
             (self.root / name).mkdir(parents=True)
         shutil.copy(SOURCE / "tools/guest", self.root / "tools/guest")
         self.script("lib", "exit 1")
+        shutil.copy(SOURCE / "tests/guest/processor_state.c", self.root / "tests/guest")
         (self.root / "kernel").write_text(KERNEL)
         (self.root / "kernel").chmod(0o755)
 

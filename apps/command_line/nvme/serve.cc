@@ -90,6 +90,8 @@ class NvmeServer {
                 {"commands", totals.commands},
                 {"bytes_to_host", totals.bytes_to_host},
                 {"bytes_from_host", totals.bytes_from_host},
+                {"socket_sends", totals.sends},
+                {"socket_receives", totals.receives},
                 {"cut_connections", cut}};
   }
 

@@ -63,11 +63,17 @@ void EpollLink::Renew(Pollable* pollable) {
 }
 
 void EpollLink::Sleep(int64_t timeout_ns) {
-  const timespec timeout = {.tv_sec = timeout_ns / 1'000'000'000,
-                            .tv_nsec = timeout_ns % 1'000'000'000};
-  const int count = epoll_pwait2(epoll_.fd(), events_.data(), kMaxEvents,
-                                 timeout_ns < 0 ? nullptr : &timeout, nullptr);
-  STRATA_CHECK(count >= 0 || errno == EINTR, "epoll_pwait2");
+  int count = 0;
+  if (timeout_ns == 0) {
+    // Cheaper: the kernel copies neither a time nor a signal mask.
+    count = epoll_wait(epoll_.fd(), events_.data(), kMaxEvents, 0);
+  } else {
+    const timespec timeout = {.tv_sec = timeout_ns / 1'000'000'000,
+                              .tv_nsec = timeout_ns % 1'000'000'000};
+    count = epoll_pwait2(epoll_.fd(), events_.data(), kMaxEvents,
+                         timeout_ns < 0 ? nullptr : &timeout, nullptr);
+  }
+  STRATA_CHECK(count >= 0 || errno == EINTR, "epoll_wait");
   for (int i = 0; i < count; ++i) {
     const uint32_t events = events_[static_cast<size_t>(i)].events;
     OnReady(static_cast<Pollable*>(events_[static_cast<size_t>(i)].data.ptr),

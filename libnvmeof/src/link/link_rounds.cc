@@ -16,6 +16,9 @@
 namespace strata::nvmeof {
 namespace {
 
+// Of one send: 128 answers of 4 KiB. A longer one would keep the thread from receiving, and the
+// bytes would have left the processor's caches before the peer reads them.
+constexpr size_t kEnoughBytes = 544 << 10;
 constexpr int kMaxAcceptsPerRound = 32;
 constexpr int64_t kLetGoNanos = 1'000'000;   // Between looks at what the engine still names.
 constexpr int64_t kRestNanos = 100'000'000;  // A listener rests so long without descriptors.
@@ -78,16 +81,18 @@ void TcpStream::Reset() {
   link->BeginClose(this);
 }
 
-size_t TcpStream::Gather(std::span<iovec> vectors) const {
+size_t TcpStream::Gather(std::span<iovec> vectors) {
   size_t count = 0;
+  offered_bytes = 0;
   for (const SendRequest* request = first; request != nullptr; request = request->next) {
     size_t offset = request->vector_offset;
     for (size_t i = request->vector_index; i < request->vectors.size(); ++i) {
       const iovec& vector = request->vectors[i];
       if (vector.iov_len > offset) {
-        if (count == vectors.size()) return count;
+        if (count == vectors.size() || offered_bytes >= kEnoughBytes) return count;
         vectors[count++] = {static_cast<std::byte*>(vector.iov_base) + offset,
                             vector.iov_len - offset};
+        offered_bytes += vector.iov_len - offset;
       }
       offset = 0;
     }
@@ -285,8 +290,11 @@ void LinkRounds::OnSent(TcpStream* stream, int64_t result) {
                              absl::StrCat("send to ", ToString(stream->peer()))));
     return;
   }
-  if (result > 0) stream->Consume(static_cast<size_t>(result), &done_);
-  if (stream->first != nullptr) {
+  if (result >= 0) stream->Consume(static_cast<size_t>(result), &done_);
+  const bool took_all = result >= 0 && static_cast<size_t>(result) == stream->offered_bytes;
+  if (stream->first != nullptr && took_all) {
+    MarkDirty(stream);  // There may be room for the rest.
+  } else if (stream->first != nullptr) {
     stream->wants_out = true;
     Renew(stream);
   } else if (stream->is_shutdown_wanted) {

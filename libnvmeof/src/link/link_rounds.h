@@ -57,8 +57,8 @@ struct TcpStream final : Pollable, Stream {
   void Reset() override;
   const Endpoint& peer() const override { return peer_endpoint; }
 
-  // Lists what is unsent; returns how many.
-  size_t Gather(std::span<iovec> vectors) const;
+  // Lists what is unsent, or enough of it for one send; returns how many.
+  size_t Gather(std::span<iovec> vectors);
   // Takes sent bytes off the queue and moves requests that are done to *done.
   void Consume(size_t size_bytes, std::vector<SendRequest*>* done);
 
@@ -77,6 +77,7 @@ struct TcpStream final : Pollable, Stream {
   bool is_receiving = false;  // The engine has a receive of it.
   SendRequest* first = nullptr;
   SendRequest* last = nullptr;
+  size_t offered_bytes = 0;  // What Gather() has listed.
 };
 
 class LinkRounds : public Link {

@@ -102,7 +102,7 @@ void PduWriter::WriteHeaderDigest(size_t header_length, std::span<std::byte> hea
 size_t PduWriter::WriteCommandCapsule(std::span<const std::byte, pdu::kSubmissionEntryBytes> entry,
                                       uint32_t data_bytes, std::span<std::byte> head) const {
   const size_t head_bytes = Begin(PduType::kCommandCapsule, 0, data_bytes, head);
-  std::ranges::copy(entry, head.data() + pdu::kEntryOffset);
+  std::memcpy(head.data() + pdu::kEntryOffset, entry.data(), entry.size());
   WriteHeaderDigest(pdu::kCommandBytes, head);
   return head_bytes;
 }
@@ -110,7 +110,7 @@ size_t PduWriter::WriteCommandCapsule(std::span<const std::byte, pdu::kSubmissio
 size_t PduWriter::WriteResponseCapsule(std::span<const std::byte, pdu::kCompletionEntryBytes> entry,
                                        std::span<std::byte> head) const {
   const size_t head_bytes = Begin(PduType::kResponseCapsule, 0, 0, head);
-  std::ranges::copy(entry, head.data() + pdu::kEntryOffset);
+  std::memcpy(head.data() + pdu::kEntryOffset, entry.data(), entry.size());
   WriteHeaderDigest(pdu::kResponseBytes, head);
   return head_bytes;
 }

@@ -2,6 +2,7 @@
 //
 // Commands of a connection, from the capsule to the answer.
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "strata/nvme/wire/fabrics.h"
@@ -42,11 +43,12 @@ void Connection::OnCommandHeader() {
   operation->received_bytes = 0;
   operation->is_data_digest_wrong = false;
   operation->capsule_bytes = reader_.header().data_bytes;
-  std::ranges::copy(reader_.header().entry, operation->command.entry.bytes.begin());
+  std::memcpy(operation->command.entry.bytes.data(), reader_.header().entry.data(),
+              pdu::kSubmissionEntryBytes);
   ++operation_count_;
   ++unanswered_count_;
   queue_head_ = static_cast<uint16_t>((queue_head_ + 1u) % queue_entries_);
-  record_->commands.fetch_add(1, std::memory_order_relaxed);
+  record_->commands.Add(1);
   worker_.CountWork();
   current_ = operation;
 
@@ -77,7 +79,7 @@ Status Connection::ExamineData(Operation* operation, const nvme::Plan& plan) {
     return Refuse(StatusCode::kInvalidField);
   }
   nvme::SglDescriptor sgl;
-  std::ranges::copy(entry.Get(SubmissionEntry::kData), sgl.bytes.begin());
+  std::memcpy(sgl.bytes.data(), entry.Get(SubmissionEntry::kData).data(), sgl.bytes.size());
   const uint32_t length = sgl.Get(nvme::SglDescriptor::kLength);
   if (plan.data_bytes == 0) {
     const bool moves_none = length == 0 && operation->capsule_bytes == 0;
@@ -109,7 +111,7 @@ Status Connection::ExamineData(Operation* operation, const nvme::Plan& plan) {
 }
 
 void Connection::EndCapsule(Operation* operation) {
-  record_->bytes_from_host.fetch_add(operation->capsule_bytes, std::memory_order_relaxed);
+  record_->bytes_from_host.Add(operation->capsule_bytes);
   if (!reader_.data_digest_ok()) operation->refusal = StatusCode::kTransientTransportError;
   if (!operation->refusal.ok()) {
     Answer(operation, operation->refusal, 0);
@@ -226,7 +228,7 @@ void Connection::Answer(Operation* operation, Status status, uint64_t result) {
     operation->vectors[0] = {operation->data_head.data(), head};
     count = 1 + data.size();
     if (tail > 0) operation->vectors[count++] = {operation->data_tail.data(), tail};
-    record_->bytes_to_host.fetch_add(operation->data_bytes, std::memory_order_relaxed);
+    record_->bytes_to_host.Add(operation->data_bytes);
   }
   if (!is_success) {
     nvme::CompletionEntry entry;

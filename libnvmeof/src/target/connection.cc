@@ -225,7 +225,7 @@ void Connection::OnPduEnd() {
       EndCapsule(operation);
       return;
     case PduType::kHostData:
-      record_->bytes_from_host.fetch_add(reader_.header().data_bytes, std::memory_order_relaxed);
+      record_->bytes_from_host.Add(reader_.header().data_bytes);
       if (!reader_.data_digest_ok()) operation->is_data_digest_wrong = true;
       if (operation->received_bytes == operation->data_bytes) EndHostData(operation);
       return;

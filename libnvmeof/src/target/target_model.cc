@@ -222,9 +222,9 @@ std::vector<ConnectionInfo> TargetModel::Connections() const {
   connections.reserve(records_.size());
   for (const std::shared_ptr<ConnectionRecord>& record : records_) {
     ConnectionInfo info = record->info;
-    info.commands = record->commands.load(std::memory_order_relaxed);
-    info.bytes_to_host = record->bytes_to_host.load(std::memory_order_relaxed);
-    info.bytes_from_host = record->bytes_from_host.load(std::memory_order_relaxed);
+    info.commands = record->commands.value();
+    info.bytes_to_host = record->bytes_to_host.value();
+    info.bytes_from_host = record->bytes_from_host.value();
     connections.push_back(std::move(info));
   }
   return connections;
@@ -304,9 +304,9 @@ bool TargetModel::HasIoConnections(std::string_view subsystem_nqn, uint16_t cont
 void TargetModel::CloseRecord(const std::shared_ptr<ConnectionRecord>& record) {
   MutexLock lock(&mutex_);
   if (records_.erase(record) == 0) return;
-  ended_commands_ += record->commands.load(std::memory_order_relaxed);
-  ended_bytes_to_host_ += record->bytes_to_host.load(std::memory_order_relaxed);
-  ended_bytes_from_host_ += record->bytes_from_host.load(std::memory_order_relaxed);
+  ended_commands_ += record->commands.value();
+  ended_bytes_to_host_ += record->bytes_to_host.value();
+  ended_bytes_from_host_ += record->bytes_from_host.value();
 }
 
 std::vector<std::byte> TargetModel::LogPageFor(std::string_view host_nqn,

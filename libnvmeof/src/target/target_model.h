@@ -39,12 +39,23 @@ struct TargetTable {
   std::shared_ptr<nvme::Subsystem> Find(std::string_view nqn) const;
 };
 
+// What one thread counts and any thread reads. Counting takes no locked instruction: that would
+// wait until the data that was copied just before has left the store buffer.
+class Counter {
+ public:
+  void Add(uint64_t count) { value_.store(value() + count, std::memory_order_relaxed); }
+  uint64_t value() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<uint64_t> value_{0};
+};
+
 // What is known of a connection outside its worker. The worker alone counts.
 struct ConnectionRecord {
   ConnectionInfo info;  // Guarded by the target's mutex; its counters are these:
-  std::atomic<uint64_t> commands{0};
-  std::atomic<uint64_t> bytes_to_host{0};
-  std::atomic<uint64_t> bytes_from_host{0};
+  Counter commands;
+  Counter bytes_to_host;
+  Counter bytes_from_host;
 };
 
 class TargetModel final : public Target, public nvme::DiscoverySource {

@@ -14,7 +14,7 @@ namespace strata::nvmeof {
 namespace {
 
 constexpr int64_t kTimersNs = 250'000'000;
-constexpr size_t kReceiveBufferBytes = 64 << 10;
+constexpr size_t kReceiveBufferBytes = 128 << 10;
 constexpr size_t kMostKeptReceiveBuffers = 32;
 constexpr int kMostCompletions = 256;  // Of one lane in one round.
 
@@ -71,6 +71,7 @@ void WorkerModel::Give(Socket socket, bool is_discovery_only) {
   {
     MutexLock lock(&mutex_);
     mail_.push_back({std::move(socket), is_discovery_only});
+    has_mail_.store(true, std::memory_order_release);
   }
   Wake();
 }
@@ -101,13 +102,11 @@ void WorkerModel::CountSocketCalls() {
   counted_ = now;
 }
 
-int64_t WorkerModel::SleepNanos(int64_t timeout_ns) const {
+int64_t WorkerModel::SleepNanos(int64_t timeout_ns) {
   if (timeout_ns == 0 || lanes_had_work_ || memory_was_given_) return 0;
   if (now_ns_ - last_work_ns_ < int64_t{target_.options().spin_us} * 1000) return 0;
   // A lane that cannot be watched is looked at now and then.
-  int64_t left_ns = const_cast<WorkerModel*>(this)->WatchLanes()
-                        ? std::numeric_limits<int64_t>::max()
-                        : 1'000'000;
+  int64_t left_ns = WatchLanes() ? std::numeric_limits<int64_t>::max() : 1'000'000;
   if (!connections_.empty())
     left_ns = std::min(left_ns, std::max<int64_t>(timers_ns_ - now_ns_, 0));
   if (timeout_ns < 0) {
@@ -139,10 +138,11 @@ void WorkerModel::PollLanes() {
 }
 
 void WorkerModel::TakeMail() {
+  if (!has_mail_.load(std::memory_order_acquire)) return;
   std::vector<Mail> mail;
   {
     MutexLock lock(&mutex_);
-    if (mail_.empty()) return;
+    has_mail_.store(false, std::memory_order_relaxed);
     mail.swap(mail_);
   }
   for (Mail& letter : mail) Admit(std::move(letter));

@@ -87,7 +87,7 @@ class WorkerModel final : public Worker, WatchHandler {
   void Admit(Mail mail);
   bool WatchLanes();
   bool TryTakeMemory(Operation* operation);
-  int64_t SleepNanos(int64_t timeout_ns) const;
+  int64_t SleepNanos(int64_t timeout_ns);
   void PollLanes();
   void CountSocketCalls();
   void ServeWaiting();
@@ -122,6 +122,7 @@ class WorkerModel final : public Worker, WatchHandler {
   bool lanes_had_work_ = false;
 
   std::atomic<uint32_t> connection_count_{0};
+  std::atomic<bool> has_mail_{false};  // So that a round without mail takes no lock.
   Mutex mutex_;
   std::vector<Mail> mail_ ABSL_GUARDED_BY(mutex_);
 };

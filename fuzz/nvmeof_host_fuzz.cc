@@ -51,9 +51,10 @@ struct Run {
     association->name = "fuzz";
     association->clock = &SystemClock();
     queue = std::make_unique<TcpQueue>(
-        association, nvme::QueueOptions{.queue_id = static_cast<uint16_t>((choice & 4) != 0 ? 0 : 1),
-                                        .entries = 8,
-                                        .capsule_data_bytes = kPiece});
+        association,
+        nvme::QueueOptions{.queue_id = static_cast<uint16_t>((choice & 4) != 0 ? 0 : 1),
+                           .entries = 8,
+                           .capsule_data_bytes = kPiece});
     STRATA_CHECK(queue->Start().ok(), "connecting on loopback");
     Endpoint from;
     for (auto socket = AcceptFrom(peer.listener.fd(), &from);;
@@ -92,10 +93,9 @@ struct Run {
 
   void Handshake() {
     std::array<std::byte, pdu::kInitBytes> init;
-    WriteInitResponse({.header_digest = (choice & 1) != 0,
-                       .data_digest = (choice & 2) != 0,
-                       .limit = 4096},
-                      init);
+    WriteInitResponse(
+        {.header_digest = (choice & 1) != 0, .data_digest = (choice & 2) != 0, .limit = 4096},
+        init);
     Send(init);
     PduWriter writer({.header_digest = (choice & 1) != 0, .data_digest = (choice & 2) != 0});
     std::array<std::byte, pdu::kMaxHeadBytes> head;
@@ -123,7 +123,8 @@ struct Run {
   void CheckMemory() {
     for (size_t i = 0; i < memory.size(); ++i) {
       const bool is_read = (i >= kPiece && i < 3 * kPiece) || (i >= 4 * kPiece && i < 5 * kPiece);
-      STRATA_CHECK(is_read || memory[i] == kCanary, "memory that no command reads into was changed");
+      STRATA_CHECK(is_read || memory[i] == kCanary,
+                   "memory that no command reads into was changed");
     }
   }
 

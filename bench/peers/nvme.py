@@ -190,7 +190,7 @@ def strata_load(program, target, device, op, size_bytes, depth, seconds, digests
     """{"iops", "mean_us", "p99_us"} of ours."""
     uri = f"nvme-tcp:127.0.0.1:{target.port}/{NQN}?nsid={DEVICES[device]}&queues=1&depth=128"
     command = [program, "nvme", "bench", uri + ("&hdgst=1&ddgst=1" if digests else ""), "--rw", op, "--block", str(size_bytes),
-               "--depth", str(depth), "--seconds", str(seconds), "--json"]
+               "--depth", str(depth), "--seconds", str(seconds), "--busy-poll", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60 + 5 * float(seconds),
                           preexec_fn=bound_to(processors()[1]) if processors() else None)
     if done.returncode != 0:

@@ -240,7 +240,11 @@ class Bench {
   }
 
   absl::Status WaitForOne() {
-    block::PollOrSleep(channel_);
+    if (request_.busy_poll) {
+      channel_.Poll(static_cast<int>(request_.depth));
+    } else {
+      block::PollOrSleep(channel_);
+    }
     return error_;
   }
 

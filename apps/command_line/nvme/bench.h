@@ -24,6 +24,7 @@ struct BenchRequest {
   double seconds = 5;
   uint64_t size_bytes = 0;  // Of the device, from its beginning; 0: all.
   bool verify = false;      // Writes carry stamps; what was written is read again and checked.
+  bool busy_poll = false;   // Waits without sleeping, as the target can.
   uint64_t seed = 0;        // Of places and stamps; 0: random.
 };
 

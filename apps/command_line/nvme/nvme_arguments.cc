@@ -321,6 +321,8 @@ class NvmeCommandLine {
     sub->add_option("--depth", bench.depth, "Requests in flight [32].")->check(CLI::Range(1, 4096));
     sub->add_option("--seconds", bench.seconds, "[5]")->check(CLI::Range(0.01, 1e6));
     BytesOption(sub, "--size", &bench.size_bytes, "From the device's beginning [all].");
+    sub->add_flag("--busy-poll", bench.busy_poll,
+                  "Wait without sleeping: shorter latencies, for a processor.");
     sub->add_flag("--verify", bench.verify,
                   "Stamp what is written, and check it; 3 when anything is wrong.");
     sub->add_option("--seed", bench.seed, "Of places and stamps [random].");

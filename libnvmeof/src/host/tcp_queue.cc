@@ -53,7 +53,7 @@ void WriteSgl(SubmissionEntry* entry, uint32_t total_bytes, bool is_in_capsule) 
   nvme::SglDescriptor sgl;
   sgl.Set(nvme::SglDescriptor::kLength, total_bytes);
   sgl.Set(nvme::SglDescriptor::kKind, is_in_capsule ? nvme::kSglInCapsule : nvme::kSglTransport);
-  std::ranges::copy(sgl.bytes, entry->At(SubmissionEntry::kData).begin());
+  std::memcpy(entry->At(SubmissionEntry::kData).data(), sgl.bytes.data(), sgl.bytes.size());
 }
 
 }  // namespace
@@ -562,7 +562,7 @@ void TcpQueue::OnReadyToTransfer() {
 
 void TcpQueue::OnResponse() {
   CompletionEntry completion;
-  std::ranges::copy(reader_.header().entry, completion.bytes.begin());
+  std::memcpy(completion.bytes.data(), reader_.header().entry.data(), completion.bytes.size());
   Complete(completion.command_id(), completion);
 }
 

@@ -212,6 +212,7 @@ void WorkerModel::RefreshTable() {
         table_->subsystems, [subsystem](const auto& known) { return known.get() == subsystem; });
     if (!exists) connection->Cut("the subsystem was removed");
   }
+  RetireLanes();
 }
 
 void WorkerModel::CheckTimers() {
@@ -227,7 +228,11 @@ void WorkerModel::BuryFinished() {
       std::erase_if(connections_, [](const auto& connection) { return connection->is_finished(); });
   if (buried == 0) return;
   connection_count_.fetch_sub(static_cast<uint32_t>(buried), std::memory_order_relaxed);
-  // Lanes to subsystems that are gone, once the last queue on them is.
+  RetireLanes();
+}
+
+// Lanes to subsystems that are gone, once the last queue on them is.
+void WorkerModel::RetireLanes() {
   std::erase_if(lanes_, [this](LaneRecord& record) {
     const nvme::Subsystem* subsystem = record.subsystem.get();
     const bool is_needed =

@@ -93,6 +93,7 @@ class WorkerModel final : public Worker, WatchHandler {
   void ServeWaiting();
   void CheckTimers();
   void BuryFinished();
+  void RetireLanes();
 
   TargetModel& target_;
   const Clock& clock_;

@@ -41,8 +41,8 @@ TEST_CASE("a verification names what is lost") {
 
 TEST_CASE("progress") {
   CHECK(FormatProgress({"marking", 5, 0}) == "marking  5");
-  CHECK(FormatProgress({"reading", 1, 2}) ==
-        "[###############               ]  50 %  reading  1 of 2");
+  CHECK(FormatProgress({"marking", 1, 2}) ==
+        "[###############               ]  50 %  marking  1 of 2");
   CHECK_THAT(FormatProgress({"reading", 3, 2}), Catch::Contains("100 %"));
   CHECK_THAT(FormatProgress({"ingesting", 1u << 30, uint64_t{3} << 30}, 2),
              Catch::EndsWith("ingesting  1.0 GiB of 3.0 GiB  512.0 MiB/s  4 s left"));

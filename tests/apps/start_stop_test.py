@@ -188,7 +188,7 @@ class StartStopTest(unittest.TestCase):
         self.assertNotIn("before", appliance.log_text())
         config.write_text('[log]\nlevel = "info"\nrequests = true\njson = true\n')
         appliance.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: "anew" in appliance.log_text(), "the new level")
+        wait_until(lambda: "level and form again" in appliance.log_text(), "the new level")
         appliance.wire().make_bucket("after")
         wait_until(lambda: "after" in appliance.log_text(), "a line per request")
         config.write_text('[log]\nlevel = "loud"\n')

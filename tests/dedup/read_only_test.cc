@@ -205,6 +205,8 @@ TEST_CASE("another user reads a store that he may not write to") {
   }
   fs::permissions(scratch.store, fs::perms::others_read | fs::perms::others_exec,
                   fs::perm_options::add);
+  fs::permissions(fs::path(scratch.store).parent_path(), fs::perms::others_exec,
+                  fs::perm_options::add);
   const auto read_all = [&](ChildReport& report, bool assume_unlocked) {
     const auto directory = OpenReadOnly(scratch.store, assume_unlocked);
     report.Succeeded(directory.status(), "opening as another user");

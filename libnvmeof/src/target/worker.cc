@@ -263,6 +263,18 @@ void WorkerModel::GiveOperation(Operation* operation) {
   free_operations_ = operation;
 }
 
+bool WorkerModel::ExceedsShare(const Operation& operation) const {
+  const Association* association = operation.connection->association();
+  return association != nullptr &&
+         association->taken_bytes + DataPool::TakenBytes(operation.data_bytes) >
+             pool_.size_bytes() / 2;
+}
+
+void WorkerModel::AppendWaiting(Operation* operation) {
+  (first_waiting_ == nullptr ? first_waiting_ : last_waiting_->next) = operation;
+  last_waiting_ = operation;
+}
+
 bool WorkerModel::TryTakeMemory(Operation* operation) {
   const size_t size_bytes = operation->data_bytes;
   const size_t count = DataPool::SegmentCount(size_bytes);
@@ -277,15 +289,12 @@ bool WorkerModel::TryTakeMemory(Operation* operation) {
 }
 
 bool WorkerModel::TakeMemory(Operation* operation) {
-  const Association* association = operation->connection->association();
-  const bool is_over = association != nullptr &&
-                       association->taken_bytes + DataPool::TakenBytes(operation->data_bytes) >
-                           pool_.size_bytes() / 2;
-  if (first_waiting_ == nullptr && !is_over && TryTakeMemory(operation)) return true;
+  if (first_waiting_ == nullptr && !ExceedsShare(*operation) && TryTakeMemory(operation)) {
+    return true;
+  }
   operation->stage = OperationStage::kWaitsForMemory;
   operation->next = nullptr;
-  (first_waiting_ == nullptr ? first_waiting_ : last_waiting_->next) = operation;
-  last_waiting_ = operation;
+  AppendWaiting(operation);
   // Those before it may wait only for what their own association holds.
   memory_was_given_ = true;
   return false;
@@ -311,17 +320,13 @@ void WorkerModel::ServeWaiting() {
   bool is_exhausted = false;
   while (operation != nullptr) {
     Operation* next = std::exchange(operation->next, nullptr);
-    const Association* association = operation->connection->association();
-    const bool is_over = association != nullptr &&
-                         association->taken_bytes + DataPool::TakenBytes(operation->data_bytes) >
-                             pool_.size_bytes() / 2;
+    const bool is_over = ExceedsShare(*operation);
     if (!is_exhausted && !is_over && TryTakeMemory(operation)) {
       *granted_end = operation;
       granted_end = &operation->next;
     } else {
       is_exhausted = is_exhausted || !is_over;
-      (first_waiting_ == nullptr ? first_waiting_ : last_waiting_->next) = operation;
-      last_waiting_ = operation;
+      AppendWaiting(operation);
     }
     operation = next;
   }
@@ -341,8 +346,7 @@ Operation* WorkerModel::ForgetWaiting(const Connection* connection) {
     if (operation->connection == connection) {
       operation->next = std::exchange(forgotten, operation);
     } else {
-      (first_waiting_ == nullptr ? first_waiting_ : last_waiting_->next) = operation;
-      last_waiting_ = operation;
+      AppendWaiting(operation);
     }
     operation = next;
   }

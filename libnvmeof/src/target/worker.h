@@ -86,6 +86,9 @@ class WorkerModel final : public Worker, WatchHandler {
   void RefreshTable();
   void Admit(Mail mail);
   bool WatchLanes();
+  // Its controller's connections would have more than half of the pool.
+  bool ExceedsShare(const Operation& operation) const;
+  void AppendWaiting(Operation* operation);
   bool TryTakeMemory(Operation* operation);
   int64_t SleepNanos(int64_t timeout_ns);
   void PollLanes();

@@ -39,5 +39,18 @@ TEST_CASE("Anything else is refused by its name") {
   CHECK_FALSE(ParseEndpoint(std::string_view("127.0.0.1\0x:1", 13)).ok());
 }
 
+TEST_CASE("loopback addresses are known in each of their forms") {
+  const auto is_loopback = [](const char* text) { return IsLoopback(*ParseEndpoint(text)); };
+  CHECK(is_loopback("127.0.0.1"));
+  CHECK(is_loopback("127.255.0.9:1"));
+  CHECK(is_loopback("[::1]"));
+  CHECK(is_loopback("[::ffff:127.0.0.1]"));
+  CHECK_FALSE(is_loopback("0.0.0.0"));
+  CHECK_FALSE(is_loopback("128.0.0.1"));
+  CHECK_FALSE(is_loopback("[::]"));
+  CHECK_FALSE(is_loopback("[::ffff:10.0.0.1]"));
+  CHECK_FALSE(is_loopback("[fe80::1]"));
+}
+
 }  // namespace
 }  // namespace strata::nvmeof

@@ -67,17 +67,6 @@ absl::StatusOr<nvmeof::Endpoint> ParseTargetEndpoint(std::string_view text, uint
                                default_port);
 }
 
-bool IsLoopback(const nvmeof::Endpoint& endpoint) {
-  if (!endpoint.is_ipv6) return endpoint.address[0] == 127;
-  constexpr size_t kLast = 15;
-  const auto begin = endpoint.address.begin();
-  const auto is_zero = [](uint8_t byte) { return byte == 0; };
-  if (std::all_of(begin, begin + kLast, is_zero)) return endpoint.address[kLast] == 1;
-  // ::ffff:127.0.0.1, an IPv4 address in the form of IPv6.
-  return std::all_of(begin, begin + 10, is_zero) && endpoint.address[10] == 0xff &&
-         endpoint.address[11] == 0xff && endpoint.address[12] == 127;
-}
-
 absl::Status FlushDevice(block::Device& device) {
   if (device.geometry().read_only) return absl::OkStatus();
   STRATA_ASSIGN_OR_RETURN(const std::unique_ptr<block::Channel> channel,

@@ -60,8 +60,6 @@ class TargetThreads final {
 
 // "127.0.0.1:4420" for the configuration, where localhost is one too; InvalidArgument.
 absl::StatusOr<nvmeof::Endpoint> ParseTargetEndpoint(std::string_view text, uint16_t default_port);
-// Whether only this machine can reach it.
-bool IsLoopback(const nvmeof::Endpoint& endpoint);
 
 // Makes what hosts wrote to the device durable.
 absl::Status FlushDevice(block::Device& device);

@@ -101,7 +101,7 @@ class NvmeServer {
     STRATA_ASSIGN_OR_RETURN(const nvmeof::Endpoint endpoint,
                             ParseTargetEndpoint(request_.listen, nvmeof::kDefaultPort));
     for (const std::string& host : request_.hosts) STRATA_RETURN_IF_ERROR(CheckNqn("host", host));
-    any_host_ = request_.allow_any_host || (request_.hosts.empty() && IsLoopback(endpoint));
+    any_host_ = request_.allow_any_host || (request_.hosts.empty() && nvmeof::IsLoopback(endpoint));
     if (any_host_ || !request_.hosts.empty()) return absl::OkStatus();
     return absl::FailedPreconditionError(
         absl::StrCat(request_.listen,

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 
@@ -55,6 +56,17 @@ absl::StatusOr<Endpoint> ParseEndpoint(std::string_view text, uint16_t default_p
   if (!port.has_value()) return Invalid(text, "the port is not ':' and a number in 0..65535");
   endpoint.port = *port;
   return endpoint;
+}
+
+bool IsLoopback(const Endpoint& endpoint) {
+  if (!endpoint.is_ipv6) return endpoint.address[0] == 127;
+  constexpr size_t kLast = 15;
+  const auto begin = endpoint.address.begin();
+  const auto is_zero = [](uint8_t byte) { return byte == 0; };
+  if (std::all_of(begin, begin + kLast, is_zero)) return endpoint.address[kLast] == 1;
+  // ::ffff:127.0.0.1, an IPv4 address in the form of IPv6.
+  return std::all_of(begin, begin + 10, is_zero) && endpoint.address[10] == 0xff &&
+         endpoint.address[11] == 0xff && endpoint.address[12] == 127;
 }
 
 std::string ToString(const Endpoint& endpoint) {

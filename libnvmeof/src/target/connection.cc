@@ -52,20 +52,14 @@ size_t Connection::PlaceReceived(std::span<iovec> places) {
   size_t count = 0;
   placed_directly_ = 0;
   if (current_ != nullptr && current_->segment_count > 0 && reader_.data_left() >= kDirectBytes) {
-    size_t skip = current_->received_bytes;
-    uint32_t left = std::min(reader_.data_left(), current_->data_bytes - current_->received_bytes);
-    for (const block::Segment& segment : current_->data()) {
-      if (left == 0 || count + 1 == places.size()) break;
-      if (skip >= segment.size_bytes) {
-        skip -= segment.size_bytes;
-        continue;
-      }
-      const size_t size = std::min<size_t>(segment.size_bytes - skip, left);
-      places[count++] = {segment.data + skip, size};
-      placed_directly_ += static_cast<uint32_t>(size);
-      left -= static_cast<uint32_t>(size);
-      skip = 0;
-    }
+    const uint32_t left =
+        std::min(reader_.data_left(), current_->data_bytes - current_->received_bytes);
+    current_->EachMissingPiece(left, [&](std::span<std::byte> piece) {
+      if (count + 1 == places.size()) return false;
+      places[count++] = {piece.data(), piece.size()};
+      placed_directly_ += static_cast<uint32_t>(piece.size());
+      return true;
+    });
   }
   if (receive_buffer_.empty()) receive_buffer_ = worker_.TakeReceiveBuffer();
   received_begin_ = 0;
@@ -81,20 +75,13 @@ void Connection::OnReceived(size_t size_bytes) {
     DropReceiveBuffer();
     return;
   }
-  size_t landed = 0;
-  size_t skip = direct > 0 ? current_->received_bytes : 0;
-  for (size_t i = 0; landed < direct; ++i) {
-    const block::Segment& segment = current_->segments[i];
-    if (skip >= segment.size_bytes) {
-      skip -= segment.size_bytes;
-      continue;
-    }
-    const size_t size = std::min(segment.size_bytes - skip, direct - landed);
-    reader_.DataLanded({segment.data + skip, size});
-    landed += size;
-    skip = 0;
+  if (direct > 0) {
+    current_->EachMissingPiece(direct, [this](std::span<std::byte> piece) {
+      reader_.DataLanded(piece);
+      return true;
+    });
+    current_->received_bytes += static_cast<uint32_t>(direct);
   }
-  if (direct > 0) current_->received_bytes += static_cast<uint32_t>(direct);
   placed_directly_ = 0;
   received_end_ = size_bytes - direct;
   Process();
@@ -197,21 +184,15 @@ void Connection::OnHostDataHeader() {
 
 void Connection::OnData(std::span<const std::byte> data) {
   if (current_ == nullptr || current_->segment_count == 0) return;
-  size_t skip = current_->received_bytes;
   // A capsule may have more than the command takes; the rest is dropped.
   data = data.first(std::min<size_t>(data.size(), current_->data_bytes - current_->received_bytes));
-  current_->received_bytes += static_cast<uint32_t>(data.size());
-  for (const block::Segment& segment : current_->data()) {
-    if (data.empty()) return;
-    if (skip >= segment.size_bytes) {
-      skip -= segment.size_bytes;
-      continue;
-    }
-    const size_t size = std::min(segment.size_bytes - skip, data.size());
-    std::copy_n(data.data(), size, segment.data + skip);
-    data = data.subspan(size);
-    skip = 0;
-  }
+  const size_t size_bytes = data.size();
+  current_->EachMissingPiece(size_bytes, [&data](std::span<std::byte> piece) {
+    std::copy_n(data.data(), piece.size(), piece.data());
+    data = data.subspan(piece.size());
+    return true;
+  });
+  current_->received_bytes += static_cast<uint32_t>(size_bytes);
 }
 
 void Connection::OnPduEnd() {

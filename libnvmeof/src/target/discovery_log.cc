@@ -28,13 +28,6 @@ bool IsWildcard(const Endpoint& endpoint) {
   return std::ranges::all_of(endpoint.address, [](uint8_t byte) { return byte == 0; });
 }
 
-bool IsLoopback(const Endpoint& endpoint) {
-  if (!endpoint.is_ipv6) return endpoint.address[0] == 127;
-  return endpoint.address[15] == 1 &&
-         std::all_of(endpoint.address.begin(), endpoint.address.end() - 1,
-                     [](uint8_t byte) { return byte == 0; });
-}
-
 std::string AddressOf(const Endpoint& endpoint) {
   // Without the port, and without the brackets of an IPv6 address.
   std::string text = ToString(endpoint);

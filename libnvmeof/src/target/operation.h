@@ -9,6 +9,7 @@
 
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -68,6 +69,23 @@ struct Operation {
   Operation* next = nullptr;  // In a list of the worker's.
 
   std::span<const block::Segment> data() const { return {segments.data(), segment_count}; }
+
+  // Where the next `size_bytes` of data belong, piece by piece, until `take` returns false.
+  template <typename Take>
+  void EachMissingPiece(size_t size_bytes, Take take) const {
+    size_t skip = received_bytes;
+    for (const block::Segment& segment : data()) {
+      if (size_bytes == 0) return;
+      if (skip >= segment.size_bytes) {
+        skip -= segment.size_bytes;
+        continue;
+      }
+      const size_t size = std::min(segment.size_bytes - skip, size_bytes);
+      if (!take(std::span<std::byte>(segment.data + skip, size))) return;
+      size_bytes -= size;
+      skip = 0;
+    }
+  }
 };
 
 }  // namespace strata::nvmeof

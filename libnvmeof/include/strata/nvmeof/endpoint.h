@@ -33,6 +33,9 @@ struct Endpoint {
 STRATA_EXPORT absl::StatusOr<Endpoint> ParseEndpoint(std::string_view text,
                                                      uint16_t default_port = kDefaultPort);
 
+// Whether only this machine can reach it: 127.0.0.0/8, ::1, and ::ffff:127.0.0.0/104.
+STRATA_EXPORT bool IsLoopback(const Endpoint& endpoint);
+
 // What ParseEndpoint() reads, with the port.
 STRATA_EXPORT std::string ToString(const Endpoint& endpoint);
 

@@ -131,6 +131,7 @@ TEST_CASE("a forked child does not harm the store, however it ends") {
 }
 
 TEST_CASE("a child that is forked beside busy threads is refused and ends") {
+  if (!test::kMayForkBesideBusyThreads) return;
   const test::ScratchFolder scratch;
   Held held(scratch / "store");
   std::atomic<bool> stop{false};

@@ -115,6 +115,7 @@ TEST_CASE("a forked child does not harm a store in memory") {
 }
 
 TEST_CASE("a child that is forked in the middle of a write is refused and ends") {
+  if (!test::kMayForkBesideBusyThreads) return;
   const ScratchFolder scratch(ScratchFolder::MemoryBacked());
   constexpr int kChildren = 16;
   uint64_t written = 0;

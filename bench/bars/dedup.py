@@ -192,6 +192,7 @@ def small_files(kit):
             folder = kit.folder / "turn"
             folder.mkdir()
             peer = peer_class(folder)
+            peers.prepare_page_cache(tree, False)  # Borg drops from the page cache what it has read.
             turn["ingest"][peer_class], _ = peer.ingest(tree)
             (turn["restore"][peer_class], _), back = peer.restore(tree, folder / "restored")
             if sum(1 for _ in pathlib.Path(back).iterdir()) != 20_000:

@@ -274,13 +274,17 @@ CORPORA = {"packages": package_corpus, "sources": source_corpus, "image": image_
 
 
 def prepare_page_cache(path, cold):
-    with path.open("rb", buffering=0) as file:
-        if cold:
-            os.fdatasync(file.fileno())
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        else:
-            while file.read(1 << 20):
-                pass
+    """A file, or each file below a folder: in the page cache, or with `cold` not."""
+    for name in path.rglob("*") if path.is_dir() else (path,):
+        if not name.is_file():
+            continue
+        with name.open("rb", buffering=0) as file:
+            if cold:
+                os.fdatasync(file.fileno())
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            else:
+                while file.read(1 << 20):
+                    pass
 
 
 def one_turn(peer_class, versions, folder, cold=False):

@@ -9,7 +9,9 @@ namespace strata::nvmeof {
 static_assert(DataPool::kChunkBytes / DataPool::kPageBytes == 16, "a bit of 16 for each page");
 
 DataPool::DataPool(size_t size_bytes)
-    : memory_(size_bytes, kPageBytes), chunks_(size_bytes / kChunkBytes) {
+    : memory_(size_bytes, kPageBytes),
+      chunks_(size_bytes / kChunkBytes),
+      owners_(size_bytes / kPageBytes) {
   free_chunks_.reserve(chunks_.size());
   // The lowest addresses are used first, so that memory that is never needed is never touched.
   for (size_t i = chunks_.size(); i > 0; --i) free_chunks_.push_back(static_cast<uint32_t>(i - 1));
@@ -65,11 +67,13 @@ void DataPool::GivePage(std::byte* page) {
   free_chunks_.push_back(index);
 }
 
-bool DataPool::Take(size_t size_bytes, std::span<block::Segment> segments) {
+bool DataPool::Take(size_t size_bytes, uint64_t owner, std::span<block::Segment> segments,
+                    bool* held_others) {
   const bool is_paged = size_bytes <= kMaxPagedBytes;
   const size_t unit = is_paged ? kPageBytes : kChunkBytes;
   const size_t count = SegmentCount(size_bytes);
   if (is_paged ? free_bytes() < count * kPageBytes : free_chunks_.size() < count) return false;
+  bool is_own = owner != 0;
   for (size_t i = 0; i < count; ++i) {
     const size_t size = std::min(unit, size_bytes - i * unit);
     if (is_paged) {
@@ -79,7 +83,13 @@ bool DataPool::Take(size_t size_bytes, std::span<block::Segment> segments) {
       free_chunks_.pop_back();
     }
     segments[i].size_bytes = size;
+    const size_t page = static_cast<size_t>(segments[i].data - memory_.data()) / kPageBytes;
+    for (uint64_t& last : std::span(owners_).subspan(page, unit / kPageBytes)) {
+      is_own = is_own && last == owner;
+      last = owner;
+    }
   }
+  *held_others = !is_own;
   return true;
 }
 

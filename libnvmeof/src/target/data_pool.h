@@ -3,12 +3,14 @@
 // A worker's memory for the data of commands: a fixed amount, taken at once for a whole command and
 // given back at its end, without allocation.
 //
-//   if (!pool.Take(size_bytes, &segments)) Wait();
+//   bool held_others = false;
+//   if (!pool.Take(size_bytes, owner, segments, &held_others)) Wait();
 //   ...
 //   pool.Give(segments);
 //
 // Memory comes in chunks of 64 KiB. What needs at most 32 KiB is made of pages of 4 KiB, which are
-// cut from chunks and become chunks again when all of one are free.
+// cut from chunks and become chunks again when all of one are free. The pool knows for each page
+// who had it last: nobody may be shown what others left there.
 //
 // Thread safety: none.
 #pragma once
@@ -44,9 +46,11 @@ class DataPool final {
   // REQUIRES: a multiple of kChunkBytes.
   explicit DataPool(size_t size_bytes);
 
-  // Fills the first SegmentCount(size_bytes) of `segments` with size_bytes in all. False: there is
+  // Fills the first SegmentCount(size_bytes) of `segments` with size_bytes in all, for `owner` (0:
+  // nobody known). *held_others: some of it was never used, or not by this owner. False: there is
   // not so much, and nothing was taken.
-  bool Take(size_t size_bytes, std::span<block::Segment> segments);
+  bool Take(size_t size_bytes, uint64_t owner, std::span<block::Segment> segments,
+            bool* held_others);
   // Gives back what one Take() returned.
   void Give(std::span<const block::Segment> segments);
 
@@ -75,6 +79,7 @@ class DataPool final {
 
   block::Buffer memory_;
   std::vector<Chunk> chunks_;
+  std::vector<uint64_t> owners_;  // Of each page, the last one. 0: nobody known.
   std::vector<uint32_t> free_chunks_;
   uint32_t first_cut_ = kNone;
   size_t free_page_count_ = 0;  // In chunks that are cut.

@@ -99,8 +99,7 @@ Status Connection::Connect(const Operation& operation, uint32_t* result) {
   arguments.keep_alive_ms = command.Get(FabricsCommand::kKeepAliveMs);
   arguments.traits = {.command_capsule_bytes = 64 + kCapsuleDataBytes,
                       .sgl_support = kSglSupport,
-                      .fabrics_commands = kCanDisconnect,
-                      .reuses_memory = true};
+                      .fabrics_commands = kCanDisconnect};
   arguments.local_address = ToString(info_.local);
   *result = 0;
   nvme::Lane* lane = worker_.LaneOf(subsystem);

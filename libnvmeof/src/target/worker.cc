@@ -279,9 +279,13 @@ bool WorkerModel::TryTakeMemory(Operation* operation) {
   const size_t size_bytes = operation->data_bytes;
   const size_t count = DataPool::SegmentCount(size_bytes);
   if (operation->segments.size() < count) operation->segments.resize(count);
-  if (!pool_.Take(size_bytes, operation->segments)) return false;
+  Association* association = operation->connection->association();
+  const uint64_t owner = association == nullptr ? 0 : association->id;
+  if (!pool_.Take(size_bytes, owner, operation->segments, &operation->command.data_held_others)) {
+    return false;
+  }
   operation->segment_count = count;
-  operation->association = operation->connection->association();
+  operation->association = association;
   if (operation->association != nullptr) {
     operation->association->taken_bytes += DataPool::TakenBytes(size_bytes);
   }
@@ -387,6 +391,7 @@ std::shared_ptr<Association> WorkerModel::AssociationOf(const nvme::Subsystem* s
   std::shared_ptr<Association> association = known.lock();
   if (association == nullptr) {
     association = std::make_shared<Association>();
+    association->id = ++last_association_id_;
     known = association;
   }
   return association;

@@ -27,6 +27,7 @@ class Connection;
 
 // What the connections of one controller have together on this worker.
 struct Association {
+  uint64_t id = 0;         // Of this worker's, never another's again.
   size_t taken_bytes = 0;  // Of the pool.
 };
 
@@ -110,6 +111,7 @@ class WorkerModel final : public Worker, WatchHandler {
   std::map<std::pair<const nvme::Subsystem*, uint16_t>, std::weak_ptr<Association>> associations_;
 
   DataPool pool_;
+  uint64_t last_association_id_ = 0;
   Operation* free_operations_ = nullptr;
   std::vector<std::unique_ptr<Operation>> operations_;
   Operation* first_waiting_ = nullptr;  // For memory, in the order in which they came.

@@ -86,8 +86,7 @@ void PrepareBlocks(Command* command, Op op, const block::Geometry& geometry, boo
   request.force_unit_access =
       is_write &&
       (write_through || (entry.Get(SubmissionEntry::kIoFlags) & kIoForceUnitAccess) != 0);
-  if (op == Op::kRead && geometry.reads_nothing &&
-      command->driver.queue->controller().traits.reuses_memory) {
+  if (op == Op::kRead && geometry.reads_nothing && command->data_held_others) {
     for (const block::Segment& segment : command->data) {
       std::fill_n(segment.data, segment.size_bytes, std::byte{0});
     }

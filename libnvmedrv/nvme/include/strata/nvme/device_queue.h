@@ -48,6 +48,10 @@ struct Command {
   // to 4096 bytes, in segments of whole blocks, is used as it is; other memory costs a copy.
   std::span<const block::Segment> data{};
 
+  // That memory may hold what this host must not see. A read from a device that leaves memory as it
+  // is gets zeroes first.
+  bool data_held_others = false;
+
   // That of the plan. When another namespace has taken the NSID since, the command is refused:
   // its data were sent for the one that was there. 0: the command takes what is there.
   uint64_t namespace_serial = 0;

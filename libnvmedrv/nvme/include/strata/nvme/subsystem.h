@@ -123,9 +123,6 @@ struct FabricTraits {
   uint32_t sgl_support = 1;  // SGLS.
   uint8_t max_sgl_descriptors = 1;
   uint16_t fabrics_commands = 0;  // OFCS.
-  // The memory that the transport gives commands has held other hosts' data. A read from a device
-  // that leaves memory as it is gets zeroes first.
-  bool reuses_memory = false;
 };
 
 struct ConnectArguments {

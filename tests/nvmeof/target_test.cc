@@ -329,6 +329,7 @@ TEST_CASE("a target checks its options") {
   CHECK(refused({.max_connections = 0}));
   CHECK(refused({.pool_bytes = 100'000}));
   CHECK(refused({.max_host_data_bytes = 4100}));
+  CHECK(refused({.socket_buffer_bytes = 1000}));
   CHECK(refused({.connect_timeout_ms = 0}));
   auto target = *Target::Create({.pool_bytes = 1u << 20});
   auto subsystem = *nvme::CreateSubsystem({.nqn = "nqn.2026-11.org.example:large"});

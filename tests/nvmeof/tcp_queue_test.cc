@@ -275,19 +275,23 @@ TEST_CASE("options are checked by name") {
               "connect_timeout_ms"));
   CHECK(fails({.endpoint = endpoint, .subsystem_nqn = "nqn.a", .max_transfer_bytes = 512},
               "max_transfer_bytes"));
+  CHECK(fails({.endpoint = endpoint, .subsystem_nqn = "nqn.a", .socket_buffer_bytes = 512},
+              "socket_buffer_bytes"));
 }
 
 TEST_CASE("a URI says everything, and what is wrong with it") {
   const NvmeTcpUri uri = *ParseNvmeTcpUri(
       "nvme-tcp:[::1]:4421/nqn.2026-11.org.example:a?nsid=3&queues=2&depth=64&hdgst=1&ddgst=1&"
       "hostnqn=nqn.h&hostid=00112233-4455-6677-8899-aabbccddeeff&keep_alive_ms=5000&"
-      "reconnect_ms=20&loss_timeout_ms=99&timeout_ms=77&connect_timeout_ms=66");
+      "reconnect_ms=20&loss_timeout_ms=99&timeout_ms=77&connect_timeout_ms=66&socket_buffer_bytes="
+      "0");
   CHECK(ToString(uri.tcp.endpoint) == "[::1]:4421");
   CHECK(uri.tcp.subsystem_nqn == "nqn.2026-11.org.example:a");
   CHECK((uri.tcp.header_digest && uri.tcp.data_digest));
   CHECK(uri.tcp.host_nqn == "nqn.h");
   CHECK(uri.tcp.host_id[15] == std::byte{0xff});
   CHECK(uri.tcp.connect_timeout_ms == 66);
+  CHECK(uri.tcp.socket_buffer_bytes == 0);
   CHECK(uri.nsid == 3);
   CHECK(uri.controller.max_io_queues == 2);
   CHECK(uri.controller.io_queue_entries == 65);

@@ -118,6 +118,8 @@ absl::StatusOr<NvmeTcpUri> FromUri(const block::Uri& uri) {
   controller.loss_timeout_ms = options.Number("loss_timeout_ms", 30'000, 0, kDayMs);
   controller.command_timeout_ms = options.Number("timeout_ms", 30'000, 1, kDayMs);
   tcp.connect_timeout_ms = options.Number("connect_timeout_ms", 5000, 1, 60'000);
+  tcp.socket_buffer_bytes = static_cast<uint32_t>(
+      options.Number("socket_buffer_bytes", tcp.socket_buffer_bytes, 0, 1u << 30));
   controller.has_thread = true;
   STRATA_RETURN_IF_ERROR(options.Finish());
   return result;

@@ -79,6 +79,7 @@ TcpQueue::~TcpQueue() {
 absl::Status TcpQueue::Start() {
   int error = 0;
   STRATA_ASSIGN_OR_RETURN(socket_, StartConnect(association_->options.endpoint, &error));
+  SetBuffers(socket_.fd(), association_->options.socket_buffer_bytes);
   if (error != 0 && error != EINPROGRESS) {
     return ErrnoStatus(error, absl::StrCat(association_->name, ": connect"));
   }

@@ -85,6 +85,10 @@ absl::StatusOr<std::unique_ptr<nvme::Transport>> ConnectTcp(const TcpOptions& op
   STRATA_RETURN_IF_ERROR(check("connect_timeout_ms", own.connect_timeout_ms, 1, kMostConnectMs));
   STRATA_RETURN_IF_ERROR(
       check("max_transfer_bytes", own.max_transfer_bytes, kLeastTransferBytes, kMostTransferBytes));
+  if (own.socket_buffer_bytes != 0) {
+    STRATA_RETURN_IF_ERROR(
+        check("socket_buffer_bytes", own.socket_buffer_bytes, 64u << 10, 1u << 30));
+  }
   association->clock = own.clock != nullptr ? own.clock : &SystemClock();
   association->name = absl::StrCat("nvme-tcp:", ToString(own.endpoint), "/", own.subsystem_nqn);
   return std::make_unique<TcpTransport>(std::move(association));

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <system_error>
 
 #include "absl/status/status.h"
@@ -18,6 +19,13 @@ namespace strata::nvmeof {
 namespace {
 
 constexpr int kBacklog = 1024;
+
+// The number in a file of the kernel's; 0 where it cannot be read.
+uint64_t MachineLimit(const char* path) {
+  uint64_t limit = 0;
+  std::ifstream(path) >> limit;
+  return limit;
+}
 
 struct Address {
   sockaddr_storage storage{};
@@ -149,6 +157,17 @@ int TakeError(int fd) {
 }
 
 void SetNoDelay(int fd) { SetOption(fd, IPPROTO_TCP, TCP_NODELAY, 1); }
+
+// The kernel would silently set less than it was asked for, and stop growing the buffer itself.
+void SetBuffers(int fd, uint32_t size_bytes) {
+  static const uint64_t max_receive = MachineLimit("/proc/sys/net/core/rmem_max");
+  static const uint64_t max_send = MachineLimit("/proc/sys/net/core/wmem_max");
+  if (size_bytes == 0) return;
+  if (size_bytes <= max_receive) {
+    SetOption(fd, SOL_SOCKET, SO_RCVBUF, static_cast<int>(size_bytes));
+  }
+  if (size_bytes <= max_send) SetOption(fd, SOL_SOCKET, SO_SNDBUF, static_cast<int>(size_bytes));
+}
 
 void ResetOnClose(int fd) {
   const linger now = {.l_onoff = 1, .l_linger = 0};

@@ -48,5 +48,8 @@ Endpoint PeerAddress(int fd);
 int TakeError(int fd);      // SO_ERROR
 void SetNoDelay(int fd);    // Small PDUs do not wait for others.
 void ResetOnClose(int fd);  // SO_LINGER of 0.
+// Gives the socket's two buffers a fixed size, where the machine allows so much (net.core.rmem_max,
+// wmem_max). Else, and for 0, the kernel sizes them as it sees fit.
+void SetBuffers(int fd, uint32_t size_bytes);
 
 }  // namespace strata::nvmeof

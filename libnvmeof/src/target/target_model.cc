@@ -39,6 +39,10 @@ absl::Status CheckOptions(const TargetOptions& options) {
   STRATA_RETURN_IF_ERROR(
       CheckRange("max_host_data_bytes", options.max_host_data_bytes, 4096, 1u << 30));
   STRATA_RETURN_IF_ERROR(CheckMultiple("max_host_data_bytes", options.max_host_data_bytes, 4096));
+  if (options.socket_buffer_bytes != 0) {
+    STRATA_RETURN_IF_ERROR(
+        CheckRange("socket_buffer_bytes", options.socket_buffer_bytes, 64u << 10, 1u << 30));
+  }
   STRATA_RETURN_IF_ERROR(
       CheckRange("connect_timeout_ms", options.connect_timeout_ms, 100, 600'000));
   STRATA_RETURN_IF_ERROR(CheckRange("data_timeout_ms", options.data_timeout_ms, 100, 600'000));

@@ -173,6 +173,7 @@ void WorkerModel::Admit(Mail mail) {
     connection_count_.fetch_sub(1, std::memory_order_relaxed);
     return;
   }
+  SetBuffers(mail.socket.fd(), target_.options().socket_buffer_bytes);
   auto connection = std::make_unique<Connection>(*this, mail.is_discovery_only, record);
   const absl::StatusOr<Stream*> stream = link_->Adopt(std::move(mail.socket), connection.get());
   if (!stream.ok()) {

@@ -48,6 +48,8 @@ struct TcpOptions {
   uint64_t connect_timeout_ms = 5000;
   // Most bytes of one command, 4096 to 16 MiB. The controller may allow less.
   uint32_t max_transfer_bytes = 1u << 20;
+  // As TargetOptions::socket_buffer_bytes.
+  uint32_t socket_buffer_bytes = 2u << 20;
   const Clock* clock = nullptr;  // Null: the machine's. It outlives the transport.
 };
 
@@ -87,6 +89,7 @@ STRATA_EXPORT absl::StatusOr<std::vector<DiscoveryEntry>> Discover(const TcpOpti
 //     &loss_timeout_ms=30000         0..86400000
 //     &timeout_ms=30000              1..86400000: of one command
 //     &connect_timeout_ms=5000       1..60000
+//     &socket_buffer_bytes=2097152   0: the kernel's choice; 65536..1073741824
 struct NvmeTcpUri {
   TcpOptions tcp;
   nvme::ControllerOptions controller;

@@ -42,6 +42,10 @@ struct TargetOptions {
   // most; a command that finds none waits. A multiple of 64 KiB.
   uint32_t pool_bytes = 32u << 20;
   uint32_t max_host_data_bytes = 128u << 10;  // Of one H2CData (MAXH2CDATA); a multiple of 4096.
+  // Of each buffer of a connection's socket, where the machine allows so much (net.core.rmem_max
+  // and wmem_max): 64 KiB to 1 GiB. 0, or where it does not: the kernel grows them as it sees fit,
+  // which suits long links and takes up to half of the rate of deep queues on short ones.
+  uint32_t socket_buffer_bytes = 2u << 20;
   // Deadlines of a peer: ICReq and Connect after accepting, data that it owes, taking what is sent.
   uint32_t connect_timeout_ms = 5'000;
   uint32_t data_timeout_ms = 30'000;

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <linux/magic.h>
+#include <sys/vfs.h>
+
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,6 +12,14 @@
 
 namespace strata::block {
 namespace {
+
+// A file in memory: the kernel has nothing to wait for, and io_uring would hand each request to a
+// worker thread, as tmpfs takes none without blocking.
+bool IsInMemory(int fd) {
+  struct statfs info {};
+  return fstatfs(fd, &info) == 0 && (static_cast<uint64_t>(info.f_type) == TMPFS_MAGIC ||
+                                     static_cast<uint64_t>(info.f_type) == RAMFS_MAGIC);
+}
 
 class FileDevice final : public Device {
  public:
@@ -32,7 +43,7 @@ class FileDevice final : public Device {
 
 absl::StatusOr<std::unique_ptr<Device>> OpenFileDevice(const FileDeviceOptions& options) {
   STRATA_ASSIGN_OR_RETURN(std::unique_ptr<BackingFile> file, BackingFile::Open(options));
-  bool uses_uring = options.use_io_uring;
+  bool uses_uring = options.use_io_uring && !IsInMemory(file->fd());
   if (uses_uring) {
     if (const absl::Status probed = ProbeUring(); !probed.ok()) {
       Log(options.log, LogLevel::kWarning,

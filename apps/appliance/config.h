@@ -4,7 +4,7 @@
 //
 //   STRATA_ASSIGN_OR_RETURN(Config config, LoadConfig({.file = path, .environment = ::environ}));
 //
-// Each key of the file is one row of a table (config.cc): section, key, meaning, limits. Its name
+// Each key of the file is one row of a table (settings/): section, key, meaning, limits. Its name
 // in the environment is STRATA_<SECTION>_<KEY>. Sizes take the suffixes K, M, G, T (powers of
 // 1024). A value that is a string may stand for itself in either place; a list is comma-separated
 // in the environment. Thread-safe: plain values and free functions.

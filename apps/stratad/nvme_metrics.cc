@@ -23,18 +23,25 @@ Labels With(Labels labels, const char* name, std::string value) {
   return labels;
 }
 
-std::vector<Bucket> BucketsOf(const IoFigures& figures) {
+// From about a microsecond to some 17 seconds: what is faster or slower is in the first or the
+// last.
+std::vector<Bucket> BucketsOf(const nvme::LatencyHistogram& latency) {
+  constexpr size_t kFirst = 9;
+  constexpr size_t kLast = 33;
   std::vector<Bucket> buckets;
   uint64_t count = 0;
-  for (size_t i = 0; i < kLatencyBuckets; ++i) {
-    count += figures.latency[i];
-    const bool last = i + 1 == kLatencyBuckets;
+  for (size_t i = 0; i <= kLast; ++i) {
+    count += latency.buckets[i];
+    if (i < kFirst) continue;
     Bucket bucket;
     bucket.cumulative_count = count;
-    bucket.upper_bound = last ? std::numeric_limits<double>::infinity()
-                              : static_cast<double>(uint64_t{1} << i) / 1e6;
+    bucket.upper_bound = static_cast<double>(uint64_t{2} << i) / 1e9;
     buckets.push_back(bucket);
   }
+  Bucket all;
+  all.cumulative_count = latency.count;
+  all.upper_bound = std::numeric_limits<double>::infinity();
+  buckets.push_back(all);
   return buckets;
 }
 
@@ -62,16 +69,17 @@ void AddSubsystem(MetricFamilies& out, const SubsystemView& view, const Labels& 
             view.error.empty() ? 1 : 0, labels);
   out.Gauge("strata_nvme_subsystem_controllers", "Hosts connected, once for each controller.",
             static_cast<double>(view.controllers.size()), labels);
-  for (size_t kind = 0; kind < kIoKinds; ++kind) {
-    const IoFigures& figures = view.figures[kind];
-    const Labels by_kind = With(labels, "operation", NameOf(static_cast<IoKind>(kind)));
+  for (size_t i = 0; i < nvme::kIoKinds; ++i) {
+    const auto kind = static_cast<nvme::IoKind>(i);
+    const nvme::IoStatistics& statistics = view.statistics[kind];
+    const Labels by_kind = With(labels, "operation", nvme::NameOf(kind));
     out.Counter("strata_nvme_subsystem_operations_total",
-                "Requests to the devices of the subsystem, its former ones included.",
-                static_cast<double>(figures.operations), by_kind);
+                "Commands to the namespaces of the subsystem, its former ones included.",
+                static_cast<double>(statistics.commands), by_kind);
     out.Counter("strata_nvme_subsystem_bytes_total", "Bytes of these that succeeded.",
-                static_cast<double>(figures.bytes), by_kind);
+                static_cast<double>(statistics.bytes), by_kind);
     out.Counter("strata_nvme_subsystem_errors_total", "Of these, those that failed.",
-                static_cast<double>(figures.errors), by_kind);
+                static_cast<double>(statistics.errors), by_kind);
   }
   for (const nvme::ControllerState& controller : view.controllers) {
     const Labels by_controller = With(With(labels, "host", LogLine(controller.host_nqn)),
@@ -87,18 +95,19 @@ void AddNamespace(MetricFamilies& out, const NamespaceView& view, const Labels& 
             view.error.empty() ? 1 : 0, labels);
   out.Gauge("strata_nvme_namespace_size_bytes", "Size of the namespace.",
             static_cast<double>(view.block_count * view.block_size_bytes), labels);
-  for (size_t kind = 0; kind < kIoKinds; ++kind) {
-    const IoFigures& figures = view.figures[kind];
-    const Labels by_kind = With(labels, "operation", NameOf(static_cast<IoKind>(kind)));
-    out.Counter("strata_nvme_namespace_operations_total", "Requests to the namespace's device.",
-                static_cast<double>(figures.operations), by_kind);
+  for (size_t i = 0; i < nvme::kIoKinds; ++i) {
+    const auto kind = static_cast<nvme::IoKind>(i);
+    const nvme::IoStatistics& statistics = view.statistics[kind];
+    const Labels by_kind = With(labels, "operation", nvme::NameOf(kind));
+    out.Counter("strata_nvme_namespace_operations_total", "Commands to the namespace's device.",
+                static_cast<double>(statistics.commands), by_kind);
     out.Counter("strata_nvme_namespace_bytes_total", "Bytes of these that succeeded.",
-                static_cast<double>(figures.bytes), by_kind);
+                static_cast<double>(statistics.bytes), by_kind);
     out.Counter("strata_nvme_namespace_errors_total", "Of these, those that failed.",
-                static_cast<double>(figures.errors), by_kind);
-    out.Histogram("strata_nvme_namespace_seconds",
-                  "How long the namespace's device took for a request.",
-                  static_cast<double>(figures.latency_ns) / 1e9, BucketsOf(figures), by_kind);
+                static_cast<double>(statistics.errors), by_kind);
+    out.Histogram(
+        "strata_nvme_namespace_seconds", "How long the namespace's device took for a command.",
+        static_cast<double>(statistics.latency_ns) / 1e9, BucketsOf(statistics.latency), by_kind);
   }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The devices that stand between a namespace and its disk: one that counts, and one that holds
-// requests while the disk is closed and opened again.
+// The device that stands between a namespace and its disk while the disk is closed and opened
+// again.
 #include <poll.h>
 
 #include <catch2/catch.hpp>
@@ -9,11 +9,9 @@
 #include <memory>
 #include <thread>
 
-#include "appliance/nvme/counted_device.h"
 #include "appliance/nvme/held_device.h"
 #include "strata/block/devices.h"
 #include "support/block/device_contract.h"
-#include "support/block/fault_device.h"
 #include "support/block/test_io.h"
 
 namespace strata::appliance {
@@ -27,17 +25,6 @@ using block::Op;
 using block::RunIo;
 using block::TestIo;
 using block::Whole;
-
-// Time stands still but for Advance().
-class TestClock final : public Clock {
- public:
-  int64_t WallNanos() const override { return now_ns_; }
-  int64_t MonotonicNanos() const override { return now_ns_; }
-  void Advance(int64_t ns) { now_ns_ += ns; }
-
- private:
-  int64_t now_ns_ = 1;
-};
 
 std::unique_ptr<Device> MakeMemory() {
   return block::CreateMemoryDevice({.block_count = 2048}).value();
@@ -64,53 +51,10 @@ std::unique_ptr<Device> MakeContinued() {
   return std::make_unique<Owner>(std::move(held));
 }
 
-TEST_CASE("the block device contract, through the counting and the holding device") {
-  const auto counted = [] { return CountDevice(MakeMemory(), std::make_shared<DeviceCounters>()); };
+TEST_CASE("the block device contract, through the holding device") {
   for (const block::ContractPart& part : block::DeviceContract()) {
-    DYNAMIC_SECTION("counted: " << part.name) { part.run({"counted", counted}); }
-    DYNAMIC_SECTION("held: " << part.name) { part.run({"held", MakeContinued}); }
+    DYNAMIC_SECTION(part.name) { part.run({"held", MakeContinued}); }
   }
-}
-
-TEST_CASE("requests are counted by kind, with bytes, errors and latencies") {
-  TestClock clock;
-  block::FaultDisk disk({.block_count = 64});
-  auto counters = std::make_shared<DeviceCounters>();
-  const std::unique_ptr<Device> device = CountDevice(disk.Open(), counters, clock);
-  std::unique_ptr<Channel> channel = device->OpenChannel({}).value();
-  Buffer buffer(8192);
-
-  TestIo write(Op::kWrite, Lba{0}, 2, {Whole(buffer)});
-  REQUIRE(channel->Submit(&write.request).ok());
-  clock.Advance(3'000'000);
-  Drain(*channel);
-  TestIo read(Op::kRead, Lba{0}, 2, {Whole(buffer)});
-  REQUIRE(RunIo(*channel, read).ok());
-  TestIo flush(Op::kFlush, Lba{0}, 0);
-  REQUIRE(RunIo(*channel, flush).ok());
-  disk.Inject({.op = Op::kRead});
-  TestIo failed(Op::kRead, Lba{0}, 2, {Whole(buffer)});
-  REQUIRE(!RunIo(*channel, failed).ok());
-
-  const auto check = [&counters] {
-    const DeviceFigures figures = counters->Read();
-    const IoFigures& writes = figures[static_cast<size_t>(IoKind::kWrite)];
-    CHECK(writes.operations == 1);
-    CHECK(writes.bytes == 8192);
-    CHECK(writes.errors == 0);
-    CHECK(writes.latency_ns == 3'000'000);
-    CHECK(writes.latency[12] == 1);  // Below 2^12 us, not below 2^11.
-    const IoFigures& reads = figures[static_cast<size_t>(IoKind::kRead)];
-    CHECK(reads.operations == 2);
-    CHECK(reads.bytes == 8192);
-    CHECK(reads.errors == 1);
-    CHECK(reads.latency[0] == 2);
-    CHECK(figures[static_cast<size_t>(IoKind::kFlush)].operations == 1);
-    CHECK(figures[static_cast<size_t>(IoKind::kOther)].operations == 0);
-  };
-  check();
-  channel.reset();
-  check();  // What a channel counted outlives it.
 }
 
 TEST_CASE("held requests go to the device that comes, and wake those who sleep") {

@@ -5,6 +5,7 @@
 
 #include "strata/nvme/wire/fabrics.h"
 #include "support/nvme/device_rig.h"
+#include "support/nvme/manual_clock.h"
 
 namespace strata::nvme {
 namespace {
@@ -180,13 +181,6 @@ TEST_CASE("a controller that has ended is not counted among the most there may b
   rig.Shut(rig.admin);  // Its I/O queue is still there.
   CHECK(rig.subsystem->Connect(*rig.lane, {.host_nqn = kTestHost}).status.ok());
 }
-
-class ManualClock final : public Clock {
- public:
-  int64_t WallNanos() const override { return now_ns; }
-  int64_t MonotonicNanos() const override { return now_ns; }
-  int64_t now_ns = 1'000'000'000;
-};
 
 TEST_CASE("silence beyond the Keep Alive timeout is seen") {
   ManualClock clock;

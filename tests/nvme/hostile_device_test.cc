@@ -12,6 +12,7 @@
 #include "strata/nvme/loop.h"
 #include "strata/nvme/wire/log_pages.h"
 #include "support/block/test_io.h"
+#include "support/nvme/manual_clock.h"
 
 namespace strata::nvme {
 namespace {
@@ -124,13 +125,6 @@ class LyingTransport final : public Transport {
  private:
   const std::unique_ptr<Transport> base_;
   Lies& lies_;
-};
-
-class ManualClock final : public Clock {
- public:
-  int64_t WallNanos() const override { return now_ns; }
-  int64_t MonotonicNanos() const override { return now_ns; }
-  int64_t now_ns = 1'000'000'000;
 };
 
 std::shared_ptr<Subsystem> MakeSubsystem() {

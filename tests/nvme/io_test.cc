@@ -15,6 +15,7 @@
 #include "support/block/fault_device.h"
 #include "support/block/test_io.h"
 #include "support/nvme/device_rig.h"
+#include "support/nvme/manual_clock.h"
 #include "support/seed.h"
 
 namespace strata::nvme {
@@ -502,13 +503,6 @@ TEST_CASE("a subsystem refuses what it cannot serve") {
   full.AddMemory(64);
   CHECK(full.subsystem->AddNamespace(memory(), {}).status().code() == AbslCode::kResourceExhausted);
 }
-
-class ManualClock final : public Clock {
- public:
-  int64_t WallNanos() const override { return now_ns; }
-  int64_t MonotonicNanos() const override { return now_ns; }
-  int64_t now_ns = 1'000'000'000'000;
-};
 
 TEST_CASE("limits delay commands and fail none") {
   ManualClock clock;

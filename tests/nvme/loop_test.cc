@@ -17,6 +17,7 @@
 #include "support/block/device_contract.h"
 #include "support/block/fault_device.h"
 #include "support/block/test_io.h"
+#include "support/nvme/manual_clock.h"
 #include "support/seed.h"
 
 namespace strata::nvme {
@@ -27,13 +28,6 @@ using block::Device;
 using block::Lba;
 using block::Op;
 using block::TestIo;
-
-class ManualClock final : public Clock {
- public:
-  int64_t WallNanos() const override { return now_ns.load(); }
-  int64_t MonotonicNanos() const override { return now_ns.load(); }
-  std::atomic<int64_t> now_ns{1'000'000'000};
-};
 
 std::shared_ptr<Subsystem> MakeSubsystem(const Clock* clock = nullptr) {
   auto created = CreateSubsystem(

@@ -19,6 +19,7 @@
 #include "strata/nvme/wire/fabrics.h"
 #include "strata/nvme/wire/log_pages.h"
 #include "support/block/test_io.h"
+#include "support/nvme/manual_clock.h"
 
 namespace strata::nvme {
 namespace {
@@ -27,13 +28,6 @@ using block::Buffer;
 using block::Lba;
 using block::Op;
 using block::TestIo;
-
-class ManualClock final : public Clock {
- public:
-  int64_t WallNanos() const override { return now_ns; }
-  int64_t MonotonicNanos() const override { return now_ns; }
-  int64_t now_ns = 1'000'000'000;
-};
 
 // What the fabric between the two does, and what it has seen.
 struct Fabric {

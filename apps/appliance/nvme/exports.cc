@@ -446,21 +446,22 @@ SubsystemView ViewOf(const ExportedSubsystem& exported, const LiveTarget* live) 
     view.error = std::string(running.status().message());
     running = LiveSubsystem();
   }
-  if (running->model != nullptr) view.controllers = running->model->Controllers();
-  view.figures = running->retired;
+  if (running->model != nullptr) {
+    view.controllers = running->model->Controllers();
+    view.statistics = running->model->statistics();
+  }
   for (const auto& [nsid, record] : exported.namespaces) {
     NamespaceView space{.record = record, .error = view.error, .read_only = record.read_only};
     const auto found = running->namespaces.find(nsid);
     if (found != running->namespaces.end()) {
       space.error = found->second.error;
-      space.figures = found->second.counters->Read();
+      space.statistics = running->model->StatisticsOf(nsid).value_or(nvme::NamespaceStatistics());
       if (const block::Device* device = found->second.device.get(); device != nullptr) {
         space.block_size_bytes = device->geometry().block_size_bytes;
         space.block_count = device->geometry().block_count;
         space.read_only = record.read_only || device->geometry().read_only;
       }
     }
-    for (size_t kind = 0; kind < kIoKinds; ++kind) view.figures[kind].Add(space.figures[kind]);
     view.namespaces.push_back(std::move(space));
   }
   return view;

@@ -26,7 +26,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "appliance/config.h"
-#include "appliance/nvme/counted_device.h"
 #include "appliance/nvme/device_uris.h"
 #include "appliance/nvme/export_records.h"
 #include "strata/base/log.h"
@@ -50,7 +49,7 @@ struct NamespaceView {
   uint32_t block_size_bytes = 0;
   uint64_t block_count = 0;
   bool read_only = false;
-  DeviceFigures figures{};
+  nvme::NamespaceStatistics statistics{};
 };
 
 struct SubsystemView {
@@ -59,7 +58,7 @@ struct SubsystemView {
   std::vector<HostRecord> hosts{};
   std::vector<NamespaceView> namespaces{};
   std::vector<nvme::ControllerState> controllers{};
-  DeviceFigures figures{};  // Of its namespaces, those that are gone included.
+  nvme::NamespaceStatistics statistics{};  // Of its namespaces, those that are gone included.
 };
 
 struct ListenerView {

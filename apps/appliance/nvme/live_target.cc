@@ -226,21 +226,16 @@ void LiveTarget::SetNamespace(const std::string& nqn, uint32_t nsid,
 
 absl::Status LiveTarget::AddNamespace(const std::string& nqn, const NamespaceRecord& record,
                                       std::unique_ptr<block::Device> device) {
-  std::shared_ptr<DeviceCounters> counters;
-  {
-    MutexLock lock(&mutex_);
-    counters = subsystems_.at(nqn).namespaces[record.nsid].counters;
-  }
-  std::shared_ptr<block::Device> counted = CountDevice(std::move(device), counters);
+  std::shared_ptr<block::Device> shared = std::move(device);
   const absl::Status status =
       ModelOf(nqn)
-          .AddNamespace(counted, {.nsid = record.nsid,
-                                  .identity = {.nguid = record.nguid, .uuid = record.uuid},
-                                  .read_only = record.read_only,
-                                  .hosts = record.hosts,
-                                  .qos = record.qos})
+          .AddNamespace(shared, {.nsid = record.nsid,
+                                 .identity = {.nguid = record.nguid, .uuid = record.uuid},
+                                 .read_only = record.read_only,
+                                 .hosts = record.hosts,
+                                 .qos = record.qos})
           .status();
-  SetNamespace(nqn, record.nsid, status.ok() ? std::move(counted) : nullptr,
+  SetNamespace(nqn, record.nsid, status.ok() ? std::move(shared) : nullptr,
                std::string(status.message()));
   return status;
 }
@@ -264,10 +259,6 @@ void LiveTarget::RemoveNamespace(const std::string& nqn, uint32_t nsid) {
     subsystem.namespaces.erase(found);
   }
   if (space.device != nullptr) Release(std::move(space.device));
-  const DeviceFigures figures = space.counters->Read();
-  MutexLock lock(&mutex_);
-  DeviceFigures& retired = subsystems_.at(nqn).retired;
-  for (size_t kind = 0; kind < kIoKinds; ++kind) retired[kind].Add(figures[kind]);
 }
 
 absl::Status LiveTarget::Reopen(const std::string& nqn, const NamespaceRecord& record,
@@ -299,7 +290,7 @@ absl::Status LiveTarget::Reopen(const std::string& nqn, const NamespaceRecord& r
           "'", uri, "' has ", device->geometry().block_count, " blocks, fewer than the ",
           geometry.block_count, " of before: hosts may have data in those"));
     }
-    return serve(CountDevice(std::move(device), space.counters));
+    return serve(std::move(device));
   };
 
   if (!WaitUntil([&former] { return former.expired(); })) {

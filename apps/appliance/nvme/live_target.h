@@ -18,7 +18,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "appliance/config.h"
-#include "appliance/nvme/counted_device.h"
 #include "appliance/nvme/export_store.h"
 #include "appliance/nvme/target_threads.h"
 #include "strata/base/log.h"
@@ -32,13 +31,11 @@ namespace strata::appliance {
 struct LiveNamespace {
   std::shared_ptr<block::Device> device{};  // Null: not served.
   std::string error{};                      // Why.
-  std::shared_ptr<DeviceCounters> counters = std::make_shared<DeviceCounters>();
 };
 
 struct LiveSubsystem {
   std::shared_ptr<nvme::Subsystem> model{};
   std::map<uint32_t, LiveNamespace> namespaces{};
-  DeviceFigures retired{};  // Of namespaces that are gone.
 };
 
 struct LiveListener {

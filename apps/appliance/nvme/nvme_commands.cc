@@ -23,17 +23,27 @@ constexpr uint64_t kMostBurstMs = 3'600'000;
 // The console names so many connections; `connections` names all.
 constexpr size_t kShownConnections = 100;
 
-Json ToJson(const IoFigures& figures) {
-  return {{"operations", figures.operations},
-          {"bytes", figures.bytes},
-          {"errors", figures.errors},
-          {"seconds", static_cast<double>(figures.latency_ns) / 1e9}};
+// `latency`: how many commands took less than so long and not less than half of it.
+Json ToJson(const nvme::IoStatistics& statistics) {
+  Json latency = Json::array();
+  for (size_t i = 0; i < statistics.latency.buckets.size(); ++i) {
+    const uint64_t count = statistics.latency.buckets[i];
+    if (count > 0) latency.push_back({{"below_ns", uint64_t{2} << i}, {"operations", count}});
+  }
+  return {{"operations", statistics.commands},
+          {"bytes", statistics.bytes},
+          {"errors", statistics.errors},
+          {"seconds", static_cast<double>(statistics.latency_ns) / 1e9},
+          {"p50_ns", statistics.latency.PercentileNs(0.5)},
+          {"p99_ns", statistics.latency.PercentileNs(0.99)},
+          {"latency", std::move(latency)}};
 }
 
-Json ToJson(const DeviceFigures& figures) {
+Json ToJson(const nvme::NamespaceStatistics& statistics) {
   Json json = Json::object();
-  for (size_t kind = 0; kind < kIoKinds; ++kind) {
-    json[NameOf(static_cast<IoKind>(kind))] = ToJson(figures[kind]);
+  for (size_t i = 0; i < nvme::kIoKinds; ++i) {
+    const auto kind = static_cast<nvme::IoKind>(i);
+    json[nvme::NameOf(kind)] = ToJson(statistics[kind]);
   }
   return json;
 }
@@ -60,7 +70,7 @@ Json ToJson(const std::string& nqn, const NamespaceView& view) {
   json["error"] = view.error;
   json["block_size_bytes"] = view.block_size_bytes;
   json["size_bytes"] = view.block_count * view.block_size_bytes;
-  json["since_start"] = ToJson(view.figures);
+  json["since_start"] = ToJson(view.statistics);
   return json;
 }
 
@@ -79,7 +89,7 @@ Json ToJson(const SubsystemView& view) {
           {"served", view.error.empty()},
           {"error", view.error},
           {"created", FormatTime(view.record.created_ns)},
-          {"since_start", ToJson(view.figures)}};
+          {"since_start", ToJson(view.statistics)}};
 }
 
 Json ToJson(const nvmeof::ConnectionInfo& connection) {
@@ -181,7 +191,7 @@ absl::StatusOr<Json> NamespaceJson(Exports& exports, const std::string& nqn, uin
   for (const NamespaceView& space : view.namespaces) {
     if (space.record.nsid == nsid) return ToJson(nqn, space);
   }
-  return absl::NotFoundError(absl::StrCat("namespace ", nsid, " is gone again"));
+  return absl::NotFoundError(absl::StrCat("subsystem '", nqn, "' has no namespace ", nsid));
 }
 
 absl::StatusOr<Json> AddNamespace(Exports& exports, Arguments& arguments) {
@@ -217,6 +227,13 @@ absl::StatusOr<Json> ListNamespaces(Exports& exports, Arguments& arguments) {
     }
   }
   return Json{{"namespaces", std::move(list)}};
+}
+
+absl::StatusOr<Json> ShowNamespace(Exports& exports, Arguments& arguments) {
+  STRATA_ASSIGN_OR_RETURN(const std::string nqn, arguments.RequiredText("nqn"));
+  const auto nsid = static_cast<uint32_t>(arguments.Number("nsid", kMostNsid, 0));
+  STRATA_RETURN_IF_ERROR(arguments.Finish());
+  return NamespaceJson(exports, nqn, nsid);
 }
 
 absl::StatusOr<NamespaceRecord> FindNamespace(Exports& exports, const std::string& nqn,
@@ -335,6 +352,7 @@ constexpr NamedCommand kCommands[] = {
     {"nvme.host.remove", RemoveHost},
     {"nvme.namespace.add", AddNamespace},
     {"nvme.namespace.list", ListNamespaces},
+    {"nvme.namespace.show", ShowNamespace},
     {"nvme.namespace.set", SetNamespace},
     {"nvme.namespace.remove", RemoveNamespace},
     {"nvme.listener.add", AddListener},

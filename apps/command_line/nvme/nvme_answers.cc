@@ -91,6 +91,21 @@ std::string FormatNamespaces(const Json& answer) {
   return table.Print();
 }
 
+std::string FormatKinds(const Json& kinds) {
+  TextTable table({"SINCE THE START", "OPERATIONS", "BYTES", "ERRORS", "P50 BELOW", "P99 BELOW"},
+                  1);
+  const auto microseconds = [](const Json& figures, const char* key) {
+    return absl::StrFormat("%.1f us", static_cast<double>(NumberOf(figures, key)) / 1000);
+  };
+  for (const auto& [kind, figures] : kinds.items()) {
+    if (NumberOf(figures, "operations") == 0) continue;
+    table.Add({kind, CountOf(figures, "operations"), SizeOf(figures, "bytes"),
+               CountOf(figures, "errors"), microseconds(figures, "p50_ns"),
+               microseconds(figures, "p99_ns")});
+  }
+  return table.Print();
+}
+
 std::string FormatNamespace(const Json& space) {
   const std::string hosts = JoinedNames(space.at("hosts"));
   return absl::StrFormat(
@@ -100,6 +115,10 @@ std::string FormatNamespace(const Json& space) {
       SizeOf(space, "size_bytes"), CountOf(space, "block_size_bytes"), TextOf(space, "uuid"),
       hosts.empty() ? "all hosts" : hosts, LimitOf(space, "iops", false),
       LimitOf(space, "bytes_per_second", true), StateOf(space));
+}
+
+std::string FormatNamespaceInUse(const Json& space) {
+  return absl::StrCat(FormatNamespace(space), FormatKinds(space.at("since_start")));
 }
 
 std::string FormatListeners(const Json& answer) {
@@ -246,6 +265,7 @@ constexpr Formatter kFormatters[] = {
     {"nvme.host.list", FormatHosts},
     {"nvme.namespace.add", FormatNamespace},
     {"nvme.namespace.set", FormatNamespace},
+    {"nvme.namespace.show", FormatNamespaceInUse},
     {"nvme.namespace.list", FormatNamespaces},
     {"nvme.listener.list", FormatListeners},
     {"nvme.connections", FormatConnections},

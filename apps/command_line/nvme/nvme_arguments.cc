@@ -179,6 +179,10 @@ class NvmeCommandLine {
     AddVisibility(add);
     Text(Add(group, "list", "nvme.namespace.list", "Namespaces, of one subsystem or of all."),
          "nqn", "nqn", "The subsystem.");
+    CLI::App* const show = Add(group, "show", "nvme.namespace.show",
+                               "A namespace, with what its hosts did since the start.");
+    Text(show, "nqn", "nqn", "The subsystem.")->required();
+    Number(show, "nsid", "nsid", 0xfffffffe, "The namespace.", /*required=*/true);
     CLI::App* const set =
         Add(group, "set", "nvme.namespace.set", "Change a namespace while hosts use it.");
     Text(set, "nqn", "nqn", "The subsystem.")->required();

@@ -45,7 +45,8 @@ LogArguments LogArgumentsOf(const SubmissionEntry& entry) {
           .command_set = static_cast<uint8_t>(dword14 >> 24)};
 }
 
-Plan ExamineLog(const ControllerModel& controller, const SubmissionEntry& entry) {
+Plan ExamineLog(const AdminView& view, const SubmissionEntry& entry) {
+  const ControllerModel& controller = view.controller;
   const uint32_t most_bytes = controller.options.max_transfer_bytes;
   const LogArguments log = LogArgumentsOf(entry);
   if (!IsSupportedLogPage(controller.kind(), log.page)) {
@@ -53,8 +54,9 @@ Plan ExamineLog(const ControllerModel& controller, const SubmissionEntry& entry)
   }
   const uint32_t nsid = entry.namespace_id();
   const LogPage page = static_cast<LogPage>(log.page);
-  if (page == LogPage::kHealth && nsid != 0 && nsid != kAllNamespaces) {
-    return Refuse(StatusCode::kInvalidField);  // There is no log per namespace.
+  if (page == LogPage::kHealth && nsid != 0 && nsid != kAllNamespaces &&
+      view.Visible(nsid) == nullptr) {
+    return Refuse(StatusCode::kInvalidNamespace);
   }
   // How long the discovery log is, is known when it is made.
   const bool is_past_end = page != LogPage::kDiscovery && log.offset_bytes > LogPageBytes(page);
@@ -95,7 +97,7 @@ Plan QueueModel::ExamineAdmin(const SubmissionEntry& entry) const {
       return {.direction = DataDirection::kToHost, .data_bytes = kIdentifyBytes};
     }
     case AdminOpcode::kGetLogPage:
-      return ExamineLog(*controller_, entry);
+      return ExamineLog({*controller_, lane_.subsystem(), lane_.table()}, entry);
     case AdminOpcode::kGetFeatures:
       return ExamineGetFeature(controller_->kind(), entry);
     case AdminOpcode::kSetFeatures:
@@ -162,7 +164,7 @@ void QueueModel::StartAdmin(Command* command) {
         break;
       }
       AdminPage page{};
-      FillLogPage(view, kind, log.retains_event, page);
+      FillLogPage(view, kind, entry.namespace_id(), log.retains_event, page);
       ReturnPage(std::span(page).first(LogPageBytes(kind)), log.offset_bytes, command);
       break;
     }

@@ -46,8 +46,9 @@ void FillIdentify(const AdminView& view, const IdentifyArguments& arguments, Adm
 
 // How long the page is. REQUIRES: it is supported, here and below.
 uint32_t LogPageBytes(LogPage log);
-// REQUIRES: `page` is zero; not the discovery log, which its source makes. `retains_event`: the
-// host wants the page's event to stay.
-void FillLogPage(const AdminView& view, LogPage log, bool retains_event, AdminPage& page);
+// REQUIRES: `page` is zero; not the discovery log, which its source makes. `nsid`: of the health
+// log; 0 or all: the controller's. `retains_event`: the host wants the page's event to stay.
+void FillLogPage(const AdminView& view, LogPage log, uint32_t nsid, bool retains_event,
+                 AdminPage& page);
 
 }  // namespace strata::nvme

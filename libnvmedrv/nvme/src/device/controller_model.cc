@@ -6,12 +6,12 @@
 namespace strata::nvme {
 
 void CounterTotals::Add(const QueueCounters& counters) {
-  reads += counters.reads.load(std::memory_order_relaxed);
-  writes += counters.writes.load(std::memory_order_relaxed);
-  read_bytes += counters.read_bytes.load(std::memory_order_relaxed);
-  written_bytes += counters.written_bytes.load(std::memory_order_relaxed);
-  errors += counters.errors.load(std::memory_order_relaxed);
-  media_errors += counters.media_errors.load(std::memory_order_relaxed);
+  reads += counters.reads.value();
+  writes += counters.writes.value();
+  read_bytes += counters.read_bytes.value();
+  written_bytes += counters.written_bytes.value();
+  errors += counters.errors.value();
+  media_errors += counters.media_errors.value();
 }
 
 ControllerModel::ControllerModel(uint16_t controller_id, const ConnectArguments& arguments,

@@ -15,6 +15,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "device/command_table.h"
+#include "statistics/counters.h"
 #include "strata/base/mutex.h"
 #include "strata/nvme/subsystem.h"
 #include "strata/nvme/wire/log_pages.h"
@@ -24,15 +25,20 @@ namespace strata::nvme {
 
 // What one queue did. Its lane's thread writes, any thread reads.
 struct QueueCounters {
-  std::atomic<uint64_t> reads{0};
-  std::atomic<uint64_t> writes{0};
-  std::atomic<uint64_t> read_bytes{0};
-  std::atomic<uint64_t> written_bytes{0};
-  std::atomic<uint64_t> errors{0};
-  std::atomic<uint64_t> media_errors{0};
+  Counter reads;
+  Counter writes;
+  Counter read_bytes;
+  Counter written_bytes;
+  Counter errors;
+  Counter media_errors;
 
-  static void Add(std::atomic<uint64_t>& counter, uint64_t count) {
-    counter.store(counter.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
+  void NoteRead(uint64_t bytes) {
+    reads.Add(1);
+    read_bytes.Add(bytes);
+  }
+  void NoteWrite(uint64_t bytes) {
+    writes.Add(1);
+    written_bytes.Add(bytes);
   }
 };
 
@@ -85,7 +91,7 @@ class ControllerModel {
 
   // Counts resets: an I/O queue lives as long as the epoch in which it was connected.
   uint32_t epoch() const { return epoch_.load(std::memory_order_acquire); }
-  // The admin queue is gone.
+  // The admin queue is gone, or its host may not connect any more. Any thread.
   void End();
   bool has_ended() const { return has_ended_.load(std::memory_order_acquire); }
 

@@ -63,8 +63,9 @@ void FillController(const AdminView& view, AdminPage& page) {
   }
   c.Set(C::kAbortLimit0based, 3);
   c.Set(C::kFirmwareUpdates, 0x03);  // One slot, read-only.
-  // Effects; offsets and long pages; the pages of supported logs and feature effects.
-  c.Set(C::kLogPages, 0x02 | 0x04 | 0x20);
+  // Health of a namespace; effects; offsets and long pages; the pages of supported logs and feature
+  // effects.
+  c.Set(C::kLogPages, 0x01 | 0x02 | 0x04 | 0x20);
   c.Set(C::kSubmissionEntrySizes, 0x66);
   c.Set(C::kCompletionEntrySizes, 0x44);
   c.Set(C::kNamespaceCount, options.max_namespaces);

@@ -186,32 +186,55 @@ bool PrepareNext(Command* command) {
   return is_first;
 }
 
-void Count(Command* command) {
-  QueueCounters& counters = command->driver.queue->counters();
+// Of the blocks that a command names whose data do not move.
+uint64_t NamedBytes(const Command& command) {
+  if (command.driver.bytes != 0) return command.driver.bytes;
+  const uint32_t block_size_bytes = command.driver.channel->geometry().block_size_bytes;
+  if (OpcodeOf(command) != IoOpcode::kDatasetManagement) {
+    return uint64_t{BlocksOf(command.entry)} * block_size_bytes;
+  }
+  uint64_t blocks = 0;
+  for (uint32_t i = 0; i < DsmRangesOf(command.entry); ++i) {
+    blocks += RangeAt(command, i).Get(DsmRange::kBlockCount);
+  }
+  return blocks * block_size_bytes;
+}
+
+void Count(LaneModel& lane, Command* command, Status status) {
+  // The controller is gone: nobody waits for the command, and it says nothing of the namespace.
+  if (status.code() == StatusCode::kAbortedQueueDeleted) return;
+  NamespaceCounters& space = command->driver.channel->counters;
+  QueueCounters& controller = command->driver.queue->counters();
+  const int64_t latency_ns = lane.RoundNanos() - command->driver.begin_ns;
   const uint64_t bytes = command->driver.bytes;
   switch (OpcodeOf(*command)) {
     case IoOpcode::kRead:
-    case IoOpcode::kCompare:
-      QueueCounters::Add(counters.reads, 1);
-      QueueCounters::Add(counters.read_bytes, bytes);
-      break;
+      space.NoteEnd(IoKind::kRead, status, bytes, latency_ns);
+      if (status.ok()) controller.NoteRead(bytes);
+      return;
     case IoOpcode::kWrite:
-      QueueCounters::Add(counters.writes, 1);
-      QueueCounters::Add(counters.written_bytes, bytes);
-      break;
+      space.NoteEnd(IoKind::kWrite, status, bytes, latency_ns);
+      if (status.ok()) controller.NoteWrite(bytes);
+      return;
+    case IoOpcode::kFlush:
+      space.NoteEnd(IoKind::kFlush, status, 0, latency_ns);
+      return;
     default:
-      break;
+      space.NoteEnd(IoKind::kOther, status, NamedBytes(*command), latency_ns);
+      // A comparison reads.
+      if (status.ok() && OpcodeOf(*command) == IoOpcode::kCompare) controller.NoteRead(bytes);
+      return;
   }
 }
 
 // Leaves the channel with the command's result.
-void Leave(Command* command, Status status) {
+void Leave(LaneModel& lane, Command* command, Status status) {
   --command->driver.channel->busy_count;
+  Count(lane, command, status);
   if (status.ok()) {
     if (command->driver.buffer.size() != 0 && OpcodeOf(*command) == IoOpcode::kRead) {
       Scatter(command->driver.buffer.span(), command->data);
     }
-    Count(command);
   }
   if (command->driver.buffer.size() != 0) command->driver.buffer = {};
   command->status = status;
@@ -235,12 +258,13 @@ void OnRequestDone(block::Request* request) {
   auto* command = static_cast<Command*>(request->context);
   LaneModel& lane = command->driver.queue->lane();
   if (!request->status.ok()) {
-    Leave(command, Status::OfBlock(request->op, request->status));
+    Leave(lane, command, Status::OfBlock(request->op, request->status));
     lane.End(command);
     return;
   }
   if (IsFlushOfAll(*command)) {
     --command->driver.channel->busy_count;
+    Count(lane, command, {});
     FlushNext(lane, command);
     return;
   }
@@ -249,21 +273,34 @@ void OnRequestDone(block::Request* request) {
     ContinueIo(lane, command);
     return;
   }
-  Leave(command, {});
+  Leave(lane, command, {});
   lane.End(command);
 }
 
 }  // namespace
 
+IoKind KindOf(const SubmissionEntry& entry) {
+  switch (static_cast<IoOpcode>(entry.opcode())) {
+    case IoOpcode::kRead:
+      return IoKind::kRead;
+    case IoOpcode::kWrite:
+      return IoKind::kWrite;
+    case IoOpcode::kFlush:
+      return IoKind::kFlush;
+    default:
+      return IoKind::kOther;
+  }
+}
+
 void ContinueIo(LaneModel& lane, Command* command) {
   // The host has forgotten the command, and may have written its blocks again on another queue.
   if (!command->driver.queue->is_alive()) {
-    Leave(command, StatusCode::kAbortedQueueDeleted);
+    Leave(lane, command, StatusCode::kAbortedQueueDeleted);
     lane.EndLater(command, command->status);
     return;
   }
   if (!PrepareNext(command)) {
-    Leave(command, {});
+    Leave(lane, command, {});
     lane.EndLater(command, command->status);
     return;
   }
@@ -273,8 +310,9 @@ void ContinueIo(LaneModel& lane, Command* command) {
   const absl::Status submitted = command->driver.channel->channel->Submit(&request);
   if (submitted.ok()) return;
   // The lane saw room, so that a full queue is the device's own affair: the host may try again.
-  Leave(command, absl::IsResourceExhausted(submitted) ? Status(StatusCode::kNamespaceNotReady)
-                                                      : Status::OfBlock(request.op, submitted));
+  Leave(lane, command,
+        absl::IsResourceExhausted(submitted) ? Status(StatusCode::kNamespaceNotReady)
+                                             : Status::OfBlock(request.op, submitted));
   lane.EndLater(command, command->status);
 }
 

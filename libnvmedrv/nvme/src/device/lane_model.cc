@@ -94,11 +94,10 @@ void LaneModel::Adopt(std::shared_ptr<const NamespaceTable> table) {
     if (entry == nullptr) continue;
     if (channel == nullptr) {
       if (!opens_channels_) continue;
-      channel = std::make_unique<NamespaceChannel>();
+      channel = std::make_unique<NamespaceChannel>(entry);
     }
     const bool rights_changed =
-        channel->entry != nullptr &&
-        (channel->entry->hosts != entry->hosts || channel->entry->read_only != entry->read_only);
+        channel->entry->hosts != entry->hosts || channel->entry->read_only != entry->read_only;
     channel->entry = entry;
     channel->retry_at_ns = 0;
     if (channel->channel == nullptr) Open(channel.get());
@@ -175,6 +174,7 @@ bool LaneModel::TryBegin(Command* command, NamespaceChannel* channel) {
   }
   ++channel->busy_count;
   channel->holds_back = true;
+  command->driver.begin_ns = RoundNanos();
   ContinueIo(*this, command);
   return true;
 }
@@ -185,7 +185,9 @@ void LaneModel::Dispatch(Command* command, NamespaceChannel* channel) {
     Open(channel);
   }
   if (channel->channel == nullptr) {
-    EndLater(command, StatusCode::kNamespaceNotReady);
+    const Status not_ready = StatusCode::kNamespaceNotReady;
+    channel->counters.NoteUnserved(KindOf(command->entry), not_ready);
+    EndLater(command, not_ready);
     return;
   }
   if (!channel->waiting.empty() || !TryBegin(command, channel)) channel->waiting.Push(command);
@@ -202,6 +204,11 @@ void LaneModel::PumpWaiting(NamespaceChannel* channel) {
     channel->waiting.PushFront(command);
     return;
   }
+}
+
+void LaneModel::TimeRound() {
+  round_is_timed_ = true;
+  round_ns_ = clock_.MonotonicNanos();
 }
 
 void LaneModel::EndLater(Command* command, Status status) {
@@ -235,6 +242,7 @@ void LaneModel::PollActive(int max_completions) {
     const int left = max_completions - completions_;
     if (left <= 0 && first_missed == nullptr) first_missed = channel;
     channel->holds_back = channel->holds_back && left <= 0;
+    round_is_timed_ = false;  // The device works while it is polled.
     const int ran = left > 0 ? channel->channel->Poll(left) : 1;
     PumpWaiting(channel);
     // A channel whose descriptor is watched is polled until it has nothing: that clears it.
@@ -284,6 +292,7 @@ int LaneModel::Poll(int max_completions) {
     if (completions_ == 0 && max_completions > 0) PollReadable();
     SetTimer();
   }
+  round_is_timed_ = false;
   return completions_;
 }
 

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "device/command_list.h"
@@ -23,7 +24,11 @@ class SubsystemModel;
 // A lane's channel to the device of one namespace, and the commands that it serves.
 class NamespaceChannel {
  public:
+  explicit NamespaceChannel(std::shared_ptr<const NamespaceEntry> served)
+      : entry(std::move(served)), counters(entry->ledger) {}
+
   std::shared_ptr<const NamespaceEntry> entry;
+  NamespaceCounters counters;
   std::unique_ptr<block::Channel> channel;  // Null: it could not be opened.
   int64_t open_again_ns = 0;                // When that is tried again.
   CommandList waiting;                      // For room in the channel, or for a limit.
@@ -53,6 +58,14 @@ class LaneModel final : public Lane {
   // Null where the namespace is unknown.
   NamespaceChannel* ChannelOf(uint32_t nsid) {
     return nsid == 0 || nsid > channels_.size() ? nullptr : channels_[nsid - 1].get();
+  }
+
+  // The time for figures. It is read once for the commands that are started, or that end, together:
+  // a clock costs as much as a good part of a command.
+  int64_t RoundNanos() {
+    if (!round_is_timed_) [[unlikely]]
+      TimeRound();
+    return round_ns_;
   }
 
   // Starts the command's first request on `channel`, or keeps it until that is possible.
@@ -98,6 +111,7 @@ class LaneModel final : public Lane {
   void PollReadable();
   void DropRetired();
   void SetTimer();
+  void TimeRound();
 
   SubsystemModel& subsystem_;
   const LaneOptions options_;
@@ -112,6 +126,8 @@ class LaneModel final : public Lane {
   uint32_t in_flight_ = 0;
   int completions_ = 0;  // Of the Poll() under way.
   bool is_odd_poll_ = false;
+  int64_t round_ns_ = 0;  // Of RoundNanos(), where round_is_timed_.
+  bool round_is_timed_ = false;
   std::atomic<uint64_t> settled_generation_{0};
 
   // Of EventFd(); -1 before.

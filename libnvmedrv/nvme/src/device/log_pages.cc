@@ -32,9 +32,22 @@ uint64_t DataUnits(uint64_t bytes) {
   return (bytes + kUnitBytes - 1) / kUnitBytes;
 }
 
-void FillHealth(const ControllerModel& controller, AdminPage& page) {
+// What is in the health log of a namespace. A comparison reads.
+CounterTotals TotalsOf(const NamespaceStatistics& statistics) {
+  const IoStatistics& reads = statistics[IoKind::kRead];
+  const IoStatistics& writes = statistics[IoKind::kWrite];
+  return {.reads = reads.commands - reads.errors,
+          .writes = writes.commands - writes.errors,
+          .read_bytes = reads.bytes,
+          .written_bytes = writes.bytes,
+          .media_errors = statistics.media_errors};
+}
+
+// `space` is null: of the controller.
+void FillHealth(const ControllerModel& controller, const NamespaceEntry* space, AdminPage& page) {
   constexpr int64_t kHourNs = int64_t{3600} * 1'000'000'000;
-  const CounterTotals totals = controller.Totals();
+  const CounterTotals totals =
+      space == nullptr ? controller.Totals() : TotalsOf(space->ledger->Read());
   HealthLog log;
   log.Set(HealthLog::kAvailableSpare, 100);
   log.Set(HealthLog::kDataUnitsRead, DataUnits(totals.read_bytes));
@@ -95,7 +108,8 @@ uint32_t LogPageBytes(LogPage log) {
   }
 }
 
-void FillLogPage(const AdminView& view, LogPage log, bool retains_event, AdminPage& page) {
+void FillLogPage(const AdminView& view, LogPage log, uint32_t nsid, bool retains_event,
+                 AdminPage& page) {
   switch (log) {
     case LogPage::kSupportedLogPages:
       FillSupported(view.controller.kind(), page);
@@ -104,7 +118,7 @@ void FillLogPage(const AdminView& view, LogPage log, bool retains_event, AdminPa
       FillErrors(view.controller, page);
       return;
     case LogPage::kHealth:
-      FillHealth(view.controller, page);
+      FillHealth(view.controller, view.Visible(nsid), page);
       return;
     case LogPage::kFirmwareSlots:
       FillFirmware(view.subsystem.options(), page);

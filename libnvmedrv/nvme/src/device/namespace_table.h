@@ -2,7 +2,8 @@
 //
 // The namespaces of a subsystem at one moment. A table never changes; a change makes another one.
 //
-// Thread safety: immutable, any thread. The gate of an entry takes care of itself.
+// Thread safety: immutable, any thread. The gate and the ledger of an entry take care of
+// themselves.
 #pragma once
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "device/namespace_counters.h"
 #include "device/qos_gate.h"
 #include "strata/block/device.h"
 #include "strata/nvme/subsystem.h"
@@ -27,6 +29,7 @@ struct NamespaceEntry {
   std::vector<std::string> hosts;
   QosLimits qos{};
   std::shared_ptr<QosGate> gate;
+  std::shared_ptr<NamespaceLedger> ledger;
 
   bool IsSameNamespace(const NamespaceEntry& other) const { return serial == other.serial; }
 

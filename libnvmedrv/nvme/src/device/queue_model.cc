@@ -87,10 +87,8 @@ void QueueModel::NoteEnd(Command* command) {
   --in_flight_;
   const Status status = command->status;
   if (status.ok() || status.code() == StatusCode::kAbortedQueueDeleted) return;
-  QueueCounters::Add(counters_.errors, 1);
-  if (status.type() == 2 && status.code() != StatusCode::kCompareFailure) {
-    QueueCounters::Add(counters_.media_errors, 1);
-  }
+  counters_.errors.Add(1);
+  if (IsMediaError(status)) counters_.media_errors.Add(1);
   ErrorLogEntry entry;
   entry.Set(ErrorLogEntry::kQueueId, queue_id_);
   entry.Set(ErrorLogEntry::kCommandId, command->entry.command_id());

@@ -79,6 +79,8 @@ class QueueModel final : public DeviceQueue {
   uint32_t event_request_count_ = 0;
 };
 
+IoKind KindOf(const SubmissionEntry& entry);
+
 // Submits the next request of an I/O command that is on its channel. Ends it where there is none.
 void ContinueIo(LaneModel& lane, Command* command);
 

@@ -177,6 +177,7 @@ absl::StatusOr<uint32_t> SubsystemModel::AddNamespace(std::shared_ptr<block::Dev
   entry->hosts = options.hosts;
   entry->qos = options.qos;
   entry->gate = std::make_shared<QosGate>();
+  entry->ledger = std::make_shared<NamespaceLedger>();
 
   MutexLock lock(&mutex_);
   uint32_t nsid = options.nsid;
@@ -211,9 +212,20 @@ uint32_t SubsystemModel::FreeNsid() const {
 
 absl::Status SubsystemModel::RemoveNamespace(uint32_t nsid) {
   MutexLock lock(&mutex_);
-  if (table_->Find(nsid) == nullptr) return NoNamespace(nsid);
+  const NamespaceEntry* entry = table_->Find(nsid);
+  if (entry == nullptr) return NoNamespace(nsid);
+  RetireLedger(entry->ledger);
   Publish(nsid, nullptr);
   return absl::OkStatus();
+}
+
+void SubsystemModel::RetireLedger(std::shared_ptr<NamespaceLedger> ledger) {
+  std::erase_if(removed_ledgers_, [this](const std::shared_ptr<NamespaceLedger>& removed) {
+    if (removed.use_count() > 1) return false;
+    removed_.Add(removed->Read());
+    return true;
+  });
+  removed_ledgers_.push_back(std::move(ledger));
 }
 
 absl::Status SubsystemModel::ReplaceDevice(uint32_t nsid, std::shared_ptr<block::Device> device) {
@@ -335,6 +347,23 @@ std::vector<nvme::ControllerState> SubsystemModel::Controllers() const {
                       .errors = totals.errors});
   }
   return states;
+}
+
+absl::StatusOr<NamespaceStatistics> SubsystemModel::StatisticsOf(uint32_t nsid) const {
+  const std::shared_ptr<const NamespaceTable> table = this->table();
+  const NamespaceEntry* entry = table->Find(nsid);
+  if (entry == nullptr) return NoNamespace(nsid);
+  return entry->ledger->Read();
+}
+
+NamespaceStatistics SubsystemModel::statistics() const {
+  MutexLock lock(&mutex_);
+  NamespaceStatistics sum = removed_;
+  for (const std::shared_ptr<NamespaceLedger>& ledger : removed_ledgers_) sum.Add(ledger->Read());
+  for (const std::shared_ptr<const NamespaceEntry>& entry : table_->entries) {
+    if (entry != nullptr) sum.Add(entry->ledger->Read());
+  }
+  return sum;
 }
 
 std::vector<uint16_t> SubsystemModel::ControllerIds() const {

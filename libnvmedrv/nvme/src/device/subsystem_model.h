@@ -44,6 +44,8 @@ class SubsystemModel final : public Subsystem {
   void NoteDiscoveryChange() override;
   std::vector<NamespaceState> Namespaces() const override;
   std::vector<nvme::ControllerState> Controllers() const override;
+  absl::StatusOr<NamespaceStatistics> StatisticsOf(uint32_t nsid) const override;
+  NamespaceStatistics statistics() const override;
   absl::StatusOr<std::unique_ptr<Lane>> OpenLane(const LaneOptions& options) override;
   Connected Connect(Lane& lane, const ConnectArguments& arguments) override;
 
@@ -57,6 +59,8 @@ class SubsystemModel final : public Subsystem {
 
  private:
   absl::Status CheckDevice(const block::Device* device) const;
+  // Keeps what the ledgers of removed namespaces say, and those that a lane still has.
+  void RetireLedger(std::shared_ptr<NamespaceLedger> ledger) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // A copy of the namespace's entry to change. Null: there is none.
   std::shared_ptr<NamespaceEntry> CopyEntry(uint32_t nsid) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -80,6 +84,9 @@ class SubsystemModel final : public Subsystem {
   std::set<std::string, std::less<>> hosts_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<const NamespaceTable> table_ ABSL_GUARDED_BY(mutex_);
   uint64_t namespace_serial_ ABSL_GUARDED_BY(mutex_) = 0;  // The newest namespace's.
+  // Of namespaces that were removed; lanes may still write to the ledgers.
+  std::vector<std::shared_ptr<NamespaceLedger>> removed_ledgers_ ABSL_GUARDED_BY(mutex_);
+  NamespaceStatistics removed_ ABSL_GUARDED_BY(mutex_);  // Of ledgers that were dropped.
   uint32_t next_nsid_ ABSL_GUARDED_BY(mutex_) = 1;
   std::map<uint16_t, std::shared_ptr<ControllerModel>> controllers_ ABSL_GUARDED_BY(mutex_);
   uint16_t next_controller_id_ ABSL_GUARDED_BY(mutex_);

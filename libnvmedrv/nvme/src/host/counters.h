@@ -3,12 +3,10 @@
 // What a channel did. Its thread writes, any thread reads.
 #pragma once
 
-#include <algorithm>
 #include <array>
-#include <atomic>
-#include <bit>
 #include <cstdint>
 
+#include "statistics/counters.h"
 #include "strata/nvme/controller.h"
 
 namespace strata::nvme {
@@ -27,38 +25,24 @@ class ChannelCounters {
     kKindCount
   };
 
-  void Add(Kind kind, uint64_t count) { Bump(counters_[kind], count); }
-
-  void AddLatency(int64_t latency_ns) {
-    const uint64_t ns = static_cast<uint64_t>(std::max<int64_t>(latency_ns, 1));
-    const size_t bucket = static_cast<size_t>(std::bit_width(ns) - 1);
-    Bump(buckets_[std::min(bucket, buckets_.size() - 1)], 1);
-  }
+  void Add(Kind kind, uint64_t count) { counters_[kind].Add(count); }
+  void AddLatency(int64_t latency_ns) { latency_.Add(latency_ns); }
 
   void AddTo(ControllerStatistics& sum) const {
-    const auto get = [this](Kind kind) { return counters_[kind].load(std::memory_order_relaxed); };
-    sum.reads += get(kReads);
-    sum.writes += get(kWrites);
-    sum.read_bytes += get(kReadBytes);
-    sum.written_bytes += get(kWrittenBytes);
-    sum.other_commands += get(kOthers);
-    sum.errors += get(kErrors);
-    sum.timeouts += get(kTimeouts);
-    sum.replays += get(kReplays);
-    for (size_t i = 0; i < buckets_.size(); ++i) {
-      const uint64_t count = buckets_[i].load(std::memory_order_relaxed);
-      sum.latency.buckets[i] += count;
-      sum.latency.count += count;
-    }
+    sum.reads += counters_[kReads].value();
+    sum.writes += counters_[kWrites].value();
+    sum.read_bytes += counters_[kReadBytes].value();
+    sum.written_bytes += counters_[kWrittenBytes].value();
+    sum.other_commands += counters_[kOthers].value();
+    sum.errors += counters_[kErrors].value();
+    sum.timeouts += counters_[kTimeouts].value();
+    sum.replays += counters_[kReplays].value();
+    latency_.AddTo(&sum.latency);
   }
 
  private:
-  static void Bump(std::atomic<uint64_t>& counter, uint64_t count) {
-    counter.store(counter.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
-  }
-
-  std::array<std::atomic<uint64_t>, kKindCount> counters_{};
-  std::array<std::atomic<uint64_t>, 40> buckets_{};
+  std::array<Counter, kKindCount> counters_;
+  LatencyCounters latency_;
 };
 
 }  // namespace strata::nvme

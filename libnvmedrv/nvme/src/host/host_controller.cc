@@ -58,16 +58,6 @@ absl::Status CheckOptions(const ControllerOptions& options) {
 
 }  // namespace
 
-uint64_t LatencyHistogram::PercentileNs(double share) const {
-  const double wanted = std::ceil(share * static_cast<double>(count));
-  uint64_t below = 0;
-  for (size_t i = 0; i < buckets.size(); ++i) {
-    below += buckets[i];
-    if (count > 0 && static_cast<double>(below) >= wanted) return uint64_t{2} << i;
-  }
-  return 0;
-}
-
 absl::StatusOr<std::unique_ptr<Controller>> Controller::Open(std::unique_ptr<Transport> transport,
                                                              const ControllerOptions& options) {
   STRATA_RETURN_IF_ERROR(CheckOptions(options));

@@ -26,7 +26,6 @@
 // Thread safety: any thread. A channel is used by one thread at a time.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -40,6 +39,7 @@
 #include "strata/base/export.h"
 #include "strata/base/log.h"
 #include "strata/block/device.h"
+#include "strata/nvme/statistics.h"
 #include "strata/nvme/status.h"
 #include "strata/nvme/transport.h"
 #include "strata/nvme/wire/identify.h"
@@ -76,15 +76,6 @@ struct PassthroughResult {
   uint64_t result = 0;
 };
 
-// Latencies of I/O commands: bucket i counts those below 2^(i+1) nanoseconds, the last one all
-// others.
-struct LatencyHistogram {
-  std::array<uint64_t, 40> buckets{};
-  uint64_t count = 0;
-  // An upper bound of the latency that `share` (0 to 1) of the commands kept; 0 without commands.
-  STRATA_EXPORT uint64_t PercentileNs(double share) const;
-};
-
 struct ControllerStatistics {
   uint64_t reads = 0;
   uint64_t writes = 0;
@@ -95,7 +86,7 @@ struct ControllerStatistics {
   uint64_t timeouts = 0;
   uint64_t resets = 0;
   uint64_t replays = 0;
-  LatencyHistogram latency{};
+  LatencyHistogram latency{};  // Of I/O commands.
 };
 
 class STRATA_EXPORT Controller {

@@ -72,8 +72,9 @@ struct Command {
     block::Request request{};
     block::Segment segment{};  // The copy of data that the device cannot take as it is.
     block::Buffer buffer{};
-    uint32_t step = 0;   // Of a command that takes several requests.
-    uint64_t bytes = 0;  // What it moves, for counters and limits.
+    uint32_t step = 0;     // Of a command that takes several requests.
+    uint64_t bytes = 0;    // What it moves, for counters and limits.
+    int64_t begin_ns = 0;  // When the channel took it.
   } driver{};
 };
 

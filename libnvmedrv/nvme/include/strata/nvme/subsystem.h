@@ -28,6 +28,7 @@
 #include "strata/block/device.h"
 #include "strata/nvme/device_queue.h"
 #include "strata/nvme/lane.h"
+#include "strata/nvme/statistics.h"
 #include "strata/nvme/wire/fabrics.h"
 
 namespace strata::nvme {
@@ -183,6 +184,11 @@ class STRATA_EXPORT Subsystem {
 
   virtual std::vector<NamespaceState> Namespaces() const = 0;
   virtual std::vector<ControllerState> Controllers() const = 0;
+
+  // What commands did to the namespace since it was added. NotFound.
+  virtual absl::StatusOr<NamespaceStatistics> StatisticsOf(uint32_t nsid) const = 0;
+  // And to all namespaces, those that are gone included.
+  virtual NamespaceStatistics statistics() const = 0;
 
   virtual absl::StatusOr<std::unique_ptr<Lane>> OpenLane(const LaneOptions& options) = 0;
 

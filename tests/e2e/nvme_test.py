@@ -398,26 +398,40 @@ class StratadTest(unittest.TestCase):
         self.assertTrue(reads and all(reads))
         return answer
 
+    def assert_disconnected(self, host):
+        with self.assertRaises(OSError):
+            host.identify_controller()
+
     def test_who_may_connect_changes(self):
         self.nvme("subsystem", "create", NQN)
         self.nvme("namespace", "add", NQN, "mem:?size=1M")
         with self.assertRaises(NvmeError):
             self.host()
-        self.nvme("subsystem", "set", NQN, "--allow-any-host")
+        self.assertTrue(self.nvme("subsystem", "set", NQN, "--allow-any-host")["allow_any_host"])
+        self.appliance.restart()
         with self.host() as host:
-            host.write(1, 0, b"x" * 4096)
-            self.nvme("subsystem", "set", NQN, "--only-named-hosts")
-            with self.assertRaises(OSError, msg="the host was disconnected"):
-                while True:
-                    host.identify_controller()
+            self.nvme("subsystem", "set", NQN, "--no-allow-any-host")
+            self.assert_disconnected(host)
         with self.assertRaises(NvmeError):
             self.host()
         self.nvme("host", "add", NQN, HOST)
-        with self.host() as host:
-            self.assertEqual(b"x" * 4096, host.read(1, 0, 4096), "the device was not closed")
-        self.nvme("host", "remove", NQN, HOST)
+        self.nvme("host", "add", NQN, "nqn.2026-11.org.example:other")
+        with self.host() as host, self.host(name="nqn.2026-11.org.example:other") as other:
+            host.write(1, 0, b"x" * 4096)
+            self.nvme("subsystem", "set", NQN, "--allow-any-host")
+            self.nvme("subsystem", "set", NQN, "--no-allow-any-host")
+            self.assertEqual(b"x" * 4096, host.read(1, 0, 4096), "one that is named stays connected")
+            self.nvme("host", "remove", NQN, HOST)
+            self.assertEqual({"nqn.2026-11.org.example:other"},
+                             {c["host"] for c in self.nvme("connections")["connections"]})
+            self.assert_disconnected(host)
+            self.assertEqual(b"x" * 4096, other.read(1, 0, 4096))
         with self.assertRaises(NvmeError):
             self.host()
+        self.appliance.restart()
+        with self.assertRaises(NvmeError):
+            self.host()
+        self.assertFalse(self.nvme("subsystem", "list")["subsystems"][0]["allow_any_host"])
 
     def test_listeners_come_and_go(self):
         port, = free_ports(1)

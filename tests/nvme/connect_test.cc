@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Hosts that come and go: who may connect, under which id, and what ends with a controller.
+#include <poll.h>
+
 #include <catch2/catch.hpp>
 
 #include "strata/nvme/wire/fabrics.h"
+#include "support/block/fault_device.h"
 #include "support/nvme/device_rig.h"
 #include "support/nvme/manual_clock.h"
 
@@ -46,10 +49,104 @@ TEST_CASE("only hosts on the list connect") {
     CHECK(connected.status.ok());
     CHECK(connected.result == connected.queue->controller_id());
     CHECK(closed->DisallowHost(kTestHost).ok());
-    CHECK(connected.queue->is_alive());
+    CHECK(!connected.queue->is_alive());
   }
   CHECK(absl::IsNotFound(closed->DisallowHost(kTestHost)));
   CHECK(closed->Connect(*lane, {.host_nqn = kTestHost}).status.code() == Code::kConnectInvalidHost);
+}
+
+TEST_CASE("a host that may not connect any more loses its controllers, others keep theirs") {
+  constexpr char kOtherHost[] = "nqn.2014-08.org.nvmexpress:uuid:host-2";
+  for (const bool any_host : {false, true}) {
+    CAPTURE(any_host);
+    SubsystemOptions options{.nqn = kTestNqn, .allow_any_host = true};
+    DeviceRig rig(options);
+    block::FaultDisk disk({.block_count = 64});
+    rig.Add(disk.Open());
+    REQUIRE(rig.subsystem->AllowHost(kOtherHost).ok());
+    if (!any_host) {
+      REQUIRE(rig.subsystem->AllowHost(kTestHost).ok());
+      rig.subsystem->SetAllowAnyHost(false);
+    }
+    auto other = rig.Connect({.host_nqn = kOtherHost});
+    REQUIRE(other->WriteProperty(0x14, 4, kEnabled).ok());
+    CHECK(rig.admin->is_alive());
+    const int fd = *rig.lane->EventFd();
+    while (rig.lane->Poll(8) > 0) {
+    }
+
+    // The device has begun a write.
+    TestCommand begun(BlocksEntry(IoOpcode::kWrite, 1, 0, 1), 4096);
+    rig.io->Start(&begun.command);
+    const uint64_t generation = rig.subsystem->host_generation();
+    if (any_host) {
+      rig.subsystem->SetAllowAnyHost(false);
+    } else {
+      REQUIRE(rig.subsystem->DisallowHost(kTestHost).ok());
+    }
+    CHECK(rig.subsystem->host_generation() == generation + 1);
+    pollfd wait{.fd = fd, .events = POLLIN, .revents = 0};
+    CHECK(poll(&wait, 1, 0) == 1);  // Whoever sleeps on the lane is woken.
+    CHECK(!rig.admin->is_alive());
+    CHECK(!rig.io->is_alive());
+    CHECK(other->is_alive());
+
+    // Nothing more begins, nothing enables the controller again, and no queue joins it.
+    CHECK(rig.Io(BlocksEntry(IoOpcode::kRead, 1, 0, 1)).status.code() ==
+          Code::kCommandSequenceError);
+    FabricsCommand enable;
+    enable.Set(FabricsCommand::kType, static_cast<uint8_t>(FabricsType::kPropertySet));
+    enable.Set(FabricsCommand::kPropertyOffset, 0x14);
+    enable.Set(FabricsCommand::kPropertyValue, kEnabled);
+    SubmissionEntry entry;
+    entry.bytes = enable.bytes;
+    entry.Set(SubmissionEntry::kOpcode, kFabricsOpcode);
+    CHECK(rig.Admin(entry).status.code() == Code::kCommandSequenceError);
+    CHECK(rig.admin->WriteProperty(0x14, 4, kEnabled).code() == Code::kCommandSequenceError);
+    CHECK(rig.Admin(IdentifyEntry(Cns::kController)).status.code() == Code::kCommandSequenceError);
+    const uint16_t id = rig.admin->controller_id();
+    CHECK(rig.subsystem
+              ->Connect(*rig.lane, {.host_nqn = kTestHost, .controller_id = id, .queue_id = 2})
+              .status.code() == Code::kConnectInvalidParameters);
+    CHECK(rig.subsystem->Connect(*rig.lane, {.host_nqn = kTestHost}).status ==
+          Status(Code::kConnectInvalidHost).DoNotRetry());
+
+    // The controller is there until what the device has begun has ended.
+    CHECK(rig.subsystem->Controllers().size() == 2);
+    rig.Shut(rig.io);
+    CHECK(begun.done_count == 1);
+    rig.Shut(rig.admin);
+    REQUIRE(rig.subsystem->Controllers().size() == 1);
+    CHECK(rig.subsystem->Controllers()[0].host_nqn == kOtherHost);
+    CHECK(rig.Run(*other, IdentifyEntry(Cns::kController)).status.ok());
+    while (rig.lane->Poll(8) > 0) {
+    }
+    CHECK(poll(&wait, 1, 0) == 0);  // And sleeps again.
+
+    REQUIRE(rig.subsystem->AllowHost(kTestHost).ok());
+    CHECK(other->is_alive());
+    CHECK(rig.subsystem->Connect(*rig.lane, {.host_nqn = kTestHost}).status.ok());
+  }
+}
+
+TEST_CASE("a write that waits does not begin when its host may not connect any more") {
+  ManualClock clock;
+  SubsystemOptions options{.nqn = kTestNqn, .allow_any_host = true, .clock = &clock};
+  DeviceRig rig(options);
+  block::FaultDisk disk({.block_count = 64});
+  rig.Add(disk.Open(), {.qos = {.iops = 10, .burst_ms = 0}});
+  TestCommand first(BlocksEntry(IoOpcode::kWrite, 1, 0, 1), 4096);
+  TestCommand second(BlocksEntry(IoOpcode::kWrite, 1, 1, 1), 4096);
+  rig.io->Start(&first.command);
+  rig.io->Start(&second.command);
+  rig.subsystem->SetAllowAnyHost(false);
+  while (rig.io->in_flight() > 0) {
+    clock.now_ns += 100'000'000;
+    rig.lane->Poll(8);
+  }
+  CHECK(first.command.status.ok());  // The device had it.
+  CHECK(second.command.status.code() == Code::kAbortedQueueDeleted);
+  CHECK(disk.unflushed_writes() == 1);
 }
 
 TEST_CASE("a wrong Connect says which parameter is wrong") {

@@ -242,6 +242,38 @@ TEST_CASE("a subsystem that is removed takes its connections with it, and no oth
   CHECK(absl::IsNotFound(rig.target->RemoveSubsystem(other->options().nqn)));
 }
 
+TEST_CASE("a host that may not connect any more is disconnected, and no other") {
+  constexpr char kStays[] = "nqn.2026-11.org.example:stays";
+  constexpr char kGoes[] = "nqn.2026-11.org.example:goes";
+  for (const bool any_host : {false, true}) {
+    CAPTURE(any_host);
+    TargetRig rig({}, 2);
+    REQUIRE(rig.subsystem->AllowHost(kStays).ok());
+    if (!any_host) REQUIRE(rig.subsystem->AllowHost(kGoes).ok());
+    rig.subsystem->SetAllowAnyHost(any_host);
+    TargetRig::Host stays(rig.endpoint, {}, {.host_nqn = kStays});
+    TargetRig::Host goes(rig.endpoint, {}, {.host_nqn = kGoes});
+    // It owes the data of a write.
+    goes.io.SendCommand(MakeBlocksEntry(nvme::IoOpcode::kWrite, 1, 1, 0, 32, 16384));
+    const std::optional<RawHost::Pdu> asked = goes.io.Receive();
+    REQUIRE(asked.has_value());
+    REQUIRE(asked->header.type == PduType::kReadyToTransfer);
+    if (any_host) {
+      rig.subsystem->SetAllowAnyHost(false);
+    } else {
+      REQUIRE(rig.subsystem->DisallowHost(kGoes).ok());
+    }
+    CHECK(goes.io.IsEnded());
+    CHECK(goes.admin.IsEnded());
+    CHECK(TargetRig::Soon([&] { return rig.subsystem->Controllers().size() == 1; }));
+    CHECK(stays.io.Command(MakeEntry(0, 1, 1, 0)).status.ok());
+    RawHost again(rig.endpoint);
+    again.Init();
+    CHECK(again.Connect({.host_nqn = kGoes}).status ==
+          nvme::Status(StatusCode::kConnectInvalidHost).DoNotRetry());
+  }
+}
+
 TEST_CASE("a listener that is removed accepts nobody; who came by it stays") {
   TargetRig rig;
   TargetRig::Host host(rig.endpoint);

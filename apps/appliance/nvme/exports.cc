@@ -220,7 +220,8 @@ absl::Status Exports::AllowAnyHost(const std::string& nqn, bool allow) {
   STRATA_RETURN_IF_ERROR(
       state_->Store([&](ExportStore& store) { return store.Put(subsystem.record); }));
   const std::shared_ptr<LiveTarget> live = state_->live();
-  return live == nullptr ? absl::OkStatus() : live->RenewSubsystem(subsystem);
+  if (live != nullptr) live->SetAllowAnyHost(nqn, allow);
+  return absl::OkStatus();
 }
 
 absl::Status Exports::DeleteSubsystem(const std::string& nqn, bool force) {

@@ -90,7 +90,7 @@ class Exports final {
   // AlreadyExists, NotFound, InvalidArgument (named), ResourceExhausted (a limit), and what the kv
   // store says: here and below.
   absl::Status CreateSubsystem(const SubsystemRecord& record);
-  // Its hosts are disconnected, and connect again as they please.
+  // Hosts that may not connect any more are disconnected, here and by RemoveHost().
   absl::Status AllowAnyHost(const std::string& nqn, bool allow);
   // FailedPrecondition: it has namespaces, unless `force`.
   absl::Status DeleteSubsystem(const std::string& nqn, bool force);

@@ -167,31 +167,6 @@ void LiveTarget::RemoveSubsystem(const std::string& nqn) {
   }
 }
 
-absl::Status LiveTarget::RenewSubsystem(const ExportedSubsystem& exported) {
-  const std::string& nqn = exported.record.nqn;
-  STRATA_ASSIGN_OR_RETURN(std::shared_ptr<nvme::Subsystem> model, MakeModel(exported));
-  STRATA_ASSIGN_OR_RETURN(const LiveSubsystem live, Subsystem(nqn));
-  for (const auto& [nsid, space] : live.namespaces) {
-    if (space.device == nullptr) continue;
-    const NamespaceRecord& record = exported.namespaces.at(nsid);
-    STRATA_RETURN_IF_ERROR(
-        model
-            ->AddNamespace(space.device, {.nsid = nsid,
-                                          .identity = {.nguid = record.nguid, .uuid = record.uuid},
-                                          .read_only = record.read_only,
-                                          .hosts = record.hosts,
-                                          .qos = record.qos})
-            .status());
-  }
-  STRATA_RETURN_IF_ERROR(threads_->target().RemoveSubsystem(nqn));
-  {
-    MutexLock lock(&mutex_);
-    subsystems_.at(nqn).model = model;
-  }
-  EndModel(*live.model);
-  return threads_->target().AddSubsystem(std::move(model));
-}
-
 nvme::Subsystem& LiveTarget::ModelOf(const std::string& nqn) const {
   MutexLock lock(&mutex_);
   const auto found = subsystems_.find(nqn);
@@ -204,7 +179,30 @@ absl::Status LiveTarget::AllowHost(const std::string& nqn, const std::string& ho
 }
 
 absl::Status LiveTarget::DisallowHost(const std::string& nqn, const std::string& host_nqn) {
-  return ModelOf(nqn).DisallowHost(host_nqn);
+  nvme::Subsystem& model = ModelOf(nqn);
+  STRATA_RETURN_IF_ERROR(model.DisallowHost(host_nqn));
+  AwaitDisallowed(model);
+  return absl::OkStatus();
+}
+
+void LiveTarget::SetAllowAnyHost(const std::string& nqn, bool allow) {
+  nvme::Subsystem& model = ModelOf(nqn);
+  model.SetAllowAnyHost(allow);
+  AwaitDisallowed(model);
+}
+
+void LiveTarget::AwaitDisallowed(const nvme::Subsystem& model) {
+  // A controller goes when its last command has ended.
+  const bool are_gone = WaitUntil([&model] {
+    const std::vector<nvme::ControllerState> controllers = model.Controllers();
+    return std::ranges::all_of(controllers, [&model](const nvme::ControllerState& controller) {
+      return model.Admits(controller.host_nqn);
+    });
+  });
+  if (are_gone) return;
+  Log(log_, LogLevel::kWarning,
+      absl::StrCat("nvme: ", model.options().nqn,
+                   ": commands of hosts that were disconnected are still in progress"));
 }
 
 absl::Status LiveTarget::SetQos(const std::string& nqn, uint32_t nsid, const nvme::QosLimits& qos) {

@@ -60,10 +60,10 @@ class LiveTarget final {
   absl::Status AddSubsystem(const ExportedSubsystem& exported);
   // Returns when its devices are closed, or after ten seconds.
   void RemoveSubsystem(const std::string& nqn);
-  // Replaces the model by one that admits others; the devices stay. The hosts are disconnected.
-  absl::Status RenewSubsystem(const ExportedSubsystem& exported);
-
   absl::Status AllowHost(const std::string& nqn, const std::string& host_nqn);
+  // These two return when the hosts that may not connect any more are disconnected and nothing of
+  // what they sent is in progress, or after ten seconds.
+  void SetAllowAnyHost(const std::string& nqn, bool allow);
   absl::Status DisallowHost(const std::string& nqn, const std::string& host_nqn);
 
   // What nvme::Subsystem says of the device; it is closed then.
@@ -103,6 +103,8 @@ class LiveTarget final {
   bool WaitUntil(const std::function<bool()>& condition);
   // Flushes the device, and waits until nobody has it any more.
   void Release(std::shared_ptr<block::Device> device);
+  // Waits until the hosts that the model does not admit are gone.
+  void AwaitDisallowed(const nvme::Subsystem& model);
   // Waits for the hosts of a model that was removed from the target, and takes its devices away.
   void EndModel(nvme::Subsystem& model);
   void SetNamespace(const std::string& nqn, uint32_t nsid, std::shared_ptr<block::Device> device,

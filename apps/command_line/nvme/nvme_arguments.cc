@@ -156,10 +156,12 @@ class NvmeCommandLine {
     Number(create, "--last-controller-id", "last_controller_id", 0xffef, "[65519]");
     Add(group, "list", "nvme.subsystem.list", "All subsystems.");
     CLI::App* const set =
-        Add(group, "set", "nvme.subsystem.set", "Change who may connect; hosts are disconnected.");
+        Add(group, "set", "nvme.subsystem.set",
+            "Change who may connect. Hosts that may not any more are disconnected at once.");
     Text(set, "nqn", "nqn", "Its name.")->required();
     Flag(set, "--allow-any-host", "allow_any_host", true, "Any host may connect.");
-    Flag(set, "--only-named-hosts", "allow_any_host", false, "Those that `host add` named.");
+    Flag(set, "--no-allow-any-host,--only-named-hosts", "allow_any_host", false,
+         "Those that `host add` named.");
     CLI::App* const remove = Add(group, "delete", "nvme.subsystem.delete", "Delete a subsystem.");
     Text(remove, "nqn", "nqn", "Its name.")->required();
     Flag(remove, "--force", "force", true, "With its namespaces; their devices stay as they are.");
@@ -224,7 +226,7 @@ class NvmeCommandLine {
     CLI::App* const add = Add(group, "add", "nvme.host.add", "Let a host connect.");
     CLI::App* const list = Add(group, "list", "nvme.host.list", "The hosts of a subsystem.");
     CLI::App* const remove = Add(group, "remove", "nvme.host.remove",
-                                 "Let it connect no more; while it is connected it stays so.");
+                                 "Let it connect no more, and disconnect it at once.");
     for (CLI::App* const sub : {add, list, remove}) {
       Text(sub, "nqn", "nqn", "The subsystem.")->required();
       if (sub != list) Text(sub, "host", "host", "The host.")->required();

@@ -330,7 +330,8 @@ void Connection::CheckTimers(int64_t now_ns) {
       return;
     case State::kOpen:
       if (!queue_->is_alive()) {
-        Cut("its controller was reset or is gone");
+        Cut(subsystem_->Admits(info_.host_nqn) ? "its controller was reset or is gone"
+                                               : "its host may not connect any more");
         return;
       }
       if (queue_->id() == 0 && queue_->KeepAliveExpired()) {

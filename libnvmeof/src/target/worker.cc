@@ -89,6 +89,7 @@ int WorkerModel::Poll(int64_t timeout_ns) {
   now_ns_ = clock_.MonotonicNanos();
   PollLanes();
   ServeWaiting();
+  NoticeHostChanges();
   CheckTimers();
   BuryFinished();
   if (work_ > 0) last_work_ns_ = now_ns_;
@@ -214,6 +215,15 @@ void WorkerModel::RefreshTable() {
     if (!exists) connection->Cut("the subsystem was removed");
   }
   RetireLanes();
+}
+
+void WorkerModel::NoticeHostChanges() {
+  for (LaneRecord& record : lanes_) {
+    const uint64_t now = record.subsystem->host_generation();
+    if (now == record.host_generation) continue;
+    record.host_generation = now;
+    timers_ns_ = now_ns_;
+  }
 }
 
 void WorkerModel::CheckTimers() {

@@ -72,6 +72,7 @@ class WorkerModel final : public Worker, WatchHandler {
     std::shared_ptr<nvme::Subsystem> subsystem;
     std::unique_ptr<nvme::Lane> lane;
     Watch* watch = nullptr;
+    uint64_t host_generation = 0;  // When the connections were last compared with who may connect.
   };
   struct Mail {
     Socket socket;
@@ -95,6 +96,8 @@ class WorkerModel final : public Worker, WatchHandler {
   void PollLanes();
   void CountSocketCalls();
   void ServeWaiting();
+  // Who may connect to a subsystem has changed: its connections are looked at in this round.
+  void NoticeHostChanges();
   void CheckTimers();
   void BuryFinished();
   void RetireLanes();

@@ -81,6 +81,8 @@ void ReturnPage(std::span<const std::byte> page, uint64_t offset_bytes, Command*
 }  // namespace
 
 Plan QueueModel::ExamineAdmin(const SubmissionEntry& entry) const {
+  // A controller that has ended is enabled no more, whatever its host sends until it notices.
+  if (!is_alive()) return Refuse(StatusCode::kCommandSequenceError);
   if (entry.opcode() == kFabricsOpcode) return ExamineFabrics(entry);
   if (!controller_->is_ready()) return Refuse(StatusCode::kCommandSequenceError);
   if (FindAdminCommand(controller_->kind(), entry.opcode()) == nullptr)

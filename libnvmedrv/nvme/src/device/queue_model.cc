@@ -131,6 +131,7 @@ Status QueueModel::WriteProperty(uint32_t offset, uint32_t size_bytes, uint64_t 
   if (queue_id_ != 0 || !is_known || size_bytes != 4 || value > 0xffffffff) {
     return Status(StatusCode::kInvalidField).DoNotRetry();
   }
+  if (!is_alive()) return Status(StatusCode::kCommandSequenceError).DoNotRetry();
   const uint32_t epoch_before = controller_->epoch();
   controller_->SetConfiguration(static_cast<uint32_t>(value));
   if (controller_->epoch() != epoch_before) {

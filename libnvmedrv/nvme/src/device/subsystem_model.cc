@@ -115,7 +115,7 @@ absl::Status SubsystemModel::AllowHost(const std::string& host_nqn) {
         absl::StrCat("the subsystem knows ", options_.max_hosts, " hosts, its limit"));
   }
   hosts_.insert(host_nqn);
-  host_generation_.fetch_add(1, std::memory_order_acq_rel);
+  NoteHostChange();
   return absl::OkStatus();
 }
 
@@ -124,13 +124,32 @@ absl::Status SubsystemModel::DisallowHost(const std::string& host_nqn) {
   if (hosts_.erase(host_nqn) == 0) {
     return absl::NotFoundError(absl::StrCat("host '", host_nqn, "' is not on the list"));
   }
-  host_generation_.fetch_add(1, std::memory_order_acq_rel);
+  NoteHostChange();
   return absl::OkStatus();
+}
+
+void SubsystemModel::SetAllowAnyHost(bool allow) {
+  MutexLock lock(&mutex_);
+  if (allow_any_host_ == allow) return;
+  allow_any_host_ = allow;
+  NoteHostChange();
+}
+
+void SubsystemModel::NoteHostChange() {
+  bool has_ended_one = false;
+  for (const auto& [id, controller] : controllers_) {
+    if (controller->has_ended() || IsAdmitted(controller->host_nqn)) continue;
+    controller->End();
+    has_ended_one = true;
+  }
+  host_generation_.fetch_add(1, std::memory_order_acq_rel);
+  // A new table, of the same namespaces, wakes the lanes: their transports look at the queues.
+  if (has_ended_one) Adopt(std::make_shared<NamespaceTable>(*table_));
 }
 
 bool SubsystemModel::Admits(std::string_view host_nqn) const {
   MutexLock lock(&mutex_);
-  return allow_any_host_ || hosts_.find(host_nqn) != hosts_.end();
+  return IsAdmitted(host_nqn);
 }
 
 absl::Status SubsystemModel::CheckDevice(const block::Device* device) const {
@@ -422,7 +441,7 @@ Connected SubsystemModel::ConnectAdmin(LaneModel& lane, const ConnectArguments& 
   std::shared_ptr<ControllerModel> controller;
   {
     MutexLock lock(&mutex_);
-    if (!allow_any_host_ && hosts_.count(arguments.host_nqn) == 0) {
+    if (!IsAdmitted(arguments.host_nqn)) {
       return {Status(StatusCode::kConnectInvalidHost).DoNotRetry(), 0, nullptr};
     }
     const uint32_t range = options_.last_controller_id - options_.first_controller_id + 1u;

@@ -29,6 +29,7 @@ class SubsystemModel final : public Subsystem {
   const SubsystemOptions& options() const override { return options_; }
   absl::Status AllowHost(const std::string& host_nqn) override;
   absl::Status DisallowHost(const std::string& host_nqn) override;
+  void SetAllowAnyHost(bool allow) override;
   bool Admits(std::string_view host_nqn) const override;
   uint64_t host_generation() const override {
     return host_generation_.load(std::memory_order_acquire);
@@ -58,6 +59,11 @@ class SubsystemModel final : public Subsystem {
   void RemoveController(const ControllerModel* controller);
 
  private:
+  bool IsAdmitted(std::string_view host_nqn) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return allow_any_host_ || hosts_.find(host_nqn) != hosts_.end();
+  }
+  // Counts a change of who may connect, and ends the controllers of hosts that may not.
+  void NoteHostChange() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckDevice(const block::Device* device) const;
   // Keeps what the ledgers of removed namespaces say, and those that a lane still has.
   void RetireLedger(std::shared_ptr<NamespaceLedger> ledger) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -96,7 +96,8 @@ class STRATA_EXPORT DeviceQueue {
   virtual void Close() = 0;
   virtual bool is_open() const = 0;
 
-  // False once the controller was reset or lost its admin queue: the transport closes the queue.
+  // False once the controller was reset, lost its admin queue, or lost its host the permission to
+  // connect: the transport closes the queue.
   virtual bool is_alive() const = 0;
 
   virtual uint32_t in_flight() const = 0;

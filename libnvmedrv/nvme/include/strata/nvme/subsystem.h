@@ -49,8 +49,7 @@ struct SubsystemOptions {
   std::string serial_number = "STRATA0000000001";  // At most 20 characters.
   std::string model_number = "Strata";             // At most 40.
   std::string firmware_revision = "1.0";           // At most 8.
-  // A host that is not on the list may connect.
-  bool allow_any_host = false;
+  bool allow_any_host = false;                     // As SetAllowAnyHost() changes it.
 
   // Controllers get ids from this range, both included.
   uint16_t first_controller_id = 1;
@@ -153,12 +152,15 @@ class STRATA_EXPORT Subsystem {
 
   virtual const SubsystemOptions& options() const = 0;
 
-  // AlreadyExists, NotFound, ResourceExhausted (max_hosts), InvalidArgument: not an NQN. A host
-  // that is connected stays so.
+  // AlreadyExists, NotFound, ResourceExhausted (max_hosts), InvalidArgument: not an NQN. The
+  // controllers of a host that may not connect any more end: their queues are not alive, nothing
+  // more of them begins, and each is gone when what a device has begun of it has ended.
   virtual absl::Status AllowHost(const std::string& host_nqn) = 0;
   virtual absl::Status DisallowHost(const std::string& host_nqn) = 0;
+  // Whether a host that is not on the list may connect.
+  virtual void SetAllowAnyHost(bool allow) = 0;
   virtual bool Admits(std::string_view host_nqn) const = 0;
-  // Counts the changes of the list.
+  // Counts the changes of who may connect.
   virtual uint64_t host_generation() const = 0;
 
   // Returns the NSID. InvalidArgument: an option or the device's geometry; AlreadyExists: the NSID;

@@ -198,6 +198,19 @@ TEST_CASE("what comes instead of ICResp or of an answer to Connect") {
        true,
        [](HostQueueRig& rig) { rig.controller.SendResponse(0, StatusCode::kConnectInvalidHost); },
        {.code = absl::StatusCode::kPermissionDenied, .names = "Connect"}},
+      {"a controller that is busy",
+       true,
+       [](HostQueueRig& rig) {
+         rig.controller.SendResponse(0, StatusCode::kConnectControllerBusy);
+       },
+       {.code = absl::StatusCode::kUnavailable, .names = "Connect"}},
+      {"a controller that will be busy for ever",
+       true,
+       [](HostQueueRig& rig) {
+         rig.controller.SendResponse(0,
+                                     nvme::Status(StatusCode::kConnectControllerBusy).DoNotRetry());
+       },
+       {.code = absl::StatusCode::kFailedPrecondition, .names = "Connect"}},
       {"the end instead of an answer to Connect",
        true,
        [](HostQueueRig& rig) { rig.controller.Close(); },

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <charconv>
+#include <chrono>
 #include <map>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -15,6 +17,8 @@ namespace {
 
 constexpr char kScheme[] = "nvme-tcp";
 constexpr uint64_t kDayMs = 86'400'000;
+constexpr uint64_t kOpenMs = 10'000;  // Of a device.
+constexpr std::chrono::milliseconds kOpenStep{10};
 
 absl::Status Bad(std::string_view option, std::string_view what) {
   return absl::InvalidArgumentError(
@@ -83,7 +87,20 @@ class RemoteDevice final : public block::Device {
   const std::unique_ptr<block::Device> device_;  // Destroyed first.
 };
 
-absl::StatusOr<NvmeTcpUri> FromUri(const block::Uri& uri) {
+// A connection that is lost in between comes back by the controller's thread.
+absl::StatusOr<std::unique_ptr<block::Device>> OpenNamespaceInTime(nvme::Controller& controller,
+                                                                   const NvmeTcpUri& uri) {
+  using SteadyClock = std::chrono::steady_clock;
+  const SteadyClock::time_point deadline =
+      SteadyClock::now() + std::chrono::milliseconds(uri.controller.open_timeout_ms);
+  while (true) {
+    absl::StatusOr<std::unique_ptr<block::Device>> device = controller.OpenNamespace(uri.nsid);
+    if (!absl::IsUnavailable(device.status()) || SteadyClock::now() >= deadline) return device;
+    std::this_thread::sleep_for(kOpenStep);
+  }
+}
+
+absl::StatusOr<NvmeTcpUri> FromUri(const block::Uri& uri, uint64_t open_timeout_ms) {
   if (uri.scheme != kScheme) {
     return absl::InvalidArgumentError(
         absl::StrCat("'", uri.scheme, ":' is not a URI of ", kScheme, ":"));
@@ -116,6 +133,7 @@ absl::StatusOr<NvmeTcpUri> FromUri(const block::Uri& uri) {
       static_cast<uint32_t>(options.Number("keep_alive_ms", 10'000, 0, 3'600'000));
   controller.reconnect_ms = options.Number("reconnect_ms", 1000, 1, 60'000);
   controller.loss_timeout_ms = options.Number("loss_timeout_ms", 30'000, 0, kDayMs);
+  controller.open_timeout_ms = options.Number("open_timeout_ms", open_timeout_ms, 0, 3'600'000);
   controller.command_timeout_ms = options.Number("timeout_ms", 30'000, 1, kDayMs);
   tcp.connect_timeout_ms = options.Number("connect_timeout_ms", 5000, 1, 60'000);
   tcp.socket_buffer_bytes = static_cast<uint32_t>(
@@ -129,7 +147,7 @@ absl::StatusOr<NvmeTcpUri> FromUri(const block::Uri& uri) {
 
 absl::StatusOr<NvmeTcpUri> ParseNvmeTcpUri(std::string_view uri) {
   STRATA_ASSIGN_OR_RETURN(const block::Uri parsed, block::ParseUri(uri));
-  return FromUri(parsed);
+  return FromUri(parsed, /*open_timeout_ms=*/0);
 }
 
 absl::StatusOr<std::unique_ptr<nvme::Controller>> OpenNvmeTcp(const NvmeTcpUri& uri) {
@@ -142,12 +160,12 @@ absl::Status RegisterNvmeTcp(block::Registry* registry, LogSink log) {
       kScheme,
       [log = std::move(log)](const block::Uri& uri, const block::Registry&)
           -> absl::StatusOr<std::unique_ptr<block::Device>> {
-        STRATA_ASSIGN_OR_RETURN(NvmeTcpUri parsed, FromUri(uri));
+        STRATA_ASSIGN_OR_RETURN(NvmeTcpUri parsed, FromUri(uri, kOpenMs));
         if (parsed.nsid == 0) return Bad("nsid", "is missing");
         parsed.controller.log = log;
         STRATA_ASSIGN_OR_RETURN(std::unique_ptr<nvme::Controller> controller, OpenNvmeTcp(parsed));
         STRATA_ASSIGN_OR_RETURN(std::unique_ptr<block::Device> device,
-                                controller->OpenNamespace(parsed.nsid));
+                                OpenNamespaceInTime(*controller, parsed));
         return std::make_unique<RemoteDevice>(std::move(controller), std::move(device));
       });
 }

@@ -235,7 +235,12 @@ void TcpQueue::OnConnected(const CompletionEntry& completion) {
             ? absl::StrFormat("Connect (offset %d of the %s)", result & 0xffff,
                               (result & 0x10000) != 0 ? "data" : "command")
             : "Connect";
-    Break(status.ToAbsl(where, true));
+    absl::Status refusal = status.ToAbsl(where, true);
+    // It will be refused again: that is not Unavailable, which may pass.
+    if (status.do_not_retry() && absl::IsUnavailable(refusal)) {
+      refusal = absl::FailedPreconditionError(refusal.message());
+    }
+    Break(std::move(refusal));
     return;
   }
   if ((result >> 16 & 3) != 0) {

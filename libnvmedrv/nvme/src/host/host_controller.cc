@@ -52,6 +52,7 @@ absl::Status CheckOptions(const ControllerOptions& options) {
   STRATA_RETURN_IF_ERROR(check("admin_timeout_ms", options.admin_timeout_ms, 1, kDayMs));
   STRATA_RETURN_IF_ERROR(check("keep_alive_ms", options.keep_alive_ms, 0, 3'600'000));
   STRATA_RETURN_IF_ERROR(check("reconnect_ms", options.reconnect_ms, 1, 60'000));
+  STRATA_RETURN_IF_ERROR(check("open_timeout_ms", options.open_timeout_ms, 0, kDayMs));
   STRATA_RETURN_IF_ERROR(check("loss_timeout_ms", options.loss_timeout_ms, 0, kDayMs));
   return check("thread_poll_ms", options.thread_poll_ms, 1, 60'000);
 }
@@ -134,24 +135,39 @@ absl::StatusOr<uint64_t> HostController::AskProperty(Property property,
   return wait.command.result;
 }
 
-absl::Status HostController::Start() {
+absl::Status HostController::TryToOpen() {
   absl::Status status;
   for (int idle_rounds = 0;; ++idle_rounds) {
     MutexLock lock(&mutex_);
     if (idle_rounds == 0) status = BeginBringUp();
-    if (!status.ok()) break;
+    if (!status.ok()) return status;
     const absl::StatusOr<bool> is_finished = bring_up_.Advance();
-    if (is_finished.ok() && !*is_finished) {
-      if (idle_rounds > 100) SleepMilliseconds(1);
-      continue;
-    }
-    status = is_finished.ok() ? AdoptFacts() : is_finished.status();
-    break;
+    if (!is_finished.ok()) return is_finished.status();
+    if (*is_finished) return AdoptFacts();
+    if (idle_rounds > 100) SleepMilliseconds(1);
   }
-  if (!status.ok()) {
-    MutexLock lock(&mutex_);
-    DropAdmin(status);
-    return absl::Status(status.code(), absl::StrCat(name(), ": ", status.message()));
+}
+
+absl::Status HostController::Start() {
+  const int64_t deadline_ns =
+      clock_.MonotonicNanos() + static_cast<int64_t>(options_.open_timeout_ms) * kMillisecondNs;
+  for (bool is_last = false;;) {
+    const absl::Status status = TryToOpen();
+    if (status.ok()) break;
+    int64_t next_ns = 0;
+    {
+      MutexLock lock(&mutex_);
+      FailBringUp(status);
+      next_ns = next_try_ns_;
+    }
+    // Other errors are the controller's answer, and stay what they are.
+    if (is_last || !absl::IsUnavailable(status) || clock_.MonotonicNanos() >= deadline_ns) {
+      return absl::Status(status.code(), absl::StrCat(name(), ": ", status.message()));
+    }
+    is_last = next_ns >= deadline_ns;
+    Log(options_.log, LogLevel::kWarning,
+        absl::StrCat(name(), ": tried again: ", status.message()));
+    while (clock_.MonotonicNanos() < std::min(next_ns, deadline_ns)) SleepMilliseconds(1);
   }
   if (!options_.has_thread) return absl::OkStatus();
   stop_event_ = eventfd(0, EFD_CLOEXEC);

@@ -101,6 +101,8 @@ class HostController final : public Controller {
     bool is_used = false;
   };
 
+  // Brings the controller up and waits for it.
+  absl::Status TryToOpen() ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status BeginBringUp() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // One step of a bring-up or reset. False: there is nothing to do now.
   bool AdvanceState() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

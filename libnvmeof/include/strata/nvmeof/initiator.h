@@ -88,7 +88,10 @@ STRATA_EXPORT absl::StatusOr<std::vector<DiscoveryEntry>> Discover(const TcpOpti
 //     &reconnect_ms=1000             1..60000
 //     &loss_timeout_ms=30000         0..86400000
 //     &timeout_ms=30000              1..86400000: of one command
-//     &connect_timeout_ms=5000       1..60000
+//     &connect_timeout_ms=5000       1..60000: of each stage of a connect
+//     &open_timeout_ms=10000         0..3600000: how long the first connect is tried again where the
+//                                    target refuses, closes or does not answer; 0: one try.
+//                                    ParseNvmeTcpUri() has 0 where the URI does not say.
 //     &socket_buffer_bytes=2097152   0: the kernel's choice; 65536..1073741824
 struct NvmeTcpUri {
   TcpOptions tcp;

@@ -59,6 +59,10 @@ struct ControllerOptions {
   // Between the first two tries to bring a controller up again; twice as much after each, up to 8
   // times. 1 to 60,000.
   uint64_t reconnect_ms = 1000;
+  // How long Controller::Open() tries again, at the same distances, where an error may pass: the
+  // controller was not reached, was busy, ended the connection or did not answer. 0: one try, up to
+  // a day. A try that has begun is finished.
+  uint64_t open_timeout_ms = 0;
   // How long requests wait for a controller that is being reset before they, and new ones, fail
   // with Unavailable. 0: until it could not be brought up once. Poll() keeps trying.
   uint64_t loss_timeout_ms = 0;

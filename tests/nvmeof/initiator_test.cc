@@ -204,7 +204,9 @@ TEST_CASE("a namespace that is added is noticed, and one that is replaced is not
   const absl::Status replaced = WriteBlocking(*channel, Lba{0}, buffer.span());
   INFO(replaced);
   CHECK(absl::IsUnavailable(replaced));
-  CHECK(std::string(replaced.message()).find("another namespace") != std::string::npos);
+  CHECK_THAT(std::string(replaced.message()), Catch::Contains("another namespace"));
+  CHECK_THAT(std::string(replaced.message()),
+             Catch::Contains(", UUID ") || Catch::Contains(": UUID "));
   // Opened by its new identity it works.
   channel.reset();
   device = *controller->OpenNamespace(1);

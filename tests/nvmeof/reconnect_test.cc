@@ -323,8 +323,14 @@ TEST_CASE("another disk under the same address is not written to") {
   };
   restart("A1", std::byte{2});
   CHECK(refused_with("another namespace"));
+  // The URI, and what changed.
+  const std::string uri = absl::StrCat("nvme-tcp:", ToString(target.endpoint), "/");
+  CHECK(refused_with(uri));
+  CHECK(refused_with("UUID 02000000000000000000000000000000 instead of 0100000000000000"));
   restart("B2", std::byte{1});
   CHECK(refused_with("no way to the controller"));
+  CHECK(refused_with(uri));
+  CHECK(refused_with("another subsystem answers: serial number 'B2' instead of 'A1'"));
   for (int i = 0; i < 20; ++i) CHECK(absl::IsUnavailable(write()));
   // The right one is back.
   restart("A1", std::byte{1});

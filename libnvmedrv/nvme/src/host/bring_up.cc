@@ -399,7 +399,11 @@ void BringUp::AfterNamespaces() {
 
 void BringUp::CompareIds() {
   OpenedNamespace& opened = *opened_[opened_index_];
-  opened.is_other.store(ids_ != opened.ids, std::memory_order_release);
+  const std::string difference = opened.Compare(ids_);
+  if (difference.empty()) return;
+  Log(options_.log, LogLevel::kError,
+      absl::StrFormat("%s: namespace %d is another one now: %s", transport_.name(), opened.nsid,
+                      difference));
 }
 
 }  // namespace strata::nvme

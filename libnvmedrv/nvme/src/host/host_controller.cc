@@ -197,14 +197,14 @@ absl::Status HostController::BeginBringUp() {
 absl::Status HostController::AdoptFacts() {
   using C = IdentifyController;
   const IdentifyController& identify = bring_up_.facts().identify;
-  const std::string identity =
-      absl::StrCat(absl::CHexEscape(ToAbslView(identify.GetText(C::kSubsystemNqn))), " serial ",
-                   absl::CHexEscape(ToAbslView(identify.GetText(C::kSerialNumber))));
-  if (identity_.empty()) {
-    identity_ = identity;
-  } else if (identity != identity_) {
-    return absl::UnavailableError(
-        absl::StrCat("another subsystem answers: ", identity, " instead of ", identity_));
+  const auto text = [](std::string_view value) { return absl::CHexEscape(ToAbslView(value)); };
+  SubsystemIdentity identity{.nqn = text(identify.GetText(C::kSubsystemNqn)),
+                             .serial_number = text(identify.GetText(C::kSerialNumber))};
+  if (!identity_.has_value()) {
+    identity_ = std::move(identity);
+  } else if (const std::string difference = DifferenceOf(identity, *identity_);
+             !difference.empty()) {
+    return absl::UnavailableError(absl::StrCat("another subsystem answers: ", difference));
   }
   facts_ = bring_up_.facts();
   may_replay_writes_.store(facts_.old_controllers_are_gone, std::memory_order_release);
@@ -414,15 +414,14 @@ absl::StatusOr<std::unique_ptr<block::Device>> HostController::OpenNamespace(uin
   NamespaceTraits traits;
   STRATA_ASSIGN_OR_RETURN(traits.geometry,
                           GeometryOf(what, space, facts.identify, transport_->limits()));
-  auto opened = std::make_shared<OpenedNamespace>();
-  opened->nsid = nsid;
-  opened->ids = IdsOf(space);
+  NamespaceIds ids = IdsOf(space);
   std::array<std::byte, kIdentifyBytes> descriptors{};
   STRATA_ASSIGN_OR_RETURN(const PassthroughResult listed,
                           RunAdmin(AdminEntry(AdminOpcode::kIdentify, nsid,
                                               static_cast<uint32_t>(Cns::kNamespaceDescriptors)),
                                    DataDirection::kToHost, descriptors));
-  if (listed.status.ok()) TakeDescriptors(descriptors, &opened->ids);
+  if (listed.status.ok()) TakeDescriptors(descriptors, &ids);
+  auto opened = std::make_shared<OpenedNamespace>(nsid, ids);
   traits.opened = opened;
   traits.io_commands = facts.identify.Get(IdentifyController::kIoCommands);
   traits.most_zeroed_blocks =

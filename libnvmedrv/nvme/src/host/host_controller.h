@@ -150,7 +150,7 @@ class HostController final : public Controller {
   BringUp bring_up_ ABSL_GUARDED_BY(mutex_);  // Of the controller, and of a review.
   ControllerFacts facts_ ABSL_GUARDED_BY(mutex_);
   uint32_t capsule_data_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::string identity_ ABSL_GUARDED_BY(mutex_);  // Of the subsystem, as it was first seen.
+  std::optional<SubsystemIdentity> identity_ ABSL_GUARDED_BY(mutex_);  // As it was first seen.
   std::vector<std::weak_ptr<OpenedNamespace>> opened_ ABSL_GUARDED_BY(mutex_);
   std::set<uint16_t> used_queue_ids_ ABSL_GUARDED_BY(mutex_);
   std::vector<ResetListener*> listeners_ ABSL_GUARDED_BY(mutex_);

@@ -239,7 +239,7 @@ class IoChannel final : public block::Channel, private ResetListener {
   }
 
   void Send(Slot* slot) {
-    if (traits_.opened->is_other.load(std::memory_order_acquire)) {
+    if (traits_.opened->is_other()) {
       slot->loss = Loss::kOtherNamespace;
       failed_.push_back(slot);
       OnResetStep();  // Its callback runs in the next Poll().
@@ -334,9 +334,17 @@ class IoChannel final : public block::Channel, private ResetListener {
     while (completions_ < max_completions && !failed_.empty()) {
       Slot* slot = failed_.back();
       failed_.pop_back();
-      Complete(slot,
-               absl::UnavailableError(absl::StrFormat("%s: %s", traits_.name, NameOf(slot->loss))));
+      Complete(slot, StatusOf(slot->loss));
     }
+  }
+
+  // Names the device, and why as far as it is known.
+  absl::Status StatusOf(Loss loss) const {
+    const std::string cause = loss == Loss::kOtherNamespace
+                                  ? traits_.opened->difference()
+                                  : std::string(controller_.health().message());
+    return absl::UnavailableError(
+        absl::StrCat(traits_.name, ": ", NameOf(loss), cause.empty() ? "" : ": ", cause));
   }
 
   void DropPair() {

@@ -2,8 +2,11 @@
 #include "host/namespace_ids.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "strata/base/endian.h"
+#include "strata/base/hex.h"
 
 namespace strata::nvme {
 
@@ -22,6 +25,52 @@ NamespaceIds IdsOf(const IdentifyNamespace& space) {
   std::ranges::copy(space.Get(IdentifyNamespace::kEui64), ids.eui64.begin());
   ids.block_size_bytes = BlockBytes(space);
   return ids;
+}
+
+namespace {
+
+// One value of several; nothing where it is the same.
+void Add(std::string* text, const char* what, const std::string& now, const std::string& before,
+         const char* unit = "") {
+  if (now == before) return;
+  absl::StrAppend(text, text->empty() ? "" : ", ", what, now, unit, " instead of ", before);
+}
+
+}  // namespace
+
+std::string DifferenceOf(const SubsystemIdentity& now, const SubsystemIdentity& before) {
+  const auto quoted = [](const std::string& name) { return absl::StrCat("'", name, "'"); };
+  std::string text;
+  Add(&text, "NQN ", quoted(now.nqn), quoted(before.nqn));
+  Add(&text, "serial number ", quoted(now.serial_number), quoted(before.serial_number));
+  return text;
+}
+
+std::string DifferenceOf(const NamespaceIds& now, const NamespaceIds& before) {
+  const auto hex = [](std::span<const std::byte> id) {
+    return ToHex({reinterpret_cast<const char*>(id.data()), id.size()});
+  };
+  std::string text;
+  Add(&text, "NGUID ", hex(now.nguid), hex(before.nguid));
+  Add(&text, "EUI64 ", hex(now.eui64), hex(before.eui64));
+  Add(&text, "UUID ", hex(now.uuid), hex(before.uuid));
+  Add(&text, "blocks of ", absl::StrCat(now.block_size_bytes),
+      absl::StrCat(before.block_size_bytes), " bytes");
+  return text;
+}
+
+std::string OpenedNamespace::Compare(const NamespaceIds& now) {
+  std::string difference = DifferenceOf(now, ids);
+  MutexLock lock(&mutex_);
+  const bool is_new = difference != difference_;
+  difference_ = difference;
+  is_other_.store(!difference.empty(), std::memory_order_release);
+  return is_new ? difference : std::string();
+}
+
+std::string OpenedNamespace::difference() const {
+  MutexLock lock(&mutex_);
+  return difference_;
 }
 
 void TakeDescriptors(std::span<const std::byte> list, NamespaceIds* ids) {

@@ -12,6 +12,7 @@
 #include "appliance/nvme/held_device.h"
 #include "strata/block/devices.h"
 #include "support/block/device_contract.h"
+#include "support/block/owned_device.h"
 #include "support/block/test_io.h"
 
 namespace strata::appliance {
@@ -32,23 +33,10 @@ std::unique_ptr<Device> MakeMemory() {
 
 std::unique_ptr<Device> MakeContinued() {
   std::shared_ptr<Device> memory = MakeMemory();
-  // A unique owner for the contract suite, around what is shared here.
-  class Owner final : public Device {
-   public:
-    explicit Owner(std::shared_ptr<HeldDevice> held) : held_(std::move(held)) {}
-    const block::Geometry& geometry() const override { return held_->geometry(); }
-    std::string name() const override { return held_->name(); }
-    absl::StatusOr<std::unique_ptr<Channel>> OpenChannel(
-        const block::ChannelOptions& options) override {
-      return held_->OpenChannel(options);
-    }
-
-   private:
-    const std::shared_ptr<HeldDevice> held_;
-  };
   auto held = HeldDevice::Create(memory->geometry(), "held");
   held->Continue(std::move(memory));
-  return std::make_unique<Owner>(std::move(held));
+  // A unique owner for the contract suite, around what is shared here.
+  return std::make_unique<block::OwnedDevice>(nullptr, std::move(held));
 }
 
 TEST_CASE("the block device contract, through the holding device") {

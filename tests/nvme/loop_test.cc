@@ -16,6 +16,7 @@
 #include "strata/nvme/wire/log_pages.h"
 #include "support/block/device_contract.h"
 #include "support/block/fault_device.h"
+#include "support/block/owned_device.h"
 #include "support/block/test_io.h"
 #include "support/nvme/manual_clock.h"
 #include "support/seed.h"
@@ -46,33 +47,23 @@ std::unique_ptr<Controller> Open(std::shared_ptr<Subsystem> subsystem,
   return *std::move(controller);
 }
 
-// A namespace with the controller and the subsystem that it needs.
-class LoopDevice final : public Device {
- public:
-  explicit LoopDevice(std::unique_ptr<Device> base, bool read_only = false) {
-    subsystem_ = MakeSubsystem();
-    auto nsid = subsystem_->AddNamespace(std::move(base), {.read_only = read_only});
-    INFO(nsid.status());
-    REQUIRE(nsid.ok());
-    controller_ = Open(subsystem_);
-    auto device = controller_->OpenNamespace(*nsid);
-    INFO(device.status());
-    REQUIRE(device.ok());
-    device_ = *std::move(device);
-  }
-
-  const block::Geometry& geometry() const override { return device_->geometry(); }
-  std::string name() const override { return device_->name(); }
-  absl::StatusOr<std::unique_ptr<block::Channel>> OpenChannel(
-      const block::ChannelOptions& options) override {
-    return device_->OpenChannel(options);
-  }
-
- private:
-  std::shared_ptr<Subsystem> subsystem_;
-  std::unique_ptr<Controller> controller_;
-  std::unique_ptr<Device> device_;
-};
+// A namespace of a subsystem of its own, through the loop.
+std::unique_ptr<Device> ThroughLoop(std::unique_ptr<Device> base, bool read_only = false) {
+  struct BothEnds {
+    std::shared_ptr<Subsystem> subsystem;
+    std::unique_ptr<Controller> controller;
+  };
+  auto ends = std::make_shared<BothEnds>();
+  ends->subsystem = MakeSubsystem();
+  auto nsid = ends->subsystem->AddNamespace(std::move(base), {.read_only = read_only});
+  INFO(nsid.status());
+  REQUIRE(nsid.ok());
+  ends->controller = Open(ends->subsystem);
+  auto device = ends->controller->OpenNamespace(*nsid);
+  INFO(device.status());
+  REQUIRE(device.ok());
+  return std::make_unique<block::OwnedDevice>(std::move(ends), *std::move(device));
+}
 
 std::unique_ptr<Device> Memory(uint32_t block_size_bytes = 4096, uint64_t block_count = 4096) {
   auto device =
@@ -95,12 +86,12 @@ std::unique_ptr<Device> File(bool use_io_uring) {
 
 TEST_CASE("the block device contract holds over the loop") {
   const block::ContractSubject subjects[] = {
-      {"memory, 512-byte blocks", [] { return std::make_unique<LoopDevice>(Memory(512)); },
-       [] { return std::make_unique<LoopDevice>(Memory(512), true); }},
-      {"memory, 4096-byte blocks", [] { return std::make_unique<LoopDevice>(Memory()); },
-       [] { return std::make_unique<LoopDevice>(Memory(), true); }},
-      {"file, io_uring", [] { return std::make_unique<LoopDevice>(File(true)); }, {}},
-      {"file, system calls", [] { return std::make_unique<LoopDevice>(File(false)); }, {}},
+      {"memory, 512-byte blocks", [] { return ThroughLoop(Memory(512)); },
+       [] { return ThroughLoop(Memory(512), true); }},
+      {"memory, 4096-byte blocks", [] { return ThroughLoop(Memory()); },
+       [] { return ThroughLoop(Memory(), true); }},
+      {"file, io_uring", [] { return ThroughLoop(File(true)); }, {}},
+      {"file, system calls", [] { return ThroughLoop(File(false)); }, {}},
   };
   for (const block::ContractSubject& subject : subjects) {
     for (const block::ContractPart& part : block::DeviceContract()) {

@@ -13,6 +13,7 @@
 #include "strata/nvme/wire/log_pages.h"
 #include "strata/nvmeof/initiator.h"
 #include "support/block/device_contract.h"
+#include "support/block/owned_device.h"
 #include "support/block/test_io.h"
 #include "support/nvmeof/target_rig.h"
 
@@ -38,39 +39,26 @@ absl::StatusOr<std::unique_ptr<Device>> OpenUri(const std::string& uri) {
 }
 
 // A namespace of a target of its own, opened by URI.
-class RemoteDisk final : public Device {
- public:
-  RemoteDisk(uint32_t block_size_bytes, bool read_only, const std::string& options,
-             const TargetOptions& target_options = {})
-      : rig_(target_options) {
-    auto base =
-        block::CreateMemoryDevice({.block_count = 4096, .block_size_bytes = block_size_bytes});
-    auto nsid = rig_.subsystem->AddNamespace(*std::move(base), {.read_only = read_only});
-    REQUIRE(nsid.ok());
-    auto device =
-        OpenUri(UriOf(rig_.endpoint, *nsid, "&queues=8&connect_timeout_ms=60000" + options));
-    INFO(device.status());
-    REQUIRE(device.ok());
-    device_ = *std::move(device);
-  }
-
-  const block::Geometry& geometry() const override { return device_->geometry(); }
-  std::string name() const override { return device_->name(); }
-  absl::StatusOr<std::unique_ptr<block::Channel>> OpenChannel(
-      const block::ChannelOptions& options) override {
-    return device_->OpenChannel(options);
-  }
-
- private:
-  TargetRig rig_;
-  std::unique_ptr<Device> device_;
-};
+std::unique_ptr<Device> RemoteDisk(uint32_t block_size_bytes, bool read_only,
+                                   const std::string& options,
+                                   const TargetOptions& target_options = {}) {
+  auto rig = std::make_shared<TargetRig>(target_options);
+  auto base =
+      block::CreateMemoryDevice({.block_count = 4096, .block_size_bytes = block_size_bytes});
+  auto nsid = rig->subsystem->AddNamespace(*std::move(base), {.read_only = read_only});
+  REQUIRE(nsid.ok());
+  auto device =
+      OpenUri(UriOf(rig->endpoint, *nsid, "&queues=8&connect_timeout_ms=60000" + options));
+  INFO(device.status());
+  REQUIRE(device.ok());
+  return std::make_unique<block::OwnedDevice>(std::move(rig), *std::move(device));
+}
 
 block::ContractSubject Subject(const std::string& name, uint32_t block_size_bytes,
                                const std::string& options,
                                const TargetOptions& target_options = {}) {
   const auto make = [=](bool read_only) {
-    return std::make_unique<RemoteDisk>(block_size_bytes, read_only, options, target_options);
+    return RemoteDisk(block_size_bytes, read_only, options, target_options);
   };
   return {name, [=] { return make(false); }, [=] { return make(true); }};
 }

@@ -52,11 +52,9 @@ absl::Status Receive(Controller& controller, const char* what, const SubmissionE
 
 absl::Status Identify(Controller& controller, nvme::Cns cns, uint32_t nsid,
                       std::span<std::byte> data) {
-  SubmissionEntry entry;
-  entry.Set(SubmissionEntry::kOpcode, static_cast<uint8_t>(nvme::AdminOpcode::kIdentify));
-  entry.Set(SubmissionEntry::kNamespaceId, nsid);
-  entry.Set(SubmissionEntry::kDword10, static_cast<uint32_t>(cns));
-  return Receive(controller, "identify", entry, data);
+  return Receive(controller, "identify",
+                 nvme::AdminEntry(nvme::AdminOpcode::kIdentify, nsid, static_cast<uint32_t>(cns)),
+                 data);
 }
 
 // Empty: it has none.
@@ -252,11 +250,9 @@ absl::StatusOr<Json> ShowLogPage(const NvmeHostRequest& request) {
         std::span(page).subspan(at, std::min(kLogPieceBytes, page.size() - at));
     const uint64_t offset_bytes = request.offset_bytes + at;
     const auto dwords_0based = static_cast<uint32_t>(piece.size() / 4 - 1);
-    SubmissionEntry entry;
-    entry.Set(SubmissionEntry::kOpcode, static_cast<uint8_t>(nvme::AdminOpcode::kGetLogPage));
-    entry.Set(SubmissionEntry::kNamespaceId, nvme::kAllNamespaces);
     // Bit 15 leaves an event of the page as it is: looking changes nothing.
-    entry.Set(SubmissionEntry::kDword10, request.log_page | 1u << 15 | dwords_0based << 16);
+    SubmissionEntry entry = nvme::AdminEntry(nvme::AdminOpcode::kGetLogPage, nvme::kAllNamespaces,
+                                             request.log_page | 1u << 15 | dwords_0based << 16);
     entry.Set(SubmissionEntry::kDword12, static_cast<uint32_t>(offset_bytes));
     entry.Set(SubmissionEntry::kDword13, static_cast<uint32_t>(offset_bytes >> 32));
     STRATA_RETURN_IF_ERROR(Receive(*opened.controller, "get log page", entry, piece));

@@ -28,11 +28,10 @@ constexpr size_t kEntriesPerRead = 4;
 absl::Status ReadLog(nvme::Controller& controller, uint64_t offset, std::span<std::byte> into) {
   using E = nvme::SubmissionEntry;
   const uint32_t dwords_0based = static_cast<uint32_t>(into.size() / 4) - 1;
-  E entry;
-  entry.Set(E::kOpcode, static_cast<uint8_t>(nvme::AdminOpcode::kGetLogPage));
-  entry.Set(E::kDword10, static_cast<uint32_t>(nvme::LogPage::kDiscovery) | (dwords_0based & 0xffff)
-                                                                                << 16);
-  entry.Set(E::kDword11, dwords_0based >> 16);
+  E entry = nvme::AdminEntry(
+      nvme::AdminOpcode::kGetLogPage, 0,
+      static_cast<uint32_t>(nvme::LogPage::kDiscovery) | (dwords_0based & 0xffff) << 16,
+      dwords_0based >> 16);
   entry.Set(E::kDword12, static_cast<uint32_t>(offset));
   entry.Set(E::kDword13, static_cast<uint32_t>(offset >> 32));
   STRATA_ASSIGN_OR_RETURN(const nvme::PassthroughResult result,

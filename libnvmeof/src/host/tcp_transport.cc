@@ -8,6 +8,7 @@
 #include "host/tcp_queue.h"
 #include "host/uuid.h"
 #include "strata/base/random.h"
+#include "strata/base/range_check.h"
 #include "strata/base/status_macros.h"
 #include "strata/nvmeof/initiator.h"
 
@@ -77,17 +78,13 @@ absl::StatusOr<std::unique_ptr<nvme::Transport>> ConnectTcp(const TcpOptions& op
   }
   STRATA_RETURN_IF_ERROR(CheckNqn("host_nqn", own.host_nqn));
   if (own.endpoint.port == 0) return absl::InvalidArgumentError("endpoint: the port is 0");
-  const auto check = [](const char* what, uint64_t value, uint64_t least, uint64_t most) {
-    if (value >= least && value <= most) return absl::OkStatus();
-    return absl::InvalidArgumentError(
-        absl::StrFormat("%s %d is not in %d..%d", what, value, least, most));
-  };
-  STRATA_RETURN_IF_ERROR(check("connect_timeout_ms", own.connect_timeout_ms, 1, kMostConnectMs));
   STRATA_RETURN_IF_ERROR(
-      check("max_transfer_bytes", own.max_transfer_bytes, kLeastTransferBytes, kMostTransferBytes));
+      CheckRange("connect_timeout_ms", own.connect_timeout_ms, 1, kMostConnectMs));
+  STRATA_RETURN_IF_ERROR(CheckRange("max_transfer_bytes", own.max_transfer_bytes,
+                                    kLeastTransferBytes, kMostTransferBytes));
   if (own.socket_buffer_bytes != 0) {
     STRATA_RETURN_IF_ERROR(
-        check("socket_buffer_bytes", own.socket_buffer_bytes, 64u << 10, 1u << 30));
+        CheckRange("socket_buffer_bytes", own.socket_buffer_bytes, 64u << 10, 1u << 30));
   }
   association->clock = own.clock != nullptr ? own.clock : &SystemClock();
   association->name = absl::StrCat("nvme-tcp:", ToString(own.endpoint), "/", own.subsystem_nqn);

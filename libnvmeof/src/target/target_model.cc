@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "strata/base/check.h"
+#include "strata/base/range_check.h"
 #include "strata/base/status_macros.h"
 #include "strata/nvme/wire/fabrics.h"
 #include "target/data_pool.h"
@@ -19,12 +20,6 @@ namespace {
 constexpr size_t kMostListeners = 1024;
 constexpr size_t kMostSubsystems = 4096;
 constexpr size_t kMostReferrals = 1024;
-
-absl::Status CheckRange(const char* what, uint64_t value, uint64_t least, uint64_t most) {
-  if (value >= least && value <= most) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrFormat("%s %d is not in %d..%d", what, value, least, most));
-}
 
 absl::Status CheckMultiple(const char* what, uint64_t value, uint64_t unit) {
   if (value % unit == 0) return absl::OkStatus();

@@ -149,6 +149,11 @@ void WorkerModel::TakeMail() {
   for (Mail& letter : mail) Admit(std::move(letter));
 }
 
+void WorkerModel::Refuse() {
+  target_.CountRefusal();
+  connection_count_.fetch_sub(1, std::memory_order_relaxed);
+}
+
 void WorkerModel::Admit(Mail mail) {
   ConnectionInfo info;
   info.peer = PeerAddress(mail.socket.fd());
@@ -170,8 +175,7 @@ void WorkerModel::Admit(Mail mail) {
     }
   }
   if (record == nullptr) {
-    target_.CountRefusal();
-    connection_count_.fetch_sub(1, std::memory_order_relaxed);
+    Refuse();
     return;
   }
   SetBuffers(mail.socket.fd(), target_.options().socket_buffer_bytes);
@@ -179,8 +183,7 @@ void WorkerModel::Admit(Mail mail) {
   const absl::StatusOr<Stream*> stream = link_->Adopt(std::move(mail.socket), connection.get());
   if (!stream.ok()) {
     target_.CloseRecord(record);
-    target_.CountRefusal();
-    connection_count_.fetch_sub(1, std::memory_order_relaxed);
+    Refuse();
     return;
   }
   connection->Begin(*stream, info.local);

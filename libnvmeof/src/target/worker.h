@@ -87,6 +87,7 @@ class WorkerModel final : public Worker, WatchHandler {
   void TakeMail();
   void RefreshTable();
   void Admit(Mail mail);
+  void Refuse();  // A connection that it was given is none of its own.
   bool WatchLanes();
   // Its controller's connections would have more than half of the pool.
   bool ExceedsShare(const Operation& operation) const;

@@ -77,16 +77,6 @@ inline SubmissionEntry BlocksEntry(IoOpcode opcode, uint32_t nsid, uint64_t lba,
   return entry;
 }
 
-inline SubmissionEntry AdminEntry(AdminOpcode opcode, uint32_t nsid = 0, uint32_t dword10 = 0,
-                                  uint32_t dword11 = 0) {
-  SubmissionEntry entry;
-  entry.Set(SubmissionEntry::kOpcode, static_cast<uint8_t>(opcode));
-  entry.Set(SubmissionEntry::kNamespaceId, nsid);
-  entry.Set(SubmissionEntry::kDword10, dword10);
-  entry.Set(SubmissionEntry::kDword11, dword11);
-  return entry;
-}
-
 inline SubmissionEntry IdentifyEntry(Cns cns, uint32_t nsid = 0, uint8_t command_set = 0) {
   // CNTID FFFFh: the controller itself, where one is asked about.
   const uint32_t controller = cns == Cns::kCommandSets ? 0xffff0000 : 0;

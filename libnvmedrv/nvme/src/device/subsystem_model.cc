@@ -10,6 +10,7 @@
 #include "device/queue_model.h"
 #include "strata/base/check.h"
 #include "strata/base/random.h"
+#include "strata/base/range_check.h"
 #include "strata/base/status_macros.h"
 
 namespace strata::nvme {
@@ -50,12 +51,6 @@ absl::Status CheckText(const char* what, const std::string& text, size_t most_by
         absl::StrFormat("%s '%s' is not 1 to %d printable characters", what, text, most_bytes));
   }
   return absl::OkStatus();
-}
-
-absl::Status CheckRange(const char* what, uint64_t value, uint64_t least, uint64_t most) {
-  if (value >= least && value <= most) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrFormat("%s %d is not in %d..%d", what, value, least, most));
 }
 
 absl::Status CheckOptions(const SubsystemOptions& options) {

@@ -30,16 +30,6 @@ struct AdminWait {
   }
 };
 
-inline SubmissionEntry AdminEntry(AdminOpcode opcode, uint32_t nsid, uint32_t dword10,
-                                  uint32_t dword11 = 0) {
-  SubmissionEntry entry;
-  entry.Set(SubmissionEntry::kOpcode, static_cast<uint8_t>(opcode));
-  entry.Set(SubmissionEntry::kNamespaceId, nsid);
-  entry.Set(SubmissionEntry::kDword10, dword10);
-  entry.Set(SubmissionEntry::kDword11, dword11);
-  return entry;
-}
-
 // Property Get, or Property Set of `value`.
 inline SubmissionEntry PropertyEntry(Property property, std::optional<uint64_t> value) {
   using C = FabricsCommand;

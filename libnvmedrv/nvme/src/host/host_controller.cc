@@ -15,6 +15,7 @@
 #include "absl/strings/str_format.h"
 #include "host/namespace_geometry.h"
 #include "strata/base/check.h"
+#include "strata/base/range_check.h"
 #include "strata/base/status_macros.h"
 #include "strata/block/buffer.h"
 #include "strata/nvme/wire/log_pages.h"
@@ -39,22 +40,17 @@ absl::string_view ToAbslView(std::string_view text) { return {text.data(), text.
 void SleepMilliseconds(int ms) { poll(nullptr, 0, ms); }
 
 absl::Status CheckOptions(const ControllerOptions& options) {
-  const auto check = [](const char* what, uint64_t value, uint64_t least, uint64_t most) {
-    if (value >= least && value <= most) return absl::OkStatus();
-    return absl::InvalidArgumentError(
-        absl::StrFormat("%s %d is not in %d..%d", what, value, least, most));
-  };
   constexpr uint64_t kDayMs = 86'400'000;
-  STRATA_RETURN_IF_ERROR(check("admin_queue_entries", options.admin_queue_entries, 8, 4096));
-  STRATA_RETURN_IF_ERROR(check("max_io_queues", options.max_io_queues, 1, 0xfffe));
-  STRATA_RETURN_IF_ERROR(check("io_queue_entries", options.io_queue_entries, 2, 65536));
-  STRATA_RETURN_IF_ERROR(check("command_timeout_ms", options.command_timeout_ms, 1, kDayMs));
-  STRATA_RETURN_IF_ERROR(check("admin_timeout_ms", options.admin_timeout_ms, 1, kDayMs));
-  STRATA_RETURN_IF_ERROR(check("keep_alive_ms", options.keep_alive_ms, 0, 3'600'000));
-  STRATA_RETURN_IF_ERROR(check("reconnect_ms", options.reconnect_ms, 1, 60'000));
-  STRATA_RETURN_IF_ERROR(check("open_timeout_ms", options.open_timeout_ms, 0, kDayMs));
-  STRATA_RETURN_IF_ERROR(check("loss_timeout_ms", options.loss_timeout_ms, 0, kDayMs));
-  return check("thread_poll_ms", options.thread_poll_ms, 1, 60'000);
+  STRATA_RETURN_IF_ERROR(CheckRange("admin_queue_entries", options.admin_queue_entries, 8, 4096));
+  STRATA_RETURN_IF_ERROR(CheckRange("max_io_queues", options.max_io_queues, 1, 0xfffe));
+  STRATA_RETURN_IF_ERROR(CheckRange("io_queue_entries", options.io_queue_entries, 2, 65536));
+  STRATA_RETURN_IF_ERROR(CheckRange("command_timeout_ms", options.command_timeout_ms, 1, kDayMs));
+  STRATA_RETURN_IF_ERROR(CheckRange("admin_timeout_ms", options.admin_timeout_ms, 1, kDayMs));
+  STRATA_RETURN_IF_ERROR(CheckRange("keep_alive_ms", options.keep_alive_ms, 0, 3'600'000));
+  STRATA_RETURN_IF_ERROR(CheckRange("reconnect_ms", options.reconnect_ms, 1, 60'000));
+  STRATA_RETURN_IF_ERROR(CheckRange("open_timeout_ms", options.open_timeout_ms, 0, kDayMs));
+  STRATA_RETURN_IF_ERROR(CheckRange("loss_timeout_ms", options.loss_timeout_ms, 0, kDayMs));
+  return CheckRange("thread_poll_ms", options.thread_poll_ms, 1, 60'000);
 }
 
 }  // namespace

@@ -66,6 +66,16 @@ struct SubmissionEntry : Record<SubmissionEntry, 64> {
   uint16_t command_id() const { return Get(kCommandId); }
   uint32_t namespace_id() const { return Get(kNamespaceId); }
 };
+
+inline SubmissionEntry AdminEntry(AdminOpcode opcode, uint32_t nsid = 0, uint32_t dword10 = 0,
+                                  uint32_t dword11 = 0) {
+  SubmissionEntry entry;
+  entry.Set(SubmissionEntry::kOpcode, static_cast<uint8_t>(opcode));
+  entry.Set(SubmissionEntry::kNamespaceId, nsid);
+  entry.Set(SubmissionEntry::kDword10, dword10);
+  entry.Set(SubmissionEntry::kDword11, dword11);
+  return entry;
+}
 static_assert(sizeof(SubmissionEntry) == 64);
 
 inline constexpr uint8_t kFuseMask = 0x03;

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 import unittest
 
 from support.appliance import BIN, Appliance, CommandError, free_ports, temporary_folder
@@ -238,6 +239,30 @@ class HostTest(unittest.TestCase):
         self.assertRegex(text, r"\d+ IOPS, .*/s, .* us of processor time per request\n")
 
 
+class RemoteStorageTest(unittest.TestCase):
+    """stratad on a disk that another machine exports."""
+
+    def test_stratad_starts_a_moment_before_its_target(self):
+        port, = free_ports(1)
+        uri = f"nvme-tcp:127.0.0.1:{port}/{NQN}?nsid=1&open_timeout_ms=60000&reconnect_ms=200"
+        appliance = Appliance(environment={"STRATA_STORAGE_DEVICE": uri})
+        self.addCleanup(appliance.close)
+        servers = []
+
+        def serve_late():
+            while "tried again" not in appliance.log_text():
+                time.sleep(0.05)
+            disk = f"file:{appliance.folder}/disk?size=1G&create=1"
+            servers.append(Server(disk, "--nqn", NQN, "--listen", f"127.0.0.1:{port}"))
+        late = threading.Thread(target=serve_late, daemon=True)
+        late.start()
+        appliance.start()
+        late.join()
+        with servers[0]:
+            self.assertIn("refused", appliance.log_text())
+            self.assertEqual(0, appliance.stop())
+
+
 class StratadTest(unittest.TestCase):
     def setUp(self):
         self.folder = temporary_folder("nvme")
@@ -292,6 +317,11 @@ class StratadTest(unittest.TestCase):
             self.assertEqual(writes, metrics[f'strata_nvme_namespace_seconds_bucket{{{label},le="+Inf"}}'])
             self.assertEqual(writes, metrics[f"strata_nvme_namespace_seconds_count{{{label}}}"])
             self.assertEqual(0, metrics[f"strata_nvme_namespace_errors_total{{{label}}}"])
+            shown = self.nvme("namespace", "show", NQN, 1)["since_start"]["write"]
+            self.assertEqual((len(data), 0), (shown["bytes"], shown["errors"]))
+            self.assertEqual(shown["operations"], sum(bucket["operations"] for bucket in shown["latency"]))
+            self.assertGreater(shown["p99_ns"], 0)
+            self.assertIn("NOT_FOUND", self.refused("namespace", "show", NQN, 9))
             self.assertEqual(2, metrics["strata_nvme_connections"])
             page = json.loads(self.appliance.http_get("/status.json")[1])["nvme"]
             self.assertEqual((1, 2, 2), tuple(len(page[k]) for k in ("subsystems", "namespaces", "connections")))
@@ -461,7 +491,10 @@ class StratadTest(unittest.TestCase):
         self.appliance.stop()
         away = file.rename(self.folder / "away")
         self.appliance.start()
-        self.assertIn("namespace 1 is left out", self.appliance.log_text())
+        log = self.appliance.log_text()
+        self.assertIn("namespace 1 is left out", log)
+        # Hosts are let in when all is there that can be.
+        self.assertGreater(log.rindex(f"nvme on 127.0.0.1:{self.port}"), log.index("namespace 1 is left out"))
         first, second = self.nvme("namespace", "list")["namespaces"]
         self.assertFalse(first["served"])
         self.assertIn(str(file), first["error"])
@@ -511,6 +544,10 @@ class StratadTest(unittest.TestCase):
             self.assertNotIn("\u202e", table("connections"))
         self.assertRegex(table("subsystem", "list"), r"SUBSYSTEM.*\n" + NQN + r" +any +served")
         self.assertRegex(table("namespace", "list"), r"mem:\?size=1M.* served +1 +1\.0 MiB +4096 +10 ")
+        with self.host() as host:
+            host.write(1, 0, bytes(8192))
+        self.assertRegex(table("namespace", "show", NQN, "1"),
+                         r"ERRORS +P50 BELOW +P99 BELOW\nwrite +\d+ +8\.0 KiB +0 +[0-9.]+ us +[0-9.]+ us\n")
         self.assertRegex(table("listener", "list"), rf"127\.0\.0\.1:{self.port} +subsystems, discovery +settings +listening")
         with self.assertRaises(CommandError):
             self.nvme("namespace", "add", NQN)

@@ -104,16 +104,14 @@ class Exports::State final {
     }
     STRATA_ASSIGN_OR_RETURN(std::shared_ptr<LiveTarget> live,
                             LiveTarget::Start(options_.config, options_.log));
-    for (const auto& [address, listener] : stored().listeners) {
-      live->AddListener(listener).status().IgnoreError();  // Its view says why.
-    }
-    MutexLock lock(&mutex_);
-    live_ = live;
+    STRATA_RETURN_IF_ERROR(Open(live));
     return live;
   }
 
+  // It listens last: a host that found no subsystem or no namespace yet would give up for good.
   absl::Status ServeStored() {
-    STRATA_ASSIGN_OR_RETURN(const std::shared_ptr<LiveTarget> live, Running());
+    STRATA_ASSIGN_OR_RETURN(const std::shared_ptr<LiveTarget> live,
+                            LiveTarget::Start(options_.config, options_.log));
     for (const auto& [nqn, subsystem] : stored().subsystems) {
       const absl::Status added = live->AddSubsystem(subsystem);
       if (!added.ok()) {
@@ -123,7 +121,7 @@ class Exports::State final {
       }
       for (const auto& [nsid, record] : subsystem.namespaces) ServeNamespace(*live, nqn, record);
     }
-    return absl::OkStatus();
+    return Open(live);
   }
 
   absl::StatusOr<std::unique_ptr<block::Device>> OpenDevice(const std::string& uri) const {
@@ -140,6 +138,17 @@ class Exports::State final {
 
  private:
   friend class Exports;
+
+  // Lets hosts in.
+  absl::Status Open(const std::shared_ptr<LiveTarget>& live) {
+    STRATA_RETURN_IF_ERROR(live->Listen());
+    for (const auto& [address, listener] : stored().listeners) {
+      live->AddListener(listener).status().IgnoreError();  // Its view says why.
+    }
+    MutexLock lock(&mutex_);
+    live_ = live;
+    return absl::OkStatus();
+  }
 
   void ServeNamespace(LiveTarget& live, const std::string& nqn, const NamespaceRecord& record) {
     absl::StatusOr<std::unique_ptr<block::Device>> device = OpenDevice(record.uri);

@@ -32,13 +32,14 @@ absl::StatusOr<std::unique_ptr<LiveTarget>> LiveTarget::Start(const Config::Nvme
   options.target.pool_bytes = static_cast<uint32_t>(config.pool_bytes);
   options.target.log = log;
   STRATA_ASSIGN_OR_RETURN(live->threads_, TargetThreads::Start(options));
-  STRATA_RETURN_IF_ERROR(
-      live->Listen(config.listen, /*is_discovery_only=*/false, /*is_configured=*/true));
-  if (!config.discovery.empty()) {
-    STRATA_RETURN_IF_ERROR(
-        live->Listen(config.discovery, /*is_discovery_only=*/true, /*is_configured=*/true));
-  }
   return live;
+}
+
+absl::Status LiveTarget::Listen() {
+  STRATA_RETURN_IF_ERROR(
+      ListenOn(config_.listen, /*is_discovery_only=*/false, /*is_configured=*/true));
+  if (config_.discovery.empty()) return absl::OkStatus();
+  return ListenOn(config_.discovery, /*is_discovery_only=*/true, /*is_configured=*/true);
 }
 
 LiveTarget::~LiveTarget() { Stop(std::chrono::milliseconds(0)); }
@@ -69,8 +70,8 @@ void LiveTarget::Stop(std::chrono::milliseconds drain) {
   }
 }
 
-absl::Status LiveTarget::Listen(const std::string& address, bool is_discovery_only,
-                                bool is_configured) {
+absl::Status LiveTarget::ListenOn(const std::string& address, bool is_discovery_only,
+                                  bool is_configured) {
   const uint16_t port = is_discovery_only ? nvmeof::kDiscoveryPort : nvmeof::kDefaultPort;
   LiveListener listener{
       .address = address, .is_discovery_only = is_discovery_only, .is_configured = is_configured};
@@ -310,7 +311,7 @@ absl::Status LiveTarget::Reopen(const std::string& nqn, const NamespaceRecord& r
 
 absl::StatusOr<std::string> LiveTarget::AddListener(const ListenerRecord& record) {
   const absl::Status status =
-      Listen(record.address, record.is_discovery_only, /*is_configured=*/false);
+      ListenOn(record.address, record.is_discovery_only, /*is_configured=*/false);
   if (status.ok()) return record.address;
   Log(log_, LogLevel::kError,
       absl::StrCat("nvme: cannot listen on ", record.address, ": ", status.message()));

@@ -48,10 +48,13 @@ struct LiveListener {
 
 class LiveTarget final {
  public:
-  // Listens where the settings say. AlreadyExists, Unavailable: it cannot, named.
+  // Without a listener: what is to be served is added first.
   static absl::StatusOr<std::unique_ptr<LiveTarget>> Start(const Config::Nvme& config,
                                                            const LogSink& log);
   ~LiveTarget();
+
+  // Listens where the settings say. AlreadyExists, Unavailable: it cannot, named.
+  absl::Status Listen();
 
   // As Exports::Stop().
   void Stop(std::chrono::milliseconds drain);
@@ -95,7 +98,7 @@ class LiveTarget final {
   explicit LiveTarget(const Config::Nvme& config, const LogSink& log)
       : config_(config), log_(log) {}
 
-  absl::Status Listen(const std::string& address, bool is_discovery_only, bool is_configured);
+  absl::Status ListenOn(const std::string& address, bool is_discovery_only, bool is_configured);
   absl::StatusOr<std::shared_ptr<nvme::Subsystem>> MakeModel(
       const ExportedSubsystem& exported) const;
   nvme::Subsystem& ModelOf(const std::string& nqn) const;

@@ -4,7 +4,6 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "host/tcp_queue.h"
 #include "host/uuid.h"
 #include "strata/base/random.h"

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -175,8 +176,17 @@ void Churn(LinkEngine engine, size_t workers, int seconds) {
              rig.subsystem->Controllers().size() == controllers;
     });
   };
-  // What is made once and kept: lanes and their descriptors.
+  // What is made once and kept: each worker's lanes and their descriptors.
   for (const auto& visit : Visits()) visit(rig.endpoint);
+  for (const char* nqn : {RestartableTarget::kNqn, "nqn.2014-08.org.nvmexpress.discovery"}) {
+    REQUIRE(is_quiet(0, 0));
+    std::vector<std::unique_ptr<RawHost>> hosts;
+    for (size_t i = 0; i < workers; ++i) {
+      hosts.push_back(std::make_unique<RawHost>(rig.endpoint));
+      hosts.back()->Init();
+      REQUIRE(hosts.back()->Connect({.subsystem_nqn = nqn}).status.ok());
+    }
+  }
   REQUIRE(is_quiet(0, 0));
   const size_t without_hosts = OpenDescriptors();
   SteadyHost steady(rig.endpoint);

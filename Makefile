@@ -37,7 +37,7 @@ help:
 run:
 	@tools/bootstrap run
 	@$(call CONFIGURE,release)
-	@$(call BUILD,release) --target stratad strata
+	@$(call BUILD,release) --target stratad strata nvmeof_fault_test
 	@tools/run "$(STRATA_DATA)"
 
 test:
@@ -49,7 +49,7 @@ test:
 guest:
 	@tools/bootstrap guest
 	@$(call CONFIGURE,release)
-	@$(call BUILD,release) --target stratad strata
+	@$(call BUILD,release) --target stratad strata nvmeof_fault_test
 	@JOBS=$(JOBS) tools/guest $(GUEST)
 
 check:
@@ -90,7 +90,7 @@ coverage:
 demo:
 	@tools/bootstrap test
 	@$(call CONFIGURE,release)
-	@$(call BUILD,release) --target stratad strata
+	@$(call BUILD,release) --target stratad strata nvmeof_fault_test
 	@tools/demo
 
 install:

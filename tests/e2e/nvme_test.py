@@ -4,7 +4,6 @@ that all of it is there again after a restart."""
 import json
 import os
 import pathlib
-import signal
 import socket
 import subprocess
 import threading
@@ -12,6 +11,7 @@ import time
 import unittest
 
 from support.appliance import BIN, Appliance, CommandError, free_ports, temporary_folder
+from support.nvme_target import Target
 from support.nvme_wire import DISCOVERY_NQN, NvmeError, NvmeHost
 
 NQN = "nqn.2026-11.org.example:a"
@@ -20,37 +20,9 @@ CONNECT_INVALID_PARAMETERS, CONNECT_INVALID_HOST, INVALID_NAMESPACE = 0x182, 0x1
 PATH_GONE = 0x300
 
 
-class Server:
-    """A `strata nvme serve` of a test's own."""
-
-    def __init__(self, *arguments):
-        command = [BIN / "strata", "--json", "nvme", "serve", *map(str, arguments)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        line = self.process.stdout.readline()
-        if not line:
-            raise AssertionError(self.process.stderr.read())
-        self.listening = json.loads(line)["listening"]
-        self.address, port = self.listening["addresses"][0].rsplit(":", 1)
-        self.port = int(port)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-        self.process.stdout.close()
-        self.process.stderr.close()
-
-    def stop(self):
-        """Returns what it did, after a graceful end."""
-        self.process.send_signal(signal.SIGTERM)
-        out, err = self.process.communicate(timeout=60)
-        assert self.process.returncode == 0, err
-        return json.loads(out)
-
+class Server(Target):
     def host(self, name=HOST, subsystem=None):
-        return NvmeHost(self.address.strip("[]"), self.port, subsystem or self.listening["nqn"], name)
+        return NvmeHost(self.address, self.port, subsystem or self.nqn, name)
 
 
 def serve_refused(*arguments):

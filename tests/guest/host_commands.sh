@@ -54,7 +54,7 @@ refuses "an unknown log page" "INVALID_LOG_PAGE|Invalid Log Page" nvme get-log "
 
 # Features
 
-for feature in 4 5 7 0xb 0xf; do
+for feature in 1 2 4 5 6 7 0xa 0xb 0xf; do
   prints "get-feature $feature" "Current value" nvme get-feature "$controller" -f $feature
   prints "get-feature $feature, what is supported" "capabilities|Supported|0x" \
     nvme get-feature "$controller" -f $feature -s 3

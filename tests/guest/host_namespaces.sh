@@ -29,20 +29,20 @@ verified_fio /media/mounted/load --size=24M --rate=1m,1m >/media/fio.log 2>&1 &
 load=$!
 
 check "a second namespace" namespace add "file:/media/second?size=32M&create=1"
-check "it appears" wait_for 10 disk_of $nqn 2
+check "it appears within two seconds" wait_for 2 disk_of $nqn 2
 second=$(disk_of $nqn 2)
 check "with its size" size_is "$second" 32
 check "fio verifies on it" verified_fio "$second" --size=8M
 check "it is grown" namespace set 2 --size 48M
-check "the host sees the new size" wait_for 10 size_is "$second" 48
+check "the host sees the new size within two seconds" wait_for 2 size_is "$second" 48
 check "fio verifies on what it gained" verified_fio "$second" --offset=32M --size=8M
 check "it is hidden from this host" namespace set 2 --hosts nqn.2026-11.org.example:stranger
-check "it goes" wait_for 10 lacks_disk 2
+check "it goes" wait_for 2 lacks_disk 2
 check "it is shown to all" namespace set 2 --all-hosts
-check "it appears again" wait_for 10 disk_of $nqn 2
+check "it appears again" wait_for 2 disk_of $nqn 2
 check "the first one is still in use" kill -0 $load
 check "it is removed" namespace remove 2
-check "it goes for good" wait_for 10 lacks_disk 2
+check "it goes for good within two seconds" wait_for 2 lacks_disk 2
 prints "who is connected" "$host_nqn" admin nvme connections
 
 check "the first one never noticed" ended_well $load /media/fio.log

@@ -21,7 +21,9 @@ bench() { strata --json nvme bench "$@" --seed 7; }
 check "a disk in memory" memory_disk disk0 320
 check "Linux serves it" serve_linux
 prints "discover" "$nqn" strata nvme discover 127.0.0.1:4420
-prints "connect" "$nqn" strata nvme connect "$place/$nqn"
+for digests in "" "?hdgst=1" "?ddgst=1" "?hdgst=1&ddgst=1"; do
+  prints "connect$digests" "$nqn" strata nvme connect "$place/$nqn$digests"
+done
 prints "list" "$uuid" strata --json nvme list "$place/$nqn"
 prints "id-ctrl" '"Linux"' strata --json nvme id-ctrl "$uri"
 prints "id-ns" "655360" strata --json nvme id-ns "$uri"
@@ -39,6 +41,17 @@ for digests in "" "&hdgst=1" "&ddgst=1" "&hdgst=1&ddgst=1"; do
   check "reads and writes of 256 KiB verify$digests" \
     bench "$uri$digests" --rw randrw --verify --seconds 1 --block 256K --depth 16
 done
+
+# Reads, writes, forced ones, flushes, discards and zeroes at random, against a model of each block.
+operations() {  # URI
+  STRATA_TEST_TARGET=$1 "$programs/../tests/nvmeof_fault_test" "all operations that every target has do what they should"
+}
+check "a disk with blocks of 4 KiB" memory_disk disk1 16 4096
+check "Linux serves it as another namespace" nvmet_namespace $nqn 2 /dev/disk1
+for digests in "" "&hdgst=1&ddgst=1"; do
+  check "all operations$digests" operations "$place/$nqn?nsid=2$digests"
+done
+check "the namespace goes" nvmet_namespace_goes $nqn 2
 
 writes_a_gibibyte() {
   local written=0

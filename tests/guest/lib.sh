@@ -11,6 +11,7 @@
 # A check that fails shows what its command printed.
 set -u
 here=$(dirname "${BASH_SOURCE[1]}")
+programs=${PATH%%:*}  # Of the build; its tests are beside them.
 
 host_nqn=nqn.2014-08.org.nvmexpress:uuid:5e0f4a0c-33a1-4f0e-9d56-000000000001
 host_id=5e0f4a0c-33a1-4f0e-9d56-000000000001
@@ -202,6 +203,10 @@ nvmet_namespace() {  # NQN NSID PATH [UUID]
   local folder=$nvmet/subsystems/$1/namespaces/$2
   mkdir "$folder" && echo -n "$3" >"$folder/device_path" &&
     { [ -z "${4:-}" ] || echo "$4" >"$folder/device_uuid"; } && echo 1 >"$folder/enable"
+}
+
+nvmet_namespace_goes() {  # NQN NSID
+  rmdir $nvmet/subsystems/"$1"/namespaces/"$2"
 }
 
 nvmet_port() {  # ID PORT

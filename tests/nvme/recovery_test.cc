@@ -35,7 +35,8 @@ struct Fabric {
   bool is_silent = false;        // Nothing that is sent is answered.
   bool is_slow_to_open = false;  // Queues open when this is unset.
   int io_is_silent = 0;          // I/O queues swallow so many commands.
-  int spoilt_io = 0;             // I/O commands answered with 00/22h.
+  int spoilt_io = 0;             // So many I/O commands are answered with...
+  Status spoilt_with = StatusCode::kTransientTransportError;
   int connects = 0;
   int keep_alives = 0;
   uint32_t keep_alive_ms = 0;
@@ -114,8 +115,7 @@ class FabricQueue final : public HostQueue {
     for (int i = 0; !is_admin_ && i < count && fabric_.spoilt_io > 0; ++i) {
       --fabric_.spoilt_io;
       completions[static_cast<size_t>(i)].Set(
-          CompletionEntry::kStatus,
-          static_cast<uint16_t>(Status(StatusCode::kTransientTransportError).field() << 1));
+          CompletionEntry::kStatus, static_cast<uint16_t>(fabric_.spoilt_with.field() << 1));
     }
     for (int i = 0; is_admin_ && i < count; ++i) {
       CompletionEntry& completion = completions[static_cast<size_t>(i)];
@@ -456,6 +456,49 @@ TEST_CASE("a command that the transport spoilt on its way is sent again, a few t
     CHECK(status.code() == (spoilt < 3 ? absl::StatusCode::kOk : absl::StatusCode::kUnavailable));
     CHECK(rig.controller->statistics().replays == 2);
     CHECK(rig.controller->statistics().resets == 0);
+  }
+}
+
+TEST_CASE("a controller that has forgotten its host is reset, and the command is sent again") {
+  for (const int spoilt : {1, 2, 3}) {
+    Rig rig({.loss_timeout_ms = 60'000});
+    rig.fabric.spoilt_io = spoilt;
+    rig.fabric.spoilt_with = Status(StatusCode::kCommandSequenceError).DoNotRetry();
+    TestIo write(Op::kWrite, Lba{0}, 1, {Whole(rig.buffer)});
+    REQUIRE(rig.channel->Submit(&write.request).ok());
+    for (int i = 0; i < 100 && write.done_count == 0; ++i) rig.Pass(500);
+    REQUIRE(write.done_count == 1);
+    INFO(write.request.status);
+    CHECK(write.request.status.code() ==
+          (spoilt < 3 ? absl::StatusCode::kOk : absl::StatusCode::kUnavailable));
+    CHECK(rig.controller->statistics().resets == 2 - (spoilt == 1 ? 1 : 0));
+  }
+}
+
+TEST_CASE("a channel that is opened while the controller is away waits for it") {
+  for (const uint64_t loss_timeout_ms : {0, 60'000}) {
+    Rig rig({.loss_timeout_ms = loss_timeout_ms});
+    rig.fabric.is_cut = true;
+    rig.controller->RequestReset("a test");
+    rig.Pass(10);
+    auto channel = rig.device->OpenChannel({.queue_depth = 4});
+    CHECK(channel.status().code() ==
+          (loss_timeout_ms == 0 ? absl::StatusCode::kUnavailable : absl::StatusCode::kOk));
+    if (!channel.ok()) continue;
+    TestIo read(Op::kRead, Lba{0}, 1, {Whole(rig.buffer)});
+    REQUIRE((*channel)->Submit(&read.request).ok());
+    const auto pass = [&](int times) {
+      for (int i = 0; i < times; ++i) {
+        rig.Pass(500);
+        (*channel)->Poll(4);
+      }
+    };
+    pass(10);
+    CHECK(read.done_count == 0);
+    rig.fabric.is_cut = false;
+    pass(40);
+    REQUIRE(read.done_count == 1);
+    CHECK(read.request.status.ok());
   }
 }
 

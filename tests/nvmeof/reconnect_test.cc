@@ -2,24 +2,19 @@
 //
 // The target goes and comes back, and the link is cut, under I/O. A model of what each block may
 // hold decides that no write is lost, doubled or put in the wrong place.
-#include <algorithm>
+#include <atomic>
 #include <catch2/catch.hpp>
-#include <cstring>
-#include <deque>
-#include <functional>
-#include <optional>
-#include <set>
+#include <memory>
 #include <string>
-#include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "strata/base/endian.h"
 #include "strata/block/blocking.h"
 #include "strata/block/buffer.h"
-#include "strata/nvmeof/initiator.h"
+#include "strata/block/devices.h"
 #include "support/block/test_io.h"
+#include "support/nvmeof/block_model.h"
 #include "support/nvmeof/cutting_proxy.h"
-#include "support/nvmeof/target_rig.h"
+#include "support/nvmeof/restartable_target.h"
 #include "support/rounds.h"
 #include "support/seed.h"
 
@@ -31,208 +26,20 @@ using block::Lba;
 using block::Op;
 using block::TestIo;
 
-constexpr char kNqn[] = "nqn.2026-11.org.example:test";
 constexpr uint32_t kBlockBytes = 4096;
 constexpr uint64_t kBlocks = 48;
 
-// A target that can be ended and begun again on the same port, over a device that stays.
-class RestartableTarget {
- public:
-  explicit RestartableTarget(std::byte first_of_uuid = std::byte{1}) {
-    identity_.uuid[0] = first_of_uuid;
-    device_ = *block::CreateMemoryDevice({.block_count = kBlocks});
-    Start();
-  }
-  ~RestartableTarget() { Stop(); }
-
-  void Start() {
-    target_ = *Target::Create({});
-    auto subsystem =
-        *nvme::CreateSubsystem({.nqn = kNqn, .serial_number = serial, .allow_any_host = true});
-    REQUIRE(subsystem->AddNamespace(device_, {.nsid = 1, .identity = identity_}).ok());
-    REQUIRE(target_->AddSubsystem(subsystem).ok());
-    absl::StatusOr<Endpoint> listening;
-    // Its old connections may be on their way out.
-    REQUIRE(TargetRig::Soon([&] {
-      listening = target_->AddListener({.endpoint = endpoint});
-      return listening.ok();
-    }));
-    endpoint = *listening;
-    ends_.store(false);
-    auto worker = *target_->OpenWorker();
-    thread_ = std::thread([this, worker = std::move(worker)]() mutable {
-      while (!ends_.load()) worker->Poll(5'000'000);
-    });
-  }
-
-  void Stop() {
-    if (!thread_.joinable()) return;
-    ends_.store(true);
-    thread_.join();
-    target_.reset();
-  }
-
-  void SetUuid(std::byte first) { identity_.uuid[0] = first; }
-
-  Endpoint endpoint = *ParseEndpoint("127.0.0.1:0");
-  std::string serial = "A1";
-
- private:
-  nvme::NamespaceIdentity identity_;
-  std::shared_ptr<block::Device> device_;
-  std::unique_ptr<Target> target_;
-  std::thread thread_;
-  std::atomic<bool> ends_{false};
-};
-
-absl::StatusOr<std::unique_ptr<block::Device>> OpenUri(const Endpoint& endpoint,
-                                                       const std::string& options) {
-  block::Registry registry = block::Registry::WithDefaults();
-  REQUIRE(RegisterNvmeTcp(&registry).ok());
-  return registry.Open(absl::StrCat("nvme-tcp:", ToString(endpoint), "/", kNqn,
-                                    "?nsid=1&reconnect_ms=5&connect_timeout_ms=60000", options));
+std::shared_ptr<block::Device> MemoryDisk() {
+  return *block::CreateMemoryDevice({.block_count = kBlocks});
 }
-
-// What each block may hold, by stamps of eight bytes that fill it.
-class Model {
- public:
-  explicit Model(block::Device& device, uint64_t seed)
-      : random_(seed), channel_(*device.OpenChannel({.queue_depth = kDepth})), slots_(kDepth) {
-    possible_.resize(kBlocks, {0});
-    is_busy_.resize(kBlocks, false);
-    for (Slot& slot : slots_) {
-      slot.model = this;
-      slot.buffer = Buffer(kBlockBytes);
-    }
-  }
-
-  // Runs so many requests, with `disturb` called before each with its number.
-  void Run(int requests, const std::function<void(int)>& disturb) {
-    for (int i = 0; i < requests; ++i) {
-      disturb(i);
-      Slot* slot = nullptr;
-      while ((slot = Free()) == nullptr) PollOrSleep(*channel_);
-      Begin(slot);
-      if (random_.Chance(0.5)) channel_->Poll(8);
-    }
-    while (channel_->in_flight() > 0) PollOrSleep(*channel_);
-  }
-
-  // Every block holds one of what it may hold.
-  void CheckAll() {
-    Buffer buffer(kBlockBytes);
-    for (uint64_t block = 0; block < kBlocks; ++block) {
-      absl::Status status;
-      REQUIRE(TargetRig::Soon([&] {
-        status = ReadBlocking(*channel_, Lba{block}, buffer.span());
-        return status.ok();
-      }));
-      CheckRead(block, buffer);
-    }
-  }
-
-  uint64_t written() const { return written_; }
-  uint64_t unknown() const { return unknown_; }
-  uint64_t read() const { return read_; }
-
- private:
-  static constexpr uint32_t kDepth = 16;
-
-  struct Slot {
-    Model* model = nullptr;
-    Buffer buffer;
-    block::Segment segment;
-    block::Request request;
-    uint64_t stamp = 0;
-    bool is_used = false;
-  };
-
-  Slot* Free() {
-    for (Slot& slot : slots_) {
-      if (!slot.is_used) return &slot;
-    }
-    return nullptr;
-  }
-
-  void Begin(Slot* slot) {
-    uint64_t block = random_.Uniform(kBlocks);
-    while (is_busy_[block]) block = (block + 1) % kBlocks;
-    is_busy_[block] = true;
-    slot->is_used = true;
-    slot->segment = {slot->buffer.data(), kBlockBytes};
-    const bool writes = random_.Chance(0.6);
-    if (writes) {
-      slot->stamp = ++last_stamp_;
-      for (size_t at = 0; at < kBlockBytes; at += 8) {
-        StoreLe64(slot->buffer.data() + at, slot->stamp);
-      }
-      possible_[block].insert(slot->stamp);
-    } else {
-      std::fill_n(slot->buffer.data(), kBlockBytes, std::byte{0xee});
-    }
-    slot->request = {.op = writes ? Op::kWrite : Op::kRead,
-                     .lba = Lba{block},
-                     .block_count = 1,
-                     .segments = {&slot->segment, 1},
-                     .done =
-                         [](block::Request* request) {
-                           Slot* ended = static_cast<Slot*>(request->context);
-                           ended->model->End(ended);
-                         },
-                     .context = slot};
-    REQUIRE(channel_->Submit(&slot->request).ok());
-  }
-
-  void End(Slot* slot) {
-    const uint64_t block = slot->request.lba.value;
-    slot->is_used = false;
-    is_busy_[block] = false;
-    const absl::Status& status = slot->request.status;
-    if (!status.ok() && !absl::IsUnavailable(status)) FAIL_CHECK(status);
-    if (slot->request.op == Op::kRead) {
-      if (status.ok()) CheckRead(block, slot->buffer);
-    } else if (status.ok()) {
-      possible_[block] = {slot->stamp};
-      ++written_;
-    } else {
-      ++unknown_;
-    }
-  }
-
-  void CheckRead(uint64_t block, const Buffer& buffer) {
-    ++read_;
-    const uint64_t stamp = LoadLe64(buffer.data());
-    for (size_t at = 0; at < kBlockBytes; at += 8) {
-      if (LoadLe64(buffer.data() + at) == stamp) continue;
-      FAIL_CHECK("block " << block << " is torn at byte " << at);
-      return;
-    }
-    if (!possible_[block].contains(stamp)) {
-      FAIL_CHECK("block " << block << " holds " << stamp << ", and might hold "
-                          << possible_[block].size() << " others, the least "
-                          << *possible_[block].begin());
-    }
-    possible_[block] = {stamp};  // What was seen once stays.
-  }
-
-  Random random_;
-  std::unique_ptr<block::Channel> channel_;
-  std::vector<Slot> slots_;
-  std::vector<std::set<uint64_t>> possible_;
-  std::vector<bool> is_busy_;
-  uint64_t last_stamp_ = 0;
-  uint64_t written_ = 0;
-  uint64_t unknown_ = 0;
-  uint64_t read_ = 0;
-};
 
 TEST_CASE("a target that goes and comes back under I/O loses nothing") {
   Random random(test::Seed());
-  RestartableTarget target;
-  auto device = OpenUri(target.endpoint, "&ddgst=1");
+  RestartableTarget target(MemoryDisk());
+  auto device = OpenRestartable(target.endpoint, "&ddgst=1");
   INFO(device.status());
   REQUIRE(device.ok());
-  Model model(**device, random.Next64());
+  BlockModel model(**device, random.Next64());
   const uint64_t period = 1 + 500 / test::Rounds(5);
   model.Run(2000, [&](int i) {
     if (random.Uniform(4 * period) != 0 || i == 0) return;
@@ -252,12 +59,12 @@ TEST_CASE("a link that is slow and cut loses, doubles and misplaces nothing") {
   for (const bool is_slow : {false, true}) {
     for (const char* options : {"", "&hdgst=1&ddgst=1"}) {
       INFO("slow " << is_slow << " options " << options);
-      RestartableTarget target;
+      RestartableTarget target(MemoryDisk());
       CuttingProxy proxy(target.endpoint, {.seed = random.Next64(), .is_slow = is_slow});
-      auto device = OpenUri(proxy.endpoint(), options);
+      auto device = OpenRestartable(proxy.endpoint(), options);
       INFO(device.status());
       REQUIRE(device.ok());
-      Model model(**device, random.Next64());
+      BlockModel model(**device, random.Next64());
       int cuts = 0;
       model.Run(600, [&](int i) {
         if (i % 100 != 99) return;
@@ -276,10 +83,10 @@ TEST_CASE("a link that is slow and cut loses, doubles and misplaces nothing") {
 }
 
 TEST_CASE("requests wait for a controller, and fail at once when it is lost") {
-  RestartableTarget target;
+  RestartableTarget target(MemoryDisk());
   // Patience for longer than the test takes.
-  auto patient = OpenUri(target.endpoint, "&loss_timeout_ms=600000");
-  auto hasty = OpenUri(target.endpoint, "&loss_timeout_ms=30");
+  auto patient = OpenRestartable(target.endpoint, "&loss_timeout_ms=600000");
+  auto hasty = OpenRestartable(target.endpoint, "&loss_timeout_ms=30");
   REQUIRE((patient.ok() && hasty.ok()));
   auto patient_channel = *(*patient)->OpenChannel({.queue_depth = 4});
   auto hasty_channel = *(*hasty)->OpenChannel({.queue_depth = 4});
@@ -301,8 +108,8 @@ TEST_CASE("requests wait for a controller, and fail at once when it is lost") {
 }
 
 TEST_CASE("another disk under the same address is not written to") {
-  RestartableTarget target;
-  auto device = OpenUri(target.endpoint, "&loss_timeout_ms=0");
+  RestartableTarget target(MemoryDisk());
+  auto device = OpenRestartable(target.endpoint, "&loss_timeout_ms=0");
   REQUIRE(device.ok());
   auto channel = *(*device)->OpenChannel({.queue_depth = 4});
   Buffer buffer(kBlockBytes);
@@ -335,6 +142,71 @@ TEST_CASE("another disk under the same address is not written to") {
   // The right one is back.
   restart("A1", std::byte{1});
   CHECK(TargetRig::Soon([&] { return write().ok(); }));
+}
+
+// Time passes when the test says so.
+class ManualClock final : public Clock {
+ public:
+  int64_t MonotonicNanos() const override { return now_ns_.load(); }
+  int64_t WallNanos() const override { return now_ns_.load(); }
+  void Advance(int64_t ns) { now_ns_ += ns; }
+
+ private:
+  std::atomic<int64_t> now_ns_{1'000'000'000};
+};
+
+constexpr int64_t kLongSilenceNs = 10'000'000'000;
+
+// The target's time stands still after the silence, so that it looks at no other connection.
+TEST_CASE("a queue of a host that was dropped for its silence ends without an answer") {
+  ManualClock clock;
+  TargetRig rig({.clock = &clock}, 1,
+                {.nqn = RestartableTarget::kNqn, .allow_any_host = true, .clock = &clock});
+  TargetRig::Host host(rig.endpoint, {}, {.keep_alive_ms = 1000});
+  clock.Advance(kLongSilenceNs);
+  CHECK(host.admin.IsEnded());
+  // What came just before is answered well.
+  CHECK(TargetRig::Soon([&] {
+    host.io.SendCommand(MakeEntry(static_cast<uint8_t>(nvme::IoOpcode::kFlush), 1, 1, 0));
+    const auto pdu = host.io.Receive();
+    if (!pdu.has_value()) return true;
+    REQUIRE(pdu->entry.size() == 16);
+    CHECK(LoadLe16(&pdu->entry[nvme::CompletionEntry::kStatus.offset]) >> 1 == 0);
+    return false;
+  }));
+}
+
+TEST_CASE("what a host asks for after it was dropped for its silence is carried out") {
+  ManualClock clock;
+  TargetRig rig({.clock = &clock}, 1,
+                {.nqn = RestartableTarget::kNqn, .allow_any_host = true, .clock = &clock});
+  auto transport = ConnectTcp({.endpoint = rig.endpoint,
+                               .subsystem_nqn = RestartableTarget::kNqn,
+                               .connect_timeout_ms = 60'000});
+  REQUIRE(transport.ok());
+  auto controller = nvme::Controller::Open(
+      *std::move(transport),
+      {.keep_alive_ms = 1000, .reconnect_ms = 5, .loss_timeout_ms = 600'000});
+  REQUIRE(controller.ok());
+  const auto device = *(*controller)->OpenNamespace(1);
+  const auto channel = *device->OpenChannel({.queue_depth = 4});
+  Buffer buffer(512);
+  for (int round = 0; round < 3; ++round) {
+    REQUIRE(WriteBlocking(*channel, Lba{0}, buffer.span()).ok());
+    clock.Advance(kLongSilenceNs);
+    // The admin queue's connection is gone, and nobody at the host has noticed.
+    REQUIRE(TargetRig::Soon([&] { return rig.target->Connections().size() == 1; }));
+    TestIo write(Op::kWrite, Lba{0}, 1, {Whole(buffer)});
+    REQUIRE(channel->Submit(&write.request).ok());
+    CHECK(TargetRig::Soon([&] {
+      (*controller)->Poll();
+      channel->Poll(4);
+      return write.done_count == 1;
+    }));
+    INFO(write.request.status);
+    CHECK(write.request.status.ok());
+    CHECK((*controller)->health().ok());
+  }
 }
 
 }  // namespace

@@ -43,10 +43,29 @@ void DeviceIo::GiveBack(std::unique_ptr<block::Channel> channel) {
 }
 
 absl::Status DeviceIo::WithChannel(const ChannelCall& call) {
-  STRATA_ASSIGN_OR_RETURN(std::unique_ptr<block::Channel> channel, Borrow());
-  absl::Status status = call(*channel);
-  GiveBack(std::move(channel));
+  if (shared_mutex_.TryLock()) {
+    absl::Status status = WithSharedChannel(call);
+    shared_mutex_.Unlock();
+    return status;
+  }
+  absl::StatusOr<std::unique_ptr<block::Channel>> channel = Borrow();
+  if (absl::IsResourceExhausted(channel.status())) return InTurn(call);
+  STRATA_RETURN_IF_ERROR(channel.status());
+  absl::Status status = call(**channel);
+  GiveBack(*std::move(channel));
   return status;
+}
+
+absl::Status DeviceIo::InTurn(const ChannelCall& call) {
+  MutexLock lock(&shared_mutex_);
+  return WithSharedChannel(call);
+}
+
+absl::Status DeviceIo::WithSharedChannel(const ChannelCall& call) {
+  if (shared_ == nullptr) {
+    STRATA_ASSIGN_OR_RETURN(shared_, Borrow());
+  }
+  return call(*shared_);
 }
 
 absl::StatusOr<DeviceBytes> DeviceIo::Read(uint64_t offset_bytes, size_t size_bytes) {
@@ -150,11 +169,23 @@ std::shared_ptr<const DeviceRead> DeviceReads::Start(uint64_t offset_bytes, size
   return read;
 }
 
+absl::Status DeviceReads::ReadSegments(block::Channel& channel, const DeviceRead& read) {
+  for (const block::Request& request : read.requests_) {
+    const block::Segment& segment = request.segments[0];
+    STRATA_RETURN_IF_ERROR(
+        block::ReadBlocking(channel, request.lba, {segment.data, segment.size_bytes}));
+  }
+  return absl::OkStatus();
+}
+
 void DeviceReads::Submit(DeviceRead* read) {
   if (channel_ == nullptr) {
     absl::StatusOr<std::unique_ptr<block::Channel>> channel = io_->Borrow();
     if (!channel.ok()) {
-      read->status_ = channel.status();
+      read->status_ =
+          absl::IsResourceExhausted(channel.status())
+              ? io_->InTurn([read](block::Channel& shared) { return ReadSegments(shared, *read); })
+              : channel.status();
       read->requests_done_ = read->requests_.size();
       return;
     }
@@ -174,7 +205,7 @@ void DeviceReads::Submit(DeviceRead* read) {
 
 void DeviceReads::Poll() {
   if (under_way_.empty()) return;
-  while (channel_->Poll(kPollBatch) == kPollBatch) {
+  while (channel_ != nullptr && channel_->Poll(kPollBatch) == kPollBatch) {
   }
   std::erase_if(under_way_, [](const auto& read) { return read->done(); });
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // I/O at byte offsets of the device for everything but the container log: blocking calls, each of
-// which borrows a channel of its own, and reads that go on beside their caller.
+// which borrows a channel of its own where the device has one left, and reads beside their caller.
 //
 // Thread safety: DeviceIo any thread, DeviceReads one at a time.
 #pragma once
@@ -92,12 +92,19 @@ class DeviceIo final {
 
   using ChannelCall = std::function<absl::Status(block::Channel& channel)>;
   absl::Status WithChannel(const ChannelCall& call);
+  // A device may have few channels, as a remote one has. Callers that find none left take turns on
+  // one that is lent to nobody.
+  absl::Status InTurn(const ChannelCall& call);
+  absl::Status WithSharedChannel(const ChannelCall& call)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shared_mutex_);
 
   block::Device* const device_;
   ReadBuffers buffers_;
   std::atomic<uint64_t> read_bytes_{0};
   Mutex mutex_;
   std::vector<std::unique_ptr<block::Channel>> idle_ ABSL_GUARDED_BY(mutex_);
+  Mutex shared_mutex_;
+  std::unique_ptr<block::Channel> shared_ ABSL_GUARDED_BY(shared_mutex_);
 };
 
 // One read that was started.
@@ -133,6 +140,7 @@ class DeviceReads final {
 
  private:
   void Submit(DeviceRead* read);
+  static absl::Status ReadSegments(block::Channel& channel, const DeviceRead& read);
 
   DeviceIo* const io_;
   std::unique_ptr<block::Channel> channel_;

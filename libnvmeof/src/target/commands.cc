@@ -31,6 +31,7 @@ void Connection::OnCommandHeader() {
     is_blocked_ = true;  // Not begun, and never answered: the host tries it elsewhere.
     return;
   }
+  if (CutIfControllerIsGone()) return;
   if (unanswered_count_ >= queue_entries_) {
     Terminate(FatalError::kSequenceError, 0, "more commands than the queue has entries");
     return;
@@ -68,6 +69,15 @@ void Connection::OnCommandHeader() {
   if (operation->capsule_bytes > 0 && operation->data_bytes > 0 && !worker_.TakeMemory(operation)) {
     is_blocked_ = true;
   }
+}
+
+// An answer of such a queue would be final for some hosts, which shall try elsewhere instead.
+bool Connection::CutIfControllerIsGone() {
+  if (queue_ == nullptr || queue_->is_alive()) return false;
+  Cut(subsystem_->Admits(info_.host_nqn) ? "its controller was reset or is gone"
+                                         : "its host may not connect any more");
+  is_blocked_ = true;
+  return true;
 }
 
 // Whether the command's descriptor suits what it moves. A length beyond that is allowed (SGLS bit
@@ -202,7 +212,7 @@ void Connection::OnDone(nvme::Command* command) {
 
 void Connection::Answer(Operation* operation, Status status, uint64_t result) {
   --unanswered_count_;
-  if (stream_ == nullptr || state_ == State::kTerminating) {
+  if (stream_ == nullptr || state_ == State::kTerminating || CutIfControllerIsGone()) {
     Release(operation);
     return;
   }

@@ -329,11 +329,7 @@ void Connection::CheckTimers(int64_t now_ns) {
       if (is_late(state_since_ns_, kTermNs)) stream_->Close();
       return;
     case State::kOpen:
-      if (!queue_->is_alive()) {
-        Cut(subsystem_->Admits(info_.host_nqn) ? "its controller was reset or is gone"
-                                               : "its host may not connect any more");
-        return;
-      }
+      if (CutIfControllerIsGone()) return;
       if (queue_->id() == 0 && queue_->KeepAliveExpired()) {
         Cut("the host's Keep Alive did not come in time");
         return;

@@ -93,6 +93,7 @@ class Connection final : public StreamHandler {
   void Answer(Operation* operation, nvme::Status status, uint64_t result);
   void Release(Operation* operation);
   void EndIfDrained();
+  bool CutIfControllerIsGone();
   bool IsChoked() const { return unsent_count_ > 2 * queue_entries_ + 2; }
   void CountSent();
   static void OnDone(nvme::Command* command);

@@ -25,6 +25,8 @@ namespace {
 using block::Op;
 
 constexpr uint32_t kMostAttempts = 3;
+// A closed channel's queue id comes free when the target has noticed.
+constexpr int kMostIdTries = 5000;  // A millisecond apart.
 constexpr uint32_t kMostCommandBlocks = 65536;
 constexpr int64_t kMillisecondNs = 1'000'000;
 
@@ -100,15 +102,19 @@ class IoChannel final : public block::Channel, private ResetListener {
 
   absl::Status Open() {
     STRATA_ASSIGN_OR_RETURN(queue_id_, controller_.Attach(this, &counters_));
-    epoch_ = controller_.epoch();
-    STRATA_ASSIGN_OR_RETURN(pair_, controller_.OpenQueuePair(queue_id_, entries_));
-    for (int idle_rounds = 0; !pair_->is_open(); ++idle_rounds) {
-      if (idle_rounds > 100) poll(nullptr, 0, 1);
-      pair_->Poll(1);
-      STRATA_RETURN_IF_ERROR(pair_->health());
+    for (int tries = 1;; ++tries) {
+      absl::Status opened = OpenPair();
+      if (opened.ok()) return opened;
+      DropPair();
+      if (absl::IsUnavailable(opened) && controller_.options().loss_timeout_ms > 0) {
+        NoteRefusal(
+            controller_.clock().MonotonicNanos());  // Requests wait for it as for any lost queue.
+        return absl::OkStatus();
+      }
+      // The target may still hold the channel that had this queue id before.
+      if (!absl::IsFailedPrecondition(opened) || tries == kMostIdTries) return opened;
+      poll(nullptr, 0, 1);
     }
-    is_open_ = true;
-    return absl::OkStatus();
   }
 
   int Poll(int max_completions) override {
@@ -207,6 +213,18 @@ class IoChannel final : public block::Channel, private ResetListener {
     Loss loss = Loss::kUnanswered;
   };
 
+  absl::Status OpenPair() {
+    epoch_ = controller_.epoch();
+    STRATA_ASSIGN_OR_RETURN(pair_, controller_.OpenQueuePair(queue_id_, entries_));
+    for (int idle_rounds = 0; !pair_->is_open(); ++idle_rounds) {
+      if (idle_rounds > 100) poll(nullptr, 0, 1);
+      pair_->Poll(1);
+      STRATA_RETURN_IF_ERROR(pair_->health());
+    }
+    is_open_ = true;
+    return absl::OkStatus();
+  }
+
   void Prepare(Slot* slot) {
     const block::Request& request = *slot->request;
     HostCommand& command = slot->command;
@@ -272,6 +290,13 @@ class IoChannel final : public block::Channel, private ResetListener {
       Send(slot);
       return;
     }
+    // The queue's controller was reset, or was dropped for the silence of its host: nothing was
+    // carried out, and nothing will be on this queue.
+    if (status.code() == StatusCode::kCommandSequenceError && ++slot->attempts < kMostAttempts) {
+      controller_.RequestResetOf(epoch_, "the controller has forgotten its host");
+      held_.push_back(slot);
+      return;
+    }
     counters_.AddLatency(controller_.clock().MonotonicNanos() - slot->command.submitted_ns);
     if (!status.ok()) {
       Complete(slot, ErrorOf(*slot, status));
@@ -292,10 +317,11 @@ class IoChannel final : public block::Channel, private ResetListener {
         absl::StrFormat("%s: operation %d at block %d", traits_.name,
                         static_cast<int>(slot.request->op), slot.request->lba.value);
     // Our requests are valid for the geometry: what the controller refuses for its range, its
-    // namespace or its length has changed since. What was aborted was too slow.
+    // namespace, its length or its sequence has changed since. What was aborted was too slow.
     if (status.code() == StatusCode::kInvalidNamespace ||
         status.code() == StatusCode::kLbaOutOfRange ||
         status.code() == StatusCode::kSglInvalidLength ||
+        status.code() == StatusCode::kCommandSequenceError ||
         status.code() == StatusCode::kAbortRequested) {
       return absl::UnavailableError(absl::StrFormat("%s: %s", what, status.ToString()));
     }

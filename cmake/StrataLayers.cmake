@@ -8,7 +8,7 @@
 # its own room and from those before it in the list. "." is src/ itself. tools/check refuses includes
 # against this order; `tools/check --graph` draws them. A library without a list has no order.
 
-set(STRATA_LIBRARIES base ec kv block nvme nvmeof dedup object s3)  # Lower layers first.
+set(STRATA_LIBRARIES base ec kv block nvme nvmeof dedup object s3 ofs)  # Lower layers first.
 
 set(STRATA_DIR_base libbase)
 set(STRATA_USES_base "")
@@ -41,6 +41,10 @@ set(STRATA_ROOMS_object records transactions content operations)
 set(STRATA_DIR_s3 libobject/s3)
 set(STRATA_USES_s3 base object)
 set(STRATA_ROOMS_s3 http auth protocol operations server)
+
+set(STRATA_DIR_ofs libofs)
+set(STRATA_USES_ofs base block kv ec)
+set(STRATA_ROOMS_ofs format)
 
 # What stands on the libraries.
 set(STRATA_USES_apps ${STRATA_LIBRARIES})

@@ -27,6 +27,7 @@ USES = {
           ' : absl::InternalError("kv");',
     "dedup": "return strata::dedup::FingerprintOf({}).ToHex().size() == 64 ? absl::OkStatus()"
              ' : absl::InternalError("dedup");',
+    "ofs": 'return strata::ofs::ParseProtection("4+2").status();',
     "object": "return strata::object::Store::Open({}).ok() ? absl::InternalError(\"object\")"
               " : absl::OkStatus();",
 }

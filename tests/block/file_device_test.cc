@@ -78,6 +78,38 @@ TEST_CASE("a second opener is told which file is taken") {
   CHECK(OpenFileDevice(options).ok());
 }
 
+TEST_CASE("those who share a file see each other's writes, and shut others out") {
+  TempFile file;
+  const FileDeviceOptions options{
+      .path = file.path(), .size_bytes = 4 * kMiB, .create = true, .shared = true};
+  std::unique_ptr<Device> one = Open(options);
+  std::unique_ptr<Device> two = Open(options);
+  FileDeviceOptions alone = options;
+  alone.shared = false;
+  CHECK(OpenFileDevice(alone).status().code() == absl::StatusCode::kFailedPrecondition);
+  {
+    const auto first = OpenChannel(*one), second = OpenChannel(*two);
+    Random random(test::Seed());
+    const Buffer written = RandomBuffer(random, 4096), read(4096);
+    REQUIRE(WriteBlocking(*first, Lba{1}, read.span()).ok());
+    REQUIRE(WriteBlocking(*second, Lba{1000}, written.span()).ok());
+    REQUIRE(ReadBlocking(*first, Lba{1000}, read.span()).ok());
+    CHECK(SameBytes(read.span(), written.span()));
+  }
+  // Whoever closes it first cuts nothing off.
+  one.reset();
+  CHECK(StatOf(file.path()).st_size == static_cast<off_t>(4 * kMiB));
+  CHECK(OpenFileDevice(alone).status().code() == absl::StatusCode::kFailedPrecondition);
+  two.reset();
+  const std::unique_ptr<Device> after = Open(alone);
+  CHECK(OpenFileDevice(options).status().code() == absl::StatusCode::kFailedPrecondition);
+  FileDeviceOptions unlocked = options;
+  unlocked.create = false;
+  unlocked.read_only = true;
+  unlocked.lock = false;
+  CHECK(Mentions(OpenFileDevice(unlocked).status(), "shared is a kind of lock"));
+}
+
 TEST_CASE("the lock of a killed process is gone, its data stays") {
   TempFile file;
   const FileDeviceOptions options{.path = file.path(), .size_bytes = 64 * kMiB, .create = true};
@@ -527,6 +559,7 @@ TEST_CASE("file: URIs") {
   CHECK((*device)->geometry().block_count == 2 * 1024 * 1024);
   CHECK((*device)->geometry().buffer_alignment_bytes == 1);
   CHECK((*device)->name() == "file:" + file.path());
+  CHECK(registry.Open("file:" + file.path() + ".3?size=1M&create=1&shared=1").ok());
   for (const char* bad : {"?create=yes", "?size=-1", "?sizes=1G", "?block=5000000000"}) {
     INFO(bad);
     CHECK(registry.Open("file:/tmp/x" + std::string(bad)).status().code() ==

@@ -109,6 +109,7 @@ absl::StatusOr<std::unique_ptr<Device>> OpenFile(const Uri& uri, const LogSink& 
                                   .create = reader.Flag("create", false),
                                   .read_only = reader.Flag("read_only", false),
                                   .lock = reader.Flag("lock", true),
+                                  .shared = reader.Flag("shared", false),
                                   .direct = reader.Flag("direct", true),
                                   .use_io_uring = reader.Flag("io_uring", true),
                                   .block_size_bytes = reader.Size32("block", 4096),

@@ -90,6 +90,9 @@ absl::Status CheckOptions(const FileDeviceOptions& options) {
   if (!options.lock && !options.read_only) {
     return BadOption(options, "what is written to must be locked");
   }
+  if (options.shared && !options.lock) {
+    return BadOption(options, "shared is a kind of lock, so it needs one");
+  }
   return absl::OkStatus();
 }
 
@@ -143,7 +146,7 @@ absl::StatusOr<Opened> OpenPath(const FileDeviceOptions& options) {
   int flags = O_CLOEXEC | (options.read_only ? O_RDONLY : O_RDWR);
   if (!exists) flags |= O_CREAT;
   // On a block device O_EXCL refuses one that is mounted or otherwise claimed.
-  if (exists && S_ISBLK(info.st_mode) && options.lock) flags |= O_EXCL;
+  if (exists && S_ISBLK(info.st_mode) && options.lock && !options.shared) flags |= O_EXCL;
   int fd = -1;
   const auto open_with = [&](int more_flags) {
     return RetryWhileHeld([&] {
@@ -170,7 +173,7 @@ absl::StatusOr<std::unique_ptr<BackingFile>> BackingFile::Open(const FileDeviceO
   STRATA_RETURN_IF_ERROR(CheckOptions(options));
   STRATA_ASSIGN_OR_RETURN(const Opened opened, OpenPath(options));
   std::unique_ptr<BackingFile> file(new BackingFile(options, opened.fd, opened.direct));
-  if (options.lock) STRATA_RETURN_IF_ERROR(file->Lock());
+  if (options.lock) STRATA_RETURN_IF_ERROR(file->Lock(options.shared));
   struct stat info;
   if (fstat(file->fd_, &info) != 0) return OpenError(options.path, errno, "cannot stat");
   file->is_regular_ = S_ISREG(info.st_mode);
@@ -212,9 +215,9 @@ BackingFile::~BackingFile() {
   close(fd_);
 }
 
-absl::Status BackingFile::Lock() {
-  const int error =
-      RetryWhileHeld([this] { return flock(fd_, LOCK_EX | LOCK_NB) == 0 ? 0 : errno; });
+absl::Status BackingFile::Lock(bool shared) {
+  const int kind = shared ? LOCK_SH : LOCK_EX;
+  const int error = RetryWhileHeld([&] { return flock(fd_, kind | LOCK_NB) == 0 ? 0 : errno; });
   if (error == 0) return absl::OkStatus();
   if (error == EWOULDBLOCK) {
     return absl::FailedPreconditionError(
@@ -268,7 +271,7 @@ bool BackingFile::ProbeDirect() {
 absl::Status BackingFile::MeasureFile(const FileDeviceOptions& options) {
   struct stat info;
   if (fstat(fd_, &info) != 0) return OpenError(path_, errno, "cannot stat");
-  const uint64_t present_bytes = static_cast<uint64_t>(info.st_size);
+  uint64_t present_bytes = static_cast<uint64_t>(info.st_size);
   if (options.size_bytes != 0 && present_bytes > options.size_bytes) {
     return BadOption(options,
                      absl::StrCat("holds ", present_bytes, " bytes, more than the size of ",
@@ -277,6 +280,13 @@ absl::Status BackingFile::MeasureFile(const FileDeviceOptions& options) {
   const uint64_t limit_bytes = options.size_bytes != 0 ? options.size_bytes : present_bytes;
   if (limit_bytes < options.block_size_bytes) {
     return BadOption(options, "the file is empty and no size to grow to was given");
+  }
+  // Those who share a file do not see each other's growth, and must not cut off what another wrote.
+  if (options.shared && !options.read_only && present_bytes < limit_bytes) {
+    if (ftruncate(fd_, static_cast<off_t>(limit_bytes)) != 0) {
+      return OpenError(path_, errno, "cannot grow the file");
+    }
+    present_bytes = limit_bytes;
   }
   first_size_bytes_ = present_bytes;
   size_bytes_ = present_bytes;

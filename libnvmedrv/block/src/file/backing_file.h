@@ -78,7 +78,7 @@ class BackingFile {
 
   absl::Status MeasureFile(const FileDeviceOptions& options);
   absl::Status MeasureBlockDevice(const FileDeviceOptions& options);
-  absl::Status Lock();
+  absl::Status Lock(bool shared);
   absl::Status MakeCreationDurable();
   absl::Status FallBackToPageCache(std::string_view why, const LogSink& log);
   bool ProbeDirect();

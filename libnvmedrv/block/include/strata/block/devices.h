@@ -48,6 +48,9 @@ struct FileDeviceOptions {
   bool read_only = false;
   // False, read-only alone: beside others who have it open, for those who know that none writes.
   bool lock = true;
+  // Beside others who say so too, as the disks of a cluster have it: they agree among themselves
+  // who writes where. A file has its whole size from the opening on, and never grows.
+  bool shared = false;
 
   // O_DIRECT. Falls back to the page cache, and logs it, where that is refused.
   bool direct = true;
@@ -60,12 +63,12 @@ struct FileDeviceOptions {
   LogSink log{};
 };
 
-// A file is exclusively locked (flock) while open, unless `lock` is false: a second opener gets
-// FailedPrecondition naming the path. The file grows as blocks are written, with some space
-// reserved ahead that a clean close gives back; blocks past its end read as zeroes. Where the
-// kernel refuses io_uring the device falls back to preadv/pwritev run inside Poll(), and logs it. A
-// failed flush is final: every later one is DataLoss. Errors of requests name the path, the
-// operation and the offset. InvalidArgument: an option, or the kind of file; NotFound,
+// A file is exclusively locked (flock) while open, unless `lock` is false or `shared` is true: a
+// second opener gets FailedPrecondition naming the path. The file grows as blocks are written, with
+// some space reserved ahead that a clean close gives back; blocks past its end read as zeroes.
+// Where the kernel refuses io_uring the device falls back to preadv/pwritev run inside Poll(), and
+// logs it. A failed flush is final: every later one is DataLoss. Errors of requests name the path,
+// the operation and the offset. InvalidArgument: an option, or the kind of file; NotFound,
 // PermissionDenied: as the kernel says.
 STRATA_EXPORT absl::StatusOr<std::unique_ptr<Device>> OpenFileDevice(
     const FileDeviceOptions& options);

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Gives out columns to new stripes, from groups that one session has open.
+//
+//   STRATA_ASSIGN_OR_RETURN(Columns columns, allocator->Take({.wanted = protection}, 512 << 10));
+//   ... write the stripe, flush it, commit the extents that refer to it ...
+//   allocator->Keep(columns);  // Or Drop(columns), when nothing came to refer to it.
+//
+// A group is opened, sealed and freed in one kv transaction each; columns cost none. The rows of
+// what is in memory alone (which columns of an open group are taken) are written when it is sealed.
+//
+// Thread safety: any thread. No lock is held across a kv call; a thread that needs a new group
+// waits for another that is opening one of the same kind.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "disks/disk.h"
+#include "disks/disk_rows.h"
+#include "format/records.h"
+#include "groups/group_table.h"
+#include "groups/placement.h"
+#include "groups/segment_space.h"
+#include "strata/base/mutex.h"
+
+namespace strata::ofs {
+
+// What kind of group a stripe goes to.
+struct GroupKind {
+  uint32_t pool = 1;
+  Protection wanted{};
+  friend auto operator<=>(const GroupKind&, const GroupKind&) = default;
+};
+
+// Columns [column, column + 1 + unit_blocks) of a group, for one stripe.
+struct Columns {
+  uint64_t group = 0;
+  uint32_t column = 0;
+  uint32_t unit_blocks = 0;
+  uint64_t birth = 0;
+  GroupPointer record{};
+};
+
+struct AllocatorOptions {
+  Metadata metadata{};
+  FilesystemRows rows{};
+  const DiskSet* disks = nullptr;
+  GroupTable* groups = nullptr;
+  uint32_t session = 0;
+  size_t max_open_per_kind = 4;
+};
+
+// What a stripe of this protection holds at most.
+constexpr uint32_t MostPayloadBytes(const Protection& protection) {
+  return protection.data_units * kMaxUnitBlocks * kBlockBytes;
+}
+
+// Starts a session: takes a number that no session had before, and writes its row, durably.
+absl::StatusOr<uint32_t> StartSession(const Metadata& metadata, const SessionRecord& record);
+// Its transactions fail from then on. OK when it was ended already.
+absl::Status EndSession(const Metadata& metadata, uint32_t session);
+
+class Allocator final {
+ public:
+  // Reads all segment maps and allocation rows.
+  static absl::StatusOr<std::unique_ptr<Allocator>> Open(AllocatorOptions options);
+
+  // Columns for a stripe with so much payload. ResourceExhausted: no space, or too few failure
+  // domains. OutOfRange: with fewer data units than were wanted, the payload does not fit into one
+  // stripe; the caller cuts it. InvalidArgument: it does not fit as wanted either.
+  // FailedPrecondition: the session was ended.
+  absl::StatusOr<Columns> Take(const GroupKind& kind, uint32_t payload_bytes);
+
+  // One of both, once, for each stripe that was taken. After Keep() the columns are freed by a row
+  // of `Z` alone; after Drop() they are free.
+  void Keep(const Columns& columns);
+  void Drop(const Columns& columns);
+
+  // Gives out no more columns of the group; it is sealed when no stripe of it is under way.
+  void Retire(uint64_t group);
+
+  // Seals the groups that give out no more columns and have no stripe under way.
+  absl::Status SealRetired();
+  // Seals all. REQUIRES: no stripe is under way.
+  absl::Status Close();
+
+  // Puts the pieces into rows of `Z`, in the transaction that drops the references to them.
+  absl::Status Free(kv::Transaction& txn, std::span<const FreedPiece> pieces);
+
+  struct Folded {
+    size_t rows = 0;  // That were folded, whole or in part.
+    size_t pieces_left = 0;
+    size_t groups_freed = 0;  // That were empty then; their segments are free.
+  };
+  // Folds at most so many rows, of all sessions. A row that cannot be folded is passed over; the
+  // first such error is returned after the others are done.
+  absl::StatusOr<Folded> FoldFreed(size_t max_rows);
+
+  // The disks' states as of now, for groups that are opened from now on.
+  void SetDisks(std::map<uint32_t, DiskRecord> disks);
+
+  // A group of a session that is dead is sealed: `taken` and `partly_dead` were found in its heads.
+  absl::Status SealOwnerless(uint64_t group, uint32_t dead_session, Bitmap taken,
+                             std::vector<PartlyDead> partly_dead);
+
+  uint32_t segment_columns() const { return options_.rows.format.segment_bytes / kBlockBytes; }
+  uint64_t NextBirth();
+  const SegmentSpace& space() const { return space_; }
+  size_t open_group_count() const;
+
+ private:
+  struct OpenGroup {
+    uint64_t group = 0;
+    GroupKind kind{};
+    GroupPointer record{};
+    Bitmap taken{};
+    std::vector<PartlyDead> partly_dead{};
+    uint32_t cursor = 0;
+    uint32_t under_way = 0;
+    bool retired = false;
+    bool sealing = false;
+  };
+
+  explicit Allocator(AllocatorOptions options);
+
+  absl::Status ReadRows();
+  bool IsUsable(const GroupRecord& record) const;
+  std::vector<DiskSpace> Candidates(uint32_t pool) const;
+  bool TakeFromOpen(const GroupKind& kind, uint32_t payload_bytes, Columns* columns,
+                    uint32_t* most_bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void RetireWorst(const GroupKind& kind) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  absl::StatusOr<std::unique_ptr<OpenGroup>> OpenOne(const GroupKind& kind, uint32_t payload_bytes);
+  absl::StatusOr<std::unique_ptr<OpenGroup>> OpenNew(const GroupKind& kind);
+  // Null: none of the sealed groups will do.
+  absl::StatusOr<std::unique_ptr<OpenGroup>> OpenAgain(const GroupKind& kind, uint32_t least_free,
+                                                       uint32_t payload_bytes);
+  absl::StatusOr<uint64_t> NextGroup();
+
+  absl::Status Seal(OpenGroup& group);
+  absl::Status SealWhere(const std::function<bool(const OpenGroup&)>& wanted);
+  void NoteSealed(uint64_t group, const GroupKind& kind, uint32_t free_columns);
+  void ForgetSealed(uint64_t group);
+  absl::StatusOr<bool> FreeIfEmpty(uint64_t group);
+
+  const AllocatorOptions options_;
+  SegmentSpace space_;
+  mutable Mutex mutex_;
+  CondVar opened_;
+  std::map<uint32_t, DiskRecord> disks_ ABSL_GUARDED_BY(mutex_);
+  std::map<uint64_t, std::unique_ptr<OpenGroup>> open_ ABSL_GUARDED_BY(mutex_);
+  std::set<GroupKind> opening_ ABSL_GUARDED_BY(mutex_);
+  // Sealed groups with free columns: by kind, the most free first.
+  std::map<GroupKind, std::set<std::pair<uint32_t, uint64_t>, std::greater<>>> sealed_
+      ABSL_GUARDED_BY(mutex_);
+  std::map<uint64_t, std::pair<GroupKind, uint32_t>> sealed_by_group_ ABSL_GUARDED_BY(mutex_);
+  uint64_t next_group_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t groups_end_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t sequence_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t freed_sequence_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace strata::ofs

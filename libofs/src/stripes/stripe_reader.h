@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Reads bytes of a stripe, whatever became of some of its disks. All bytes are checked against the
+// checksums in the stripe's head, and the head against the birth that the caller knows. What cannot
+// be read, or is not what was written, is reconstructed from the other units, for the range that
+// was asked for alone.
+//
+// Thread safety: any thread, many at once. No lock is held across a device or kv call.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <span>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "disks/disk.h"
+#include "format/stripe_head.h"
+#include "groups/group_table.h"
+#include "strata/base/mutex.h"
+#include "stripes/codes.h"
+#include "stripes/damage.h"
+
+namespace strata::ofs {
+
+// A stripe, as an extent names it.
+struct StripeName {
+  uint64_t group = 0;
+  uint32_t column = 0;
+  uint32_t unit_blocks = 0;
+  uint64_t birth = 0;
+};
+
+struct StripeReaderOptions {
+  Uuid filesystem{};
+  const DiskSet* disks = nullptr;
+  GroupTable* groups = nullptr;
+  Codes* codes = nullptr;
+  DamageSink on_damage{};
+};
+
+using HeadPointer = std::shared_ptr<const StripeHead>;
+
+class StripeReader final {
+ public:
+  static constexpr size_t kMaxHeadsKept = 8192;  // About 1 KiB each.
+
+  explicit StripeReader(StripeReaderOptions options) : options_(std::move(options)) {}
+
+  // Reads payload bytes [offset, offset + out.size()). DataLoss: too many units are lost; names
+  // the stripe and what is wrong with each. NotFound: there is no such group (any more): read the
+  // extent again. InvalidArgument: beyond the payload.
+  absl::Status Read(const StripeName& stripe, uint64_t offset, std::span<std::byte> out);
+
+  // The head of a stripe, from whichever unit still has it.
+  absl::StatusOr<HeadPointer> ReadHead(const StripeName& stripe);
+
+ private:
+  class Attempt;
+
+  HeadPointer FindHead(const StripeName& stripe);
+  void KeepHead(const StripeName& stripe, HeadPointer head);
+
+  template <typename Body>
+  absl::Status WithNewestPlaces(const StripeName& stripe, Body body);
+
+  const StripeReaderOptions options_;
+  Mutex mutex_;
+  std::map<std::pair<uint64_t, uint32_t>, HeadPointer> heads_ ABSL_GUARDED_BY(mutex_);
+  std::deque<std::pair<uint64_t, uint32_t>> order_ ABSL_GUARDED_BY(mutex_);  // Oldest first.
+};
+
+}  // namespace strata::ofs

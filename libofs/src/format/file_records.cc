@@ -135,8 +135,6 @@ struct ExtentFields {
   }
 };
 
-constexpr auto kNothing = [](const auto&) { return string_view(); };
-
 string_view WhatIsWrongWithInode(const InodeRecord& inode) {
   if (inode.type < FileType::kRegular) return "type 0";
   if (inode.mode > 07777) return "mode out of range";
@@ -197,13 +195,13 @@ absl::StatusOr<InodeRecord> DecodeInode(std::string_view value) {
   return DecodeChecked<InodeFields, InodeRecord>(value, WhatIsWrongWithInode);
 }
 absl::StatusOr<TouchRecord> DecodeTouch(std::string_view value) {
-  return DecodeChecked<TouchFields, TouchRecord>(value, kNothing);
+  return DecodeAny<TouchFields, TouchRecord>(value);
 }
 absl::StatusOr<EntryRecord> DecodeEntry(std::string_view value) {
-  return DecodeChecked<EntryFields, EntryRecord>(value, kNothing);
+  return DecodeAny<EntryFields, EntryRecord>(value);
 }
 absl::StatusOr<LinkRecord> DecodeLink(std::string_view value) {
-  return DecodeChecked<LinkFields, LinkRecord>(value, kNothing);
+  return DecodeAny<LinkFields, LinkRecord>(value);
 }
 absl::StatusOr<AttributeRecord> DecodeAttribute(std::string_view value) {
   return DecodeChecked<AttributeFields, AttributeRecord>(
@@ -213,7 +211,7 @@ absl::StatusOr<AttributeRecord> DecodeAttribute(std::string_view value) {
       });
 }
 absl::StatusOr<OrphanRecord> DecodeOrphan(std::string_view value) {
-  return DecodeChecked<OrphanFields, OrphanRecord>(value, kNothing);
+  return DecodeAny<OrphanFields, OrphanRecord>(value);
 }
 absl::StatusOr<ExtentRecord> DecodeExtent(std::string_view value) {
   return DecodeChecked<ExtentFields, ExtentRecord>(value, WhatIsWrongWithExtent);

@@ -69,4 +69,10 @@ absl::StatusOr<Record> DecodeChecked(std::string_view value, WhatIsWrong what_is
   return record;
 }
 
+// Of a record whose fields may have any values.
+template <typename FieldList, typename Record>
+absl::StatusOr<Record> DecodeAny(std::string_view value) {
+  return DecodeChecked<FieldList, Record>(value, [](const Record&) { return absl::string_view(); });
+}
+
 }  // namespace strata::ofs

@@ -240,8 +240,6 @@ struct CounterFields {
   }
 };
 
-constexpr auto kNothing = [](const auto&) { return string_view(); };
-
 string_view WhatIsWrongWithGroup(const GroupRecord& group) {
   if (group.pool < 1 || group.pool > kMaxPools) return "pool out of range";
   if (group.generation == 0) return "generation 0";
@@ -312,7 +310,7 @@ absl::StatusOr<FormatRecord> DecodeFormat(std::string_view value) {
   });
 }
 absl::StatusOr<EpochRecord> DecodeEpoch(std::string_view value) {
-  return DecodeChecked<EpochFields, EpochRecord>(value, kNothing);
+  return DecodeAny<EpochFields, EpochRecord>(value);
 }
 absl::StatusOr<DiskRecord> DecodeDisk(std::string_view value) {
   return DecodeChecked<DiskFields, DiskRecord>(value, [](const DiskRecord& disk) {
@@ -343,16 +341,16 @@ absl::StatusOr<AllocationRecord> DecodeAllocation(std::string_view value) {
   return DecodeChecked<AllocationFields, AllocationRecord>(value, WhatIsWrongWithAllocation);
 }
 absl::StatusOr<FreedRecord> DecodeFreed(std::string_view value) {
-  return DecodeChecked<FreedFields, FreedRecord>(value, kNothing);
+  return DecodeAny<FreedFields, FreedRecord>(value);
 }
 absl::StatusOr<SessionRecord> DecodeSession(std::string_view value) {
-  return DecodeChecked<SessionFields, SessionRecord>(value, kNothing);
+  return DecodeAny<SessionFields, SessionRecord>(value);
 }
 absl::StatusOr<HeartbeatRecord> DecodeHeartbeat(std::string_view value) {
-  return DecodeChecked<HeartbeatFields, HeartbeatRecord>(value, kNothing);
+  return DecodeAny<HeartbeatFields, HeartbeatRecord>(value);
 }
 absl::StatusOr<CounterRecord> DecodeCounter(std::string_view value) {
-  return DecodeChecked<CounterFields, CounterRecord>(value, kNothing);
+  return DecodeAny<CounterFields, CounterRecord>(value);
 }
 
 }  // namespace strata::ofs

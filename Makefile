@@ -37,7 +37,7 @@ help:
 run:
 	@tools/bootstrap run
 	@$(call CONFIGURE,release)
-	@$(call BUILD,release) --target stratad strata nvmeof_fault_test
+	@$(call BUILD,release) --target stratad strata
 	@tools/run "$(STRATA_DATA)"
 
 test:
@@ -90,7 +90,7 @@ coverage:
 demo:
 	@tools/bootstrap test
 	@$(call CONFIGURE,release)
-	@$(call BUILD,release) --target stratad strata nvmeof_fault_test
+	@$(call BUILD,release) --target stratad strata
 	@tools/demo
 
 install:

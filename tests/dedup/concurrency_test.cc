@@ -155,9 +155,8 @@ TEST_CASE("writers, readers, deleters and garbage collection side by side") {
 }
 
 TEST_CASE("small streams that finish together share flushes of the device") {
-  // Threads that find no open container may each prepare one, of which all but one are given back:
-  // there is room for one of each thread.
-  block::FaultDisk disk({.block_count = (320u << 20) / 4096, .seed = 1});
+  // Room for fewer containers than there are threads, all of which find none open.
+  block::FaultDisk disk({.block_count = (64u << 20) / 4096, .seed = 1});
   // While one flush is under way the others gather for the next.
   const auto device = *block::CreateDelayDevice(disk.Open(), {.flush_ns = 2000000});
   const auto kv = kv::CreateMemoryStore();

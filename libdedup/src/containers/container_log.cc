@@ -228,20 +228,31 @@ absl::Status ContainerLog::Abandon(const Prepared& prepared, kv::CommitLog::Dire
 }
 
 absl::Status ContainerLog::Prepare(Caller caller, kv::CommitLog::DirectWrite* direct) {
+  // Each would take a slot of its own, and give it back: a device with few left would be "full" for
+  // that moment. The leader of a commit does not wait: the one that prepares may wait for it.
+  if (direct == nullptr && preparing_) {
+    prepare_ended_.Wait(&mutex_);
+    return absl::OkStatus();
+  }
+  const bool alone = !std::exchange(preparing_, true);
   Prepared prepared;
   mutex_.Unlock();
   absl::Status status = PrepareUnlocked(caller, direct, &prepared);
   mutex_.Lock();
-  STRATA_RETURN_IF_ERROR(status);
   // Ids grow from container to container. While the mutex was free another caller may have been
   // quicker.
-  if (!prepared_.has_value() && prepared.id > last_opened_id_) {
+  const bool first = !prepared_.has_value() && prepared.id > last_opened_id_;
+  if (status.ok() && first) {
     prepared_ = prepared;
-    return absl::OkStatus();
+  } else if (status.ok()) {
+    mutex_.Unlock();
+    status = Abandon(prepared, direct);
+    mutex_.Lock();
   }
-  mutex_.Unlock();
-  status = Abandon(prepared, direct);
-  mutex_.Lock();
+  if (alone) {
+    preparing_ = false;
+    prepare_ended_.NotifyAll();
+  }
   return status;
 }
 

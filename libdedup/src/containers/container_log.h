@@ -199,7 +199,8 @@ class ContainerLog final {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The last act: what the next opening takes again when it needs it.
   void GiveBackTail(const OpenContainer& open) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Gives the mutex up while it commits the container's record.
+  // Sets prepared_, or waits for another caller's; then all is to be looked at again. Gives the
+  // mutex up while it commits the container's record.
   absl::Status Prepare(Caller caller, kv::CommitLog::DirectWrite* direct)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status PrepareUnlocked(Caller caller, kv::CommitLog::DirectWrite* direct,
@@ -250,6 +251,8 @@ class ContainerLog final {
   uint64_t last_opened_id_ ABSL_GUARDED_BY(mutex_) = 0;
   std::set<uint64_t> unopened_ids_ ABSL_GUARDED_BY(mutex_);  // Being prepared, or prepared_.
   std::optional<Prepared> prepared_ ABSL_GUARDED_BY(mutex_);
+  bool preparing_ ABSL_GUARDED_BY(mutex_) = false;  // A caller is within Prepare().
+  CondVar prepare_ended_;
   Random random_ ABSL_GUARDED_BY(mutex_);
 
   Mutex committing_;                        // One at a time enters sealed containers, in order.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "target/target_model.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -42,6 +44,12 @@ absl::Status CheckOptions(const TargetOptions& options) {
       CheckRange("connect_timeout_ms", options.connect_timeout_ms, 100, 600'000));
   STRATA_RETURN_IF_ERROR(CheckRange("data_timeout_ms", options.data_timeout_ms, 100, 600'000));
   return CheckRange("spin_us", options.spin_us, 0, 1'000'000);
+}
+
+// The kernel refuses whoever connects from now on. Workers have duplicates of the socket, which
+// they close in their next rounds; until then a host would be let in, and cut.
+void StopListening(const ListenerEntry& listener) {
+  (void)shutdown(listener.socket.fd(), SHUT_RDWR);
 }
 
 }  // namespace
@@ -164,7 +172,9 @@ absl::Status TargetModel::RemoveListener(const Endpoint& endpoint) {
   MutexLock lock(&mutex_);
   auto table = std::make_shared<TargetTable>(*table_);
   const size_t removed = std::erase_if(table->listeners, [&endpoint](const auto& listener) {
-    return listener->options.endpoint == endpoint;
+    if (listener->options.endpoint != endpoint) return false;
+    StopListening(*listener);
+    return true;
   });
   if (removed == 0) {
     return absl::NotFoundError(absl::StrCat("the target does not listen on ", ToString(endpoint)));
@@ -210,6 +220,7 @@ void TargetModel::Drain() {
   MutexLock lock(&mutex_);
   if (table_->is_draining) return;
   auto table = std::make_shared<TargetTable>(*table_);
+  for (const auto& listener : table->listeners) StopListening(*listener);
   table->listeners.clear();
   table->is_draining = true;
   Publish(std::move(table));

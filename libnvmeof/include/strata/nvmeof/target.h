@@ -122,7 +122,7 @@ class STRATA_EXPORT Target {
   // Returns where it listens. AlreadyExists: the address is in use. Connections come from the first
   // round of a worker on.
   virtual absl::StatusOr<Endpoint> AddListener(const ListenerOptions& options) = 0;
-  // Connections that came this way stay. NotFound.
+  // Whoever connects afterwards is refused. Connections that came this way stay. NotFound.
   virtual absl::Status RemoveListener(const Endpoint& endpoint) = 0;
   virtual std::vector<ListenerOptions> Listeners() const = 0;
 

@@ -16,6 +16,7 @@
 #include "format/layout.h"
 #include "format/name_hash.h"
 #include "format/stripe_head.h"
+#include "strata/ofs/nodes.h"
 #include "strata/ofs/types.h"
 
 namespace strata::ofs {
@@ -145,21 +146,7 @@ struct CounterRecord {
 
 // ---- Files
 
-enum class FileType : uint8_t {
-  kRegular = 1,
-  kDirectory = 2,
-  kSymlink = 3,
-  kFifo = 4,
-  kSocket = 5,
-  kCharacterDevice = 6,
-  kBlockDevice = 7,
-};
-
 inline constexpr size_t kMaxInlineBytes = 4096;
-inline constexpr size_t kMaxSymlinkBytes = 4095;
-inline constexpr size_t kMaxNameBytes = 255;
-inline constexpr size_t kMaxAttributeBytes = 64u << 10;
-inline constexpr uint64_t kMaxFileBytes = uint64_t{1} << 60;
 
 // How the data of a file is stored; what is absent is inherited.
 struct LayoutRecord {

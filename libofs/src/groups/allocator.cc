@@ -147,6 +147,21 @@ std::vector<DiskSpace> Allocator::Candidates(uint32_t pool) const {
   return candidates;
 }
 
+absl::Status Allocator::CheckPlacement(const GroupKind& kind) const {
+  return Place(kind.wanted, Candidates(kind.pool), /*group=*/0).status();
+}
+
+uint64_t Allocator::FreePayloadBytes() const {
+  uint64_t columns = 0;  // Of one data unit.
+  MutexLock lock(&mutex_);
+  for (const auto& [number, group] : open_) {
+    columns += uint64_t{group->taken.clear_count()} * group->record->protection.data_units;
+  }
+  columns += sealed_free_;
+  // A full stripe has a head for each 32 blocks.
+  return columns * kBlockBytes * kMaxUnitBlocks / (kMaxUnitBlocks + 1);
+}
+
 // ---- Columns
 
 bool Allocator::TakeFromOpen(const GroupKind& kind, uint32_t payload_bytes, Columns* columns,
@@ -450,6 +465,7 @@ void Allocator::NoteSealed(uint64_t group, const GroupKind& kind, uint32_t free_
   if (sealed_by_group_.size() >= kMaxSealedKept) return;
   sealed_[kind].insert({free_columns, group});
   sealed_by_group_[group] = {kind, free_columns};
+  sealed_free_ += uint64_t{free_columns} * kind.wanted.data_units;
 }
 
 void Allocator::ForgetSealed(uint64_t group) {
@@ -457,6 +473,7 @@ void Allocator::ForgetSealed(uint64_t group) {
   const auto it = sealed_by_group_.find(group);
   if (it == sealed_by_group_.end()) return;
   sealed_[it->second.first].erase({it->second.second, group});
+  sealed_free_ -= uint64_t{it->second.second} * it->second.first.wanted.data_units;
   sealed_by_group_.erase(it);
 }
 
@@ -476,13 +493,26 @@ absl::Status Allocator::Free(kv::Transaction& txn, std::span<const FreedPiece> p
 }
 
 absl::StatusOr<Allocator::Folded> Allocator::FoldFreed(size_t max_rows) {
-  STRATA_ASSIGN_OR_RETURN(
-      const kv::Page page,
-      options_.metadata.store->NewSnapshot()->List(
-          options_.metadata.meta, TableRange(Table::kFreed), {.max_items = max_rows}));
-  Folded folded;
+  kv::Range range = TableRange(Table::kFreed);
+  {
+    MutexLock lock(&mutex_);
+    if (!fold_from_.empty()) range.begin = fold_from_;
+  }
+  STRATA_ASSIGN_OR_RETURN(const kv::Page page,
+                          options_.metadata.store->NewSnapshot()->List(
+                              options_.metadata.meta, range, {.max_items = max_rows}));
+  Folded folded{.is_end = !page.more};
+  {
+    MutexLock lock(&mutex_);
+    fold_from_ = page.more ? page.items.back().key + '\0' : "";
+  }
   absl::Status first_error;
   for (const kv::KeyValue& row : page.items) {
+    const absl::StatusOr<FreedRecord> record = DecodeFreed(row.value);
+    if (record.ok() && IsOpenForAll(*record)) {
+      folded.pieces_left += record->pieces.size();
+      continue;
+    }
     const absl::StatusOr<FoldedRow> result = FoldRow(options_.metadata, options_.session, row.key);
     if (!result.ok()) {
       if (absl::IsFailedPrecondition(result.status())) return result.status();
@@ -498,6 +528,13 @@ absl::StatusOr<Allocator::Folded> Allocator::FoldFreed(size_t max_rows) {
   }
   if (!first_error.ok()) return first_error;
   return folded;
+}
+
+// No transaction is spent on what has to wait.
+bool Allocator::IsOpenForAll(const FreedRecord& record) const {
+  MutexLock lock(&mutex_);
+  return std::all_of(record.pieces.begin(), record.pieces.end(),
+                     [this](const FreedPiece& piece) { return open_.contains(piece.group); });
 }
 
 // Gives the segments of an empty group back. Otherwise notes how much of it is free.

@@ -97,12 +97,14 @@ class Allocator final {
   absl::Status Free(kv::Transaction& txn, std::span<const FreedPiece> pieces);
 
   struct Folded {
-    size_t rows = 0;  // That were folded, whole or in part.
+    size_t rows = 0;      // That were folded, whole or in part.
+    bool is_end = false;  // All rows were seen: the next call begins with the first.
     size_t pieces_left = 0;
     size_t groups_freed = 0;  // That were empty then; their segments are free.
   };
-  // Folds at most so many rows, of all sessions. A row that cannot be folded is passed over; the
-  // first such error is returned after the others are done.
+  // Looks at no more than so many rows, of all sessions, where the last call ended, and folds them.
+  // A row that cannot be folded is passed over; the first such error is returned after the others
+  // are done.
   absl::StatusOr<Folded> FoldFreed(size_t max_rows);
 
   // The disks' states as of now, for groups that are opened from now on.
@@ -111,6 +113,11 @@ class Allocator final {
   // A group of a session that is dead is sealed: `taken` and `partly_dead` were found in its heads.
   absl::Status SealOwnerless(uint64_t group, uint32_t dead_session, Bitmap taken,
                              std::vector<PartlyDead> partly_dead);
+
+  // ResourceExhausted: too few failure domains for groups of this kind.
+  absl::Status CheckPlacement(const GroupKind& kind) const;
+  // What the free columns of groups hold, but those of free segments.
+  uint64_t FreePayloadBytes() const;
 
   uint32_t segment_columns() const { return options_.rows.format.segment_bytes / kBlockBytes; }
   uint64_t NextBirth();
@@ -151,6 +158,7 @@ class Allocator final {
   void NoteSealed(uint64_t group, const GroupKind& kind, uint32_t free_columns);
   void ForgetSealed(uint64_t group);
   absl::StatusOr<bool> FreeIfEmpty(uint64_t group);
+  bool IsOpenForAll(const FreedRecord& record) const;
 
   const AllocatorOptions options_;
   SegmentSpace space_;
@@ -163,10 +171,12 @@ class Allocator final {
   std::map<GroupKind, std::set<std::pair<uint32_t, uint64_t>, std::greater<>>> sealed_
       ABSL_GUARDED_BY(mutex_);
   std::map<uint64_t, std::pair<GroupKind, uint32_t>> sealed_by_group_ ABSL_GUARDED_BY(mutex_);
+  uint64_t sealed_free_ ABSL_GUARDED_BY(mutex_) = 0;  // Columns of them, times data units.
   uint64_t next_group_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t groups_end_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t sequence_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t freed_sequence_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::string fold_from_ ABSL_GUARDED_BY(mutex_);  // A key, or empty.
 };
 
 }  // namespace strata::ofs

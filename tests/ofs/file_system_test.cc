@@ -1,0 +1,442 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The whole of a FileSystem through its calls: data that is dirty, flushed, cut, punched and read
+// back, against a model; absent disks; sessions that end in a crash.
+#include "strata/ofs/file_system.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <cerrno>
+#include <map>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "format/layout.h"
+#include "strata/base/endian.h"
+#include "strata/base/random.h"
+#include "strata/ofs/posix_error.h"
+#include "support/block/fault_device.h"
+#include "support/kv/crash_kv.h"
+#include "support/must.h"
+#include "support/rounds.h"
+#include "support/seed.h"
+
+namespace strata::ofs {
+namespace {
+
+using block::FaultDisk;
+using test::CrashKv;
+using test::Must;
+
+using Bytes = std::vector<std::byte>;
+
+Bytes Pattern(uint64_t seed, size_t size) {
+  Bytes bytes(size);
+  Random(seed).Fill(bytes);
+  return bytes;
+}
+
+// Disks and metadata that outlive sessions. Disks are named "fault:N".
+struct Home {
+  explicit Home(int disk_count = 6, uint64_t disk_bytes = 32u << 20,
+                Protection protection = Protection::ReedSolomon(4, 2), uint64_t seed = 1) {
+    for (int i = 0; i < disk_count; ++i) {
+      disks.push_back(std::make_unique<FaultDisk>(
+          block::FaultDiskOptions{.block_count = disk_bytes / 4096, .seed = seed * 100 + i}));
+    }
+    const auto register_status = registry.Register(
+        "fault",
+        [this](const block::Uri& uri,
+               const block::Registry&) -> absl::StatusOr<std::unique_ptr<block::Device>> {
+          const size_t number = std::stoul(uri.target);
+          if (absent.contains(number)) return absl::NotFoundError("the disk is gone");
+          return disks[number - 1]->Open();
+        });
+    Must(register_status);
+    FormatOptions format{.registry = &registry, .protection = protection};
+    for (int i = 0; i < disk_count; ++i) {
+      format.disks.push_back({.uri = "fault:" + std::to_string(i + 1)});
+    }
+    const std::unique_ptr<kv::Store> fresh = kv->Open();
+    format.store = fresh.get();
+    Must(Format(format));
+  }
+
+  FileSystem& Open() {
+    fs.reset();
+    store.reset();
+    store = kv->Open();
+    fs = Must(FileSystem::Open({.store = store.get(), .registry = &registry}));
+    return *fs;
+  }
+
+  std::vector<std::unique_ptr<FaultDisk>> disks;
+  std::set<size_t> absent;
+  block::Registry registry = block::Registry::WithDefaults();
+  std::unique_ptr<CrashKv> kv = std::make_unique<CrashKv>();
+  std::unique_ptr<kv::Store> store;
+  std::unique_ptr<FileSystem> fs;
+};
+
+Bytes ReadAll(FileSystem& fs, uint64_t inode) {
+  Bytes bytes(Must(fs.GetAttributes(inode)).size_bytes);
+  if (!bytes.empty()) REQUIRE(Must(fs.Read(inode, 0, bytes)) == bytes.size());
+  return bytes;
+}
+
+uint64_t MakeFile(FileSystem& fs, std::string_view name) {
+  return Must(fs.Make(kRootInode, name, {.mode = 0644})).inode;
+}
+
+TEST_CASE("what is written is read back, dirty, flushed and by the next session") {
+  Home home;
+  std::map<size_t, uint64_t> files;
+  FileSystem* fs = &home.Open();
+  for (const size_t size :
+       {0, 1, 4095, 4096, 4097, 65535, 65536, 131072, 524288, 524289, 3000001}) {
+    files[size] = MakeFile(*fs, std::to_string(size));
+    Must(fs->Write(files[size], 0, Pattern(size, size)));
+    CHECK(ReadAll(*fs, files[size]) == Pattern(size, size));
+  }
+  Must(fs->SyncAll());
+  for (const auto& [size, inode] : files) CHECK(ReadAll(*fs, inode) == Pattern(size, size));
+  Must(fs->Close());
+  fs = &home.Open();
+  for (const auto& [size, inode] : files) {
+    CAPTURE(size);
+    CHECK(Must(fs->Lookup(kRootInode, std::to_string(size))).inode == inode);
+    CHECK(ReadAll(*fs, inode) == Pattern(size, size));
+  }
+  Must(fs->Close());
+}
+
+TEST_CASE("small files are in the metadata; medium ones share stripes") {
+  Home home;
+  FileSystem& fs = home.Open();
+  const uint64_t tiny = MakeFile(fs, "tiny");
+  Must(fs.Write(tiny, 0, Pattern(1, 4096)));
+  Must(fs.Sync(tiny));
+  CHECK(Must(fs.GetAttributes(tiny)).stored_bytes == 0);
+  // It grows: the bytes from the metadata move along.
+  Must(fs.Write(tiny, 5000, Pattern(2, 100)));
+  Must(fs.Sync(tiny));
+  Bytes expected = Pattern(1, 4096);
+  expected.resize(5000);
+  const Bytes more = Pattern(2, 100);
+  expected.insert(expected.end(), more.begin(), more.end());
+  CHECK(ReadAll(fs, tiny) == expected);
+  CHECK(Must(fs.GetAttributes(tiny)).stored_bytes == 8192);
+  Must(fs.Close());
+}
+
+TEST_CASE("any two of six disks may be absent") {
+  Home home;
+  const Bytes large = Pattern(1, 2000000);
+  const Bytes small = Pattern(2, 10000);
+  uint64_t a = 0;
+  uint64_t b = 0;
+  {
+    FileSystem& fs = home.Open();
+    a = MakeFile(fs, "large");
+    b = MakeFile(fs, "small");
+    Must(fs.Write(a, 0, large));
+    Must(fs.Write(b, 0, small));
+    Must(fs.Close());
+  }
+  for (size_t first = 1; first <= 6; ++first) {
+    for (size_t second = first + 1; second <= 6; ++second) {
+      home.absent = {first, second};
+      CAPTURE(first, second);
+      FileSystem& fs = home.Open();
+      CHECK(ReadAll(fs, a) == large);
+      CHECK(ReadAll(fs, b) == small);
+      // New data is written with fewer data units, and is as safe.
+      const uint64_t made = MakeFile(fs, std::to_string(first) + "-" + std::to_string(second));
+      Must(fs.Write(made, 0, large));
+      Must(fs.Close());
+      CHECK(ReadAll(home.Open(), made) == large);
+      Must(home.fs->Close());
+    }
+  }
+  home.absent = {1, 2, 3};
+  home.fs.reset();
+  home.store.reset();
+  home.store = home.kv->Open();
+  const absl::Status refused =
+      FileSystem::Open({.store = home.store.get(), .registry = &home.registry}).status();
+  CHECK(absl::IsUnavailable(refused));
+  CHECK(refused.message().find("fault:3") != std::string_view::npos);
+}
+
+TEST_CASE("random calls on one file, against bytes in memory") {
+  const uint64_t rounds = test::Rounds(30);
+  for (uint64_t round = 0; round < rounds; ++round) {
+    const uint64_t seed = test::Seed() + round;
+    CAPTURE(seed);
+    Random random(seed);
+    Home home(6, 64u << 20, Protection::ReedSolomon(4, 2), seed);
+    FileSystem* fs = &home.Open();
+    const uint64_t inode = MakeFile(*fs, "file");
+    Bytes model;
+    constexpr uint64_t kMost = 1500000;
+    for (int step = 0; step < 120; ++step) {
+      const uint64_t offset = random.Chance(0.5) ? random.Uniform(kMost) : random.Uniform(10000);
+      const uint64_t length =
+          1 + (random.Chance(0.2) ? random.Uniform(kMost) : random.Uniform(20000));
+      switch (random.Uniform(10)) {
+        case 0:
+        case 1:
+        case 2:
+        case 3: {
+          const Bytes data = Pattern(random.Next64(), length);
+          Must(fs->Write(inode, offset, data));
+          if (model.size() < offset + length) model.resize(offset + length);
+          std::copy(data.begin(), data.end(), model.begin() + static_cast<ptrdiff_t>(offset));
+          break;
+        }
+        case 4:
+          Must(fs->SetAttributes(inode, {.size_bytes = offset}).status());
+          model.resize(offset);
+          break;
+        case 5: {
+          Must(fs->PunchHole(inode, offset, length));
+          const uint64_t end = std::min<uint64_t>(model.size(), offset + length);
+          for (uint64_t i = offset; i < end; ++i) model[i] = std::byte{};
+          break;
+        }
+        case 6:
+        case 7:
+          Must(fs->Sync(inode));
+          break;
+        case 8:
+          Must(fs->Upkeep());
+          break;
+        default:
+          if (random.Chance(0.3)) {
+            Must(fs->Close());
+            fs = &home.Open();
+          }
+      }
+      const uint64_t from = random.Uniform(model.size() + 1);
+      Bytes out(random.Uniform(100000));
+      const size_t read = Must(fs->Read(inode, from, out));
+      REQUIRE(read == std::min<uint64_t>(out.size(), model.size() - from));
+      REQUIRE(std::equal(out.begin(), out.begin() + static_cast<ptrdiff_t>(read),
+                         model.begin() + static_cast<ptrdiff_t>(from)));
+    }
+    REQUIRE(ReadAll(*fs, inode) == model);
+    Must(fs->Close());
+    REQUIRE(ReadAll(home.Open(), inode) == model);
+    Must(home.fs->Close());
+  }
+}
+
+TEST_CASE("space of deleted and overwritten data comes back") {
+  Home home(6, 24u << 20);
+  FileSystem& fs = home.Open();
+  const SpaceUse before = Must(fs.GetSpaceUse());
+  CHECK(before.free_bytes > before.total_bytes * 9 / 10);
+  // Ten times what fits.
+  const Bytes data = Pattern(1, before.total_bytes / 4);
+  for (int i = 0; i < 40; ++i) {
+    const uint64_t inode = MakeFile(fs, "file");
+    Must(fs.Write(inode, 0, data));
+    if (i % 3 == 0) Must(fs.Sync(inode));
+    Must(fs.Unlink(kRootInode, "file"));
+  }
+  const uint64_t inode = MakeFile(fs, "kept");
+  for (int i = 0; i < 40; ++i) {
+    Must(fs.Write(inode, 0, data));
+    Must(fs.Sync(inode));
+  }
+  CHECK(ReadAll(fs, inode) == data);
+  Must(fs.Unlink(kRootInode, "kept"));
+  Must(fs.Close());
+  CHECK(Must(home.Open().GetSpaceUse()).free_bytes > before.total_bytes * 9 / 10);
+  Must(home.fs->Close());
+}
+
+TEST_CASE("full disks refuse what does not fit, and deleting makes room") {
+  Home home(6, 16u << 20);
+  FileSystem& fs = home.Open();
+  const uint64_t inode = MakeFile(fs, "file");
+  const Bytes data = Pattern(1, 1u << 20);
+  absl::Status status;
+  uint64_t written = 0;
+  while (status.ok() && written < (256u << 20)) {
+    status = fs.Write(inode, written, data);
+    if (status.ok()) status = fs.Sync(inode);
+    if (status.ok()) written += data.size();
+  }
+  CHECK(ErrnoOf(status) == ENOSPC);
+  CHECK(written > (30u << 20));
+  Bytes out(data.size());
+  for (uint64_t at = 0; at < written; at += data.size()) {
+    REQUIRE(Must(fs.Read(inode, at, out)) == out.size());
+    REQUIRE(out == data);
+  }
+  Must(fs.Unlink(kRootInode, "file"));
+  const uint64_t next = MakeFile(fs, "next");
+  Must(fs.Write(next, 0, data));
+  Must(fs.Sync(next));
+  CHECK(ReadAll(fs, next) == data);
+  Must(fs.Close());
+}
+
+TEST_CASE("a file without a name lives while it is held") {
+  Home home;
+  FileSystem* fs = &home.Open();
+  const uint64_t inode = MakeFile(*fs, "file");
+  Must(fs->Hold(inode));
+  Must(fs->Write(inode, 0, Pattern(1, 300000)));
+  Must(fs->Unlink(kRootInode, "file"));
+  Must(fs->Upkeep());
+  CHECK(ReadAll(*fs, inode) == Pattern(1, 300000));
+  Must(fs->Sync(inode));
+  Must(fs->Upkeep());
+  CHECK(ReadAll(*fs, inode) == Pattern(1, 300000));
+  fs->Release(inode);
+  Must(fs->Upkeep());
+  CHECK(ErrnoOf(fs->GetAttributes(inode).status()) == ENOENT);
+  CHECK(ErrnoOf(fs->Hold(inode)) == ENOENT);
+
+  // One that is held when the session crashes is gone afterwards.
+  const uint64_t unnamed = Must(fs->MakeUnnamed(kRootInode, {.mode = 0600})).inode;
+  Must(fs->Write(unnamed, 0, Pattern(2, 300000)));
+  Must(fs->Sync(unnamed));
+  fs = &home.Open();
+  Must(fs->Upkeep());
+  CHECK(ErrnoOf(fs->GetAttributes(unnamed).status()) == ENOENT);
+  Must(fs->Close());
+}
+
+TEST_CASE("after a power cut there is what was synced, and no byte of another file") {
+  const uint64_t rounds = test::Rounds(40);
+  for (uint64_t round = 0; round < rounds; ++round) {
+    const uint64_t seed = test::Seed() + round;
+    CAPTURE(seed);
+    Random random(seed);
+    Home home(6, 32u << 20, Protection::ReedSolomon(4, 2), seed);
+    struct File {
+      uint64_t inode = 0;
+      Bytes synced;
+      bool is_dirty = false;  // Since the last sync.
+    };
+    std::map<std::string, File> files;
+    FileSystem* fs = &home.Open();
+    for (int session = 0; session < 3; ++session) {
+      for (int step = 0; step < 30; ++step) {
+        const std::string name = std::to_string(random.Uniform(6));
+        File& file = files[name];
+        if (file.inode == 0) {
+          file.inode = MakeFile(*fs, name);
+          Must(fs->Sync(kRootInode));
+          file.synced.clear();
+        }
+        const size_t size =
+            1 + (random.Chance(0.3) ? random.Uniform(900000) : random.Uniform(30000));
+        Must(fs->SetAttributes(file.inode, {.size_bytes = 0}).status());
+        const Bytes data = Pattern(random.Next64(), size);
+        Must(fs->Write(file.inode, 0, data));
+        file.is_dirty = true;
+        if (random.Chance(0.4)) {
+          Must(fs->Sync(file.inode));
+          file.synced = data;
+          file.is_dirty = false;
+        }
+        if (random.Chance(0.1)) Must(fs->Upkeep());
+      }
+      home.fs.reset();
+      home.store.reset();
+      for (auto& disk : home.disks) disk = disk->PowerCut(random.Next64());
+      home.kv = home.kv->PowerCut(random.Next64());
+      fs = &home.Open();
+      for (auto& [name, file] : files) {
+        CAPTURE(name);
+        const Attributes found = Must(fs->Lookup(kRootInode, name));
+        REQUIRE(found.inode == file.inode);
+        const Bytes now = ReadAll(*fs, file.inode);
+        if (!file.is_dirty) REQUIRE(now == file.synced);
+        file.synced = now;
+        file.is_dirty = false;
+      }
+    }
+    Must(fs->Close());
+  }
+}
+
+TEST_CASE("threads that write, sync, read and delete side by side") {
+  Home home(6, 128u << 20);
+  FileSystem& fs = home.Open();
+  std::vector<std::thread> threads;
+  std::atomic<int> problems{0};
+  for (uint64_t t = 0; t < 6; ++t) {
+    threads.emplace_back([&, t] {
+      Random random(test::Seed() + t);
+      const std::string name = "file" + std::to_string(t);
+      for (int i = 0; i < 40; ++i) {
+        const absl::StatusOr<Attributes> made = fs.Make(kRootInode, name, {.mode = 0644});
+        if (!made.ok()) ++problems;
+        const Bytes data = Pattern(random.Next64(), 1 + random.Uniform(400000));
+        if (!fs.Hold(made->inode).ok()) ++problems;
+        if (!fs.Write(made->inode, 0, data).ok()) ++problems;
+        if (random.Chance(0.5) && !fs.Sync(made->inode).ok()) ++problems;
+        if (random.Chance(0.2) && !fs.Upkeep().ok()) ++problems;
+        Bytes out(data.size());
+        const absl::StatusOr<size_t> read = fs.Read(made->inode, 0, out);
+        if (!read.ok() || *read != data.size() || out != data) ++problems;
+        if (!fs.Unlink(kRootInode, name).ok()) ++problems;
+        fs.Release(made->inode);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(problems == 0);
+  Must(fs.Close());
+}
+
+TEST_CASE("a reader sees what was written before, whatever a flush does at that moment") {
+  Home home(6, 64u << 20);
+  FileSystem& fs = home.Open();
+  const uint64_t inode = MakeFile(fs, "file");
+  Must(fs.Hold(inode));
+  std::atomic<uint64_t> written{0};
+  std::atomic<uint64_t> syncs{0};
+  std::atomic<bool> is_over{false};
+  std::atomic<int> stale{0};
+  std::vector<std::thread> readers;
+  for (int t = 0; t < 2; ++t) {
+    readers.emplace_back([&] {
+      while (!is_over) {
+        const uint64_t least = written;
+        if (Must(fs.Lookup(kRootInode, "file")).size_bytes < least * 8) ++stale;
+        if (least == 0) continue;
+        std::array<std::byte, 8> first;
+        if (*fs.Read(inode, 0, first) != 8 || LoadLe64(first.data()) < least) ++stale;
+      }
+    });
+  }
+  std::thread flusher([&] {
+    for (; !is_over; ++syncs) Must(fs.Sync(inode));
+  });
+  for (uint64_t version = 1; version <= test::Rounds(8000) || syncs < 100; ++version) {
+    std::array<std::byte, 8> bytes;
+    StoreLe64(bytes.data(), version);
+    Must(fs.Write(inode, 0, bytes));
+    Must(fs.Write(inode, (version - 1) * 8, bytes));
+    written = version;
+    std::this_thread::yield();
+  }
+  is_over = true;
+  flusher.join();
+  for (std::thread& reader : readers) reader.join();
+  CHECK(stale == 0);
+  fs.Release(inode);
+  Must(fs.Close());
+}
+
+}  // namespace
+}  // namespace strata::ofs

@@ -353,23 +353,22 @@ class Differential {
 
 TEST_CASE("random calls are answered as Linux answers them") {
   std::map<std::pair<uint64_t, int>, int> answers;
-  for (uint64_t round = 0; round < 4; ++round) {
+  // Each kind of call succeeded, and the errors that say something of a tree were seen.
+  const auto is_covered = [&] {
+    for (uint64_t what = 0; what < 18; ++what) {
+      if (what != 13 && answers[{what, 0}] == 0) return false;
+    }
+    for (const int error : {ENOTEMPTY, EINVAL, EISDIR, ENOTDIR}) {
+      if (answers[{14, error}] + answers[{15, error}] == 0) return false;
+    }
+    return answers[{8, ENOTEMPTY}] > 0 && answers[{9, EPERM}] > 0 && answers[{17, EINVAL}] > 0;
+  };
+  for (uint64_t round = 0; round < 4 || (!is_covered() && round < 60); ++round) {
     Differential differential(test::Seed() + round);
     differential.Run(static_cast<int>(test::Rounds(2500)));
     for (const auto& [answer, count] : differential.answers) answers[answer] += count;
   }
-  // Each kind of call succeeded, and the errors that say something of a tree were seen.
-  for (uint64_t what = 0; what < 18; ++what) {
-    INFO("call " << what);
-    if (what != 13) CHECK(answers[{what, 0}] > 0);
-  }
-  CHECK(answers[{8, ENOTEMPTY}] > 0);
-  CHECK(answers[{9, EPERM}] > 0);
-  for (const int error : {ENOTEMPTY, EINVAL, EISDIR, ENOTDIR}) {
-    INFO("errno " << error);
-    CHECK(answers[{14, error}] + answers[{15, error}] > 0);
-  }
-  CHECK(answers[{17, EINVAL}] > 0);
+  CHECK(is_covered());
 }
 
 }  // namespace

@@ -159,7 +159,7 @@ void FileSystemModel::DropIfUnnamed(const Found& found) {
 absl::StatusOr<std::string> FileSystemModel::ReadLink(uint64_t inode) {
   STRATA_ASSIGN_OR_RETURN(Found found, names_->GetAttributes(inode));
   if (found.attributes.type != FileType::kSymlink) {
-    return PosixError(EINVAL, absl::StrCat("inode ", inode));
+    return PosixError(EINVAL, InodeText(inode));
   }
   return std::move(found.attributes.symlink_target);
 }
@@ -289,7 +289,7 @@ absl::Status FileSystemModel::Allocate(uint64_t inode, uint64_t offset, uint64_t
                                        bool keep_size) {
   if (length == 0) return PosixError(EINVAL, "an empty range");
   if (offset > kMaxFileBytes || length > kMaxFileBytes - offset) {
-    return PosixError(EFBIG, absl::StrCat("inode ", inode));
+    return PosixError(EFBIG, InodeText(inode));
   }
   const Use use(nodes_, inode);
   STRATA_RETURN_IF_ERROR(data_->Load(use.node()));

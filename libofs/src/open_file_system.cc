@@ -10,9 +10,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "disks/open_disks.h"
+#include "disks/session_rows.h"
 #include "file_system_model.h"
 #include "format/key_layout.h"
-#include "strata/base/endian.h"
 #include "strata/base/errno_status.h"
 #include "strata/base/range_check.h"
 #include "strata/base/status_macros.h"
@@ -116,16 +116,7 @@ absl::Status FileSystemModel::CheckLosses(const std::vector<AbsentDisk>& absent)
 }
 
 absl::Status FileSystemModel::EndOtherSessions() {
-  std::vector<uint32_t> others;
-  const auto snapshot = context_.metadata.store->NewSnapshot();
-  STRATA_RETURN_IF_ERROR(kv::ForEach(
-      *snapshot, context_.metadata.meta, TableRange(Table::kSession), [&](const kv::KeyValue& row) {
-        if (row.key.size() != SessionKey(0).size()) {
-          return absl::DataLossError("a row among sessions has another key");
-        }
-        others.push_back(LoadBe32(reinterpret_cast<const std::byte*>(row.key.data()) + 1));
-        return absl::OkStatus();
-      }));
+  STRATA_ASSIGN_OR_RETURN(const std::vector<uint32_t> others, ListSessions(context_.metadata));
   for (const uint32_t session : others) {
     Log(options_.log, LogLevel::kInfo, absl::StrCat("ofs: session ", session, " did not end"));
     STRATA_RETURN_IF_ERROR(EndSession(context_.metadata, session));

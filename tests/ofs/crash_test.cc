@@ -6,6 +6,7 @@
 #include <map>
 
 #include "ofs/rig.h"
+#include "strata/base/endian.h"
 #include "strata/base/random.h"
 #include "support/rounds.h"
 #include "support/seed.h"

@@ -14,8 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include "disks/session_rows.h"
 #include "format/key_layout.h"
-#include "groups/allocator.h"
 #include "namespace/namespace.h"
 #include "strata/base/clock.h"
 #include "strata/base/endian.h"

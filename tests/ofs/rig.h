@@ -14,9 +14,9 @@
 #include "disks/disk_rows.h"
 #include "disks/format_disks.h"
 #include "disks/open_disks.h"
+#include "disks/session_rows.h"
 #include "format/key_layout.h"
 #include "groups/allocator.h"
-#include "strata/base/endian.h"
 #include "strata/base/status_macros.h"
 #include "strata/kv/store.h"
 #include "stripes/codes.h"
@@ -102,13 +102,9 @@ class Rig final {
     reader = std::make_unique<StripeReader>(
         StripeReaderOptions{RigUuid(), disks.get(), groups.get(), &codes, note});
     // As after a crash: this session is the only one, so all others are dead.
-    std::vector<uint32_t> dead;
-    Must(kv::ForEach(
-        *store_, metadata.meta, TableRange(Table::kSession), [&](const kv::KeyValue& row) {
-          dead.push_back(LoadBe32(reinterpret_cast<const std::byte*>(row.key.data()) + 1));
-          return absl::OkStatus();
-        }));
-    for (const uint32_t session : dead) Must(EndSession(metadata, session));
+    for (const uint32_t session : Must(ListSessions(metadata))) {
+      Must(EndSession(metadata, session));
+    }
     started = [&]() -> absl::Status {
       STRATA_ASSIGN_OR_RETURN(session, StartSession(metadata, {.host = "test"}));
       STRATA_ASSIGN_OR_RETURN(allocator, Allocator::Open({.metadata = metadata,

@@ -5,15 +5,11 @@
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
-#include <optional>
 
-#include "absl/status/status.h"
 #include "disks/disk_rows.h"
 #include "format/records.h"
 #include "groups/allocator.h"
 #include "strata/base/clock.h"
-#include "strata/kv/store.h"
 #include "stripes/stripe_reader.h"
 #include "stripes/stripe_writer.h"
 
@@ -35,20 +31,6 @@ struct DataContext {
 };
 
 inline constexpr uint32_t kDefaultPool = 1;
-
-// The rows of one file in one transaction of the session; `epoch` is that of what is new in it.
-using DataTransaction = std::function<absl::Status(kv::Transaction& txn, uint64_t epoch)>;
-// Runs the body as a transaction, again after conflicts. It ends with EIO once the session was
-// ended by another.
-absl::Status ChangeData(const DataContext& context, kv::Durability durability,
-                        const DataTransaction& body);
-
-// nullopt: there is no such inode (any more).
-absl::StatusOr<std::optional<InodeRecord>> FindInode(kv::Reader& reader, const Metadata& metadata,
-                                                     uint64_t inode);
-// Counts the change.
-absl::Status PutInode(kv::Transaction& txn, const Metadata& metadata, uint64_t inode,
-                      InodeRecord* record);
 
 // How the data of a file is to be protected, and in which pool.
 GroupKind KindOf(const FormatRecord& format, const LayoutRecord& layout);

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/extent_removal.h"
 
-#include <cerrno>
-
-#include "absl/strings/str_cat.h"
 #include "data/extent_rows.h"
+#include "disks/session_rows.h"
+#include "namespace/namespace_rows.h"
 #include "strata/base/status_macros.h"
-#include "strata/ofs/posix_error.h"
 
 namespace strata::ofs {
 namespace {
@@ -21,18 +19,17 @@ absl::Status RemoveRange(const DataContext& context, uint64_t inode, uint64_t be
   bool is_first = true;
   for (uint64_t at = begin;;) {
     uint64_t next = at;
-    STRATA_RETURN_IF_ERROR(ChangeData(
-        context, kv::Durability::kAsync, [&](kv::Transaction& txn, uint64_t) -> absl::Status {
-          STRATA_ASSIGN_OR_RETURN(std::optional<InodeRecord> record,
-                                  FindInode(txn, context.metadata, inode));
-          if (!record.has_value()) return PosixError(ENOENT, absl::StrCat("inode ", inode));
+    STRATA_RETURN_IF_ERROR(ChangeFiles(
+        context.metadata, context.session, kv::Durability::kAsync,
+        [&](kv::Transaction& txn, uint64_t) -> absl::Status {
+          STRATA_ASSIGN_OR_RETURN(InodeRecord record, ReadInode(txn, context.metadata.meta, inode));
           ExtentChange change;
           STRATA_ASSIGN_OR_RETURN(
               next, RemoveExtents(txn, context.metadata, inode, at, end, kMaxRowsAtOnce, &change));
-          record->stored_blocks += static_cast<uint64_t>(change.stored_blocks);
-          if (is_first) first(&*record);
-          if (next == end) last(&*record);
-          STRATA_RETURN_IF_ERROR(PutInode(txn, context.metadata, inode, &*record));
+          record.stored_blocks += static_cast<uint64_t>(change.stored_blocks);
+          if (is_first) first(&record);
+          if (next == end) last(&record);
+          STRATA_RETURN_IF_ERROR(PutInode(txn, context.metadata.meta, inode, &record));
           return change.freed.empty() ? absl::OkStatus()
                                       : context.allocator->Free(txn, change.freed);
         }));

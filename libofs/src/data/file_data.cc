@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "data/extent_removal.h"
 #include "data/extent_rows.h"
-#include "format/key_layout.h"
+#include "namespace/namespace_rows.h"
 #include "strata/base/check.h"
 #include "strata/base/errno_status.h"
 #include "strata/base/status_macros.h"
@@ -20,8 +20,6 @@ namespace {
 
 constexpr size_t kMaxRowsRead = 256;
 
-std::string InodeText(uint64_t inode) { return absl::StrCat("inode ", inode); }
-
 }  // namespace
 
 absl::Status FileData::Load(const NodePointer& node) {
@@ -30,18 +28,17 @@ absl::Status FileData::Load(const NodePointer& node) {
     if (node->is_loaded) return absl::OkStatus();
   }
   const auto snapshot = context_.metadata.store->NewSnapshot();
-  STRATA_ASSIGN_OR_RETURN(const std::optional<InodeRecord> record,
-                          FindInode(*snapshot, context_.metadata, node->inode));
-  if (!record.has_value()) return PosixError(ENOENT, InodeText(node->inode));
-  if (record->type == FileType::kDirectory) return PosixError(EISDIR, InodeText(node->inode));
-  if (record->type != FileType::kRegular) return PosixError(EINVAL, InodeText(node->inode));
+  STRATA_ASSIGN_OR_RETURN(const InodeRecord record,
+                          ReadInode(*snapshot, context_.metadata.meta, node->inode));
+  if (record.type == FileType::kDirectory) return PosixError(EISDIR, InodeText(node->inode));
+  if (record.type != FileType::kRegular) return PosixError(EINVAL, InodeText(node->inode));
   MutexLock lock(&node->mutex);
   // Another caller may have loaded it, and changed it since.
   if (node->is_loaded) return absl::OkStatus();
   node->is_loaded = true;
-  node->size_bytes = record->size_bytes;
-  node->mtime_ns = record->mtime_ns;
-  node->ctime_ns = record->ctime_ns;
+  node->size_bytes = record.size_bytes;
+  node->mtime_ns = record.mtime_ns;
+  node->ctime_ns = record.ctime_ns;
   return absl::OkStatus();
 }
 
@@ -80,15 +77,14 @@ absl::Status FileData::ReadStored(uint64_t inode, uint64_t offset, std::span<std
   absl::Status failure;
   for (;;) {
     const auto snapshot = context_.metadata.store->NewSnapshot();
-    STRATA_ASSIGN_OR_RETURN(const std::optional<InodeRecord> record,
-                            FindInode(*snapshot, context_.metadata, inode));
-    if (!record.has_value()) return PosixError(ENOENT, InodeText(inode));
+    STRATA_ASSIGN_OR_RETURN(const InodeRecord record,
+                            ReadInode(*snapshot, context_.metadata.meta, inode));
     std::memset(out.data(), 0, out.size());
-    if (offset < record->inline_data.size()) {
-      const size_t bytes = std::min<uint64_t>(out.size(), record->inline_data.size() - offset);
-      std::memcpy(out.data(), record->inline_data.data() + offset, bytes);
+    if (offset < record.inline_data.size()) {
+      const size_t bytes = std::min<uint64_t>(out.size(), record.inline_data.size() - offset);
+      std::memcpy(out.data(), record.inline_data.data() + offset, bytes);
     }
-    const uint64_t stored_end = std::min(end, record->trim_from.value_or(end));
+    const uint64_t stored_end = std::min(end, record.trim_from.value_or(end));
     std::vector<Extent> extents;
     for (uint64_t at = offset; at < stored_end;) {
       STRATA_ASSIGN_OR_RETURN(ExtentPage page, ListExtents(*snapshot, context_.metadata, inode, at,
@@ -126,19 +122,18 @@ absl::StatusOr<uint64_t> FileData::Seek(const NodePointer& node, uint64_t offset
                                         SeekWhence whence) {
   STRATA_RETURN_IF_ERROR(flusher_.Flush({node}, kv::Durability::kAsync));
   const auto snapshot = context_.metadata.store->NewSnapshot();
-  STRATA_ASSIGN_OR_RETURN(const std::optional<InodeRecord> record,
-                          FindInode(*snapshot, context_.metadata, node->inode));
-  if (!record.has_value()) return PosixError(ENOENT, InodeText(node->inode));
-  if (offset >= record->size_bytes) return PosixError(ENXIO, "beyond the end of the file");
-  const uint64_t end = record->size_bytes;
+  STRATA_ASSIGN_OR_RETURN(const InodeRecord record,
+                          ReadInode(*snapshot, context_.metadata.meta, node->inode));
+  if (offset >= record.size_bytes) return PosixError(ENXIO, "beyond the end of the file");
+  const uint64_t end = record.size_bytes;
   const bool wants_data = whence == SeekWhence::kData;
-  if (const uint64_t inlined = record->inline_data.size(); inlined > 0) {
+  if (const uint64_t inlined = record.inline_data.size(); inlined > 0) {
     if (offset < inlined) return wants_data ? offset : std::min(inlined, end);
     return wants_data ? PosixError(ENXIO, "no data to the end of the file")
                       : absl::StatusOr<uint64_t>(offset);
   }
   uint64_t at = offset;
-  const uint64_t stored_end = std::min(end, record->trim_from.value_or(end));
+  const uint64_t stored_end = std::min(end, record.trim_from.value_or(end));
   for (bool more = true; more && at < stored_end;) {
     STRATA_ASSIGN_OR_RETURN(const ExtentPage page,
                             ListExtents(*snapshot, context_.metadata, node->inode, at, stored_end,

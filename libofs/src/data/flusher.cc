@@ -9,6 +9,8 @@
 
 #include "data/extent_removal.h"
 #include "data/extent_rows.h"
+#include "disks/session_rows.h"
+#include "namespace/namespace_rows.h"
 #include "strata/base/status_macros.h"
 
 namespace strata::ofs {
@@ -131,7 +133,7 @@ absl::Status Flusher::Batch::Run(kv::Durability durability) {
 absl::Status Flusher::Batch::Examine(File& file) {
   const auto snapshot = context_.metadata.store->NewSnapshot();
   STRATA_ASSIGN_OR_RETURN(std::optional<InodeRecord> record,
-                          FindInode(*snapshot, context_.metadata, file.node->inode));
+                          FindInode(*snapshot, context_.metadata.meta, file.node->inode));
   if (!record.has_value()) {
     file.is_gone = true;
     return absl::OkStatus();
@@ -304,8 +306,9 @@ absl::Status Flusher::Batch::Publish(kv::Durability durability) {
 
 absl::Status Flusher::Batch::PublishSome(std::span<File*> files, kv::Durability durability) {
   std::vector<Step> steps;
-  STRATA_RETURN_IF_ERROR(
-      ChangeData(context_, durability, [&](kv::Transaction& txn, uint64_t epoch) -> absl::Status {
+  STRATA_RETURN_IF_ERROR(ChangeFiles(
+      context_.metadata, context_.session, durability,
+      [&](kv::Transaction& txn, uint64_t epoch) -> absl::Status {
         steps.clear();
         std::vector<FreedPiece> freed;
         size_t budget = kMaxRowsAtOnce;
@@ -330,7 +333,7 @@ absl::StatusOr<Flusher::Batch::Step> Flusher::Batch::PublishFile(
     std::vector<FreedPiece>* freed) const {
   const uint64_t inode = file.node->inode;
   STRATA_ASSIGN_OR_RETURN(std::optional<InodeRecord> record,
-                          FindInode(txn, context_.metadata, inode));
+                          FindInode(txn, context_.metadata.meta, inode));
   if (!record.has_value()) {
     for (const Extent& extent : file.extents) AppendFreed(extent, freed);
     return Step{file.extents.size(), std::nullopt, true};
@@ -370,7 +373,7 @@ absl::StatusOr<Flusher::Batch::Step> Flusher::Batch::PublishFile(
   }
   record->mtime_ns = file.mtime_ns;
   record->ctime_ns = std::max(record->ctime_ns, file.ctime_ns);
-  STRATA_RETURN_IF_ERROR(PutInode(txn, context_.metadata, inode, &*record));
+  STRATA_RETURN_IF_ERROR(PutInode(txn, context_.metadata.meta, inode, &*record));
   freed->insert(freed->end(), change.freed.begin(), change.freed.end());
   return step;
 }
@@ -383,9 +386,9 @@ void Flusher::Batch::FreeUnpublished() {
   }
   if (freed.empty()) return;
   // If this fails too, the columns stay taken until the group's heads are read after a crash.
-  (void)ChangeData(context_, kv::Durability::kAsync, [&](kv::Transaction& txn, uint64_t) {
-    return context_.allocator->Free(txn, freed);
-  });
+  (void)ChangeFiles(
+      context_.metadata, context_.session, kv::Durability::kAsync,
+      [&](kv::Transaction& txn, uint64_t) { return context_.allocator->Free(txn, freed); });
 }
 
 absl::Status Flusher::FlushBatch(std::vector<NodePointer> nodes, kv::Durability durability) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "disks/session_rows.h"
 #include "format/key_layout.h"
 #include "groups/freed_pieces.h"
 #include "strata/base/check.h"
@@ -51,22 +52,6 @@ absl::StatusOr<GroupRecord> GetGroup(const Metadata& metadata, kv::Reader& reade
 }
 
 }  // namespace
-
-absl::StatusOr<uint32_t> StartSession(const Metadata& metadata, const SessionRecord& record) {
-  STRATA_ASSIGN_OR_RETURN(const uint64_t number, TakeNumbers(metadata, "session", 1, kMaxSession));
-  const auto session = static_cast<uint32_t>(number);
-  kv::WriteBatch batch;
-  batch.Put(metadata.meta, SessionKey(session), Encode(record));
-  STRATA_RETURN_IF_ERROR(metadata.store->Write(batch, kv::Durability::kSync));
-  return session;
-}
-
-absl::Status EndSession(const Metadata& metadata, uint32_t session) {
-  kv::WriteBatch batch;
-  batch.Delete(metadata.meta, SessionKey(session));
-  batch.Delete(metadata.meta, HeartbeatKey(session));
-  return metadata.store->Write(batch, kv::Durability::kSync);
-}
 
 absl::StatusOr<std::unique_ptr<Allocator>> Allocator::Open(AllocatorOptions options) {
   std::unique_ptr<Allocator> allocator(new Allocator(std::move(options)));

@@ -64,11 +64,6 @@ constexpr uint32_t MostPayloadBytes(const Protection& protection) {
   return protection.data_units * kMaxUnitBlocks * kBlockBytes;
 }
 
-// Starts a session: takes a number that no session had before, and writes its row, durably.
-absl::StatusOr<uint32_t> StartSession(const Metadata& metadata, const SessionRecord& record);
-// Its transactions fail from then on. OK when it was ended already.
-absl::Status EndSession(const Metadata& metadata, uint32_t session);
-
 class Allocator final {
  public:
   // Reads all segment maps and allocation rows.

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "absl/strings/str_cat.h"
+#include "disks/session_rows.h"
 #include "format/key_layout.h"
 #include "strata/base/errno_status.h"
 #include "strata/base/status_macros.h"
@@ -53,13 +54,6 @@ absl::Status Fold(const FreedPiece& piece, AllocationRecord* allocation) {
   if (is_known) partly_dead.erase(it);
   taken.Clear(piece.column, columns);
   return absl::OkStatus();
-}
-
-absl::Status CheckSession(const Metadata& metadata, kv::Transaction& txn, uint32_t session) {
-  STRATA_ASSIGN_OR_RETURN(const std::optional<std::string> row,
-                          txn.Get(metadata.meta, SessionKey(session)));
-  if (row.has_value()) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat("session ", session, " was ended"));
 }
 
 absl::StatusOr<FoldedRow> FoldRow(const Metadata& metadata, uint32_t session,

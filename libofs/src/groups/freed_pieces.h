@@ -35,8 +35,4 @@ struct FoldedRow {
 absl::StatusOr<FoldedRow> FoldRow(const Metadata& metadata, uint32_t session,
                                   const std::string& key);
 
-// FailedPrecondition: the session was ended, by itself or by another that found it dead. Every
-// transaction that changes anything calls it.
-absl::Status CheckSession(const Metadata& metadata, kv::Transaction& txn, uint32_t session);
-
 }  // namespace strata::ofs

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "disks/session_rows.h"
 #include "format/key_layout.h"
 #include "namespace/acl.h"
 #include "namespace/namespace_rows.h"
@@ -27,10 +28,6 @@ constexpr uint32_t kSetGroupId = 02000;
 constexpr uint32_t kGroupExecute = 010;
 constexpr uint32_t kMaxSubdirectories = kMaxLinks - 2;
 constexpr size_t kMaxWalk = 1u << 20;  // Directories between one and the root.
-// A call is beaten by another one that commits, so with each attempt somebody advances. A thousand
-// threads in one directory need about this many until the last one has had its turn.
-constexpr int kMaxAttempts = 10'000;
-constexpr int kMaxOldStates = 16;  // Attempts that took longer than the store remembers.
 constexpr uint64_t kMaxCookie = std::numeric_limits<int64_t>::max();
 constexpr size_t kMaxEntriesOfPage = 10'000;
 
@@ -64,7 +61,7 @@ bool IsDirectory(const InodeRecord& record) { return record.type == FileType::kD
 
 absl::Status LoseSubdirectory(uint64_t inode, InodeRecord* directory) {
   if (directory->subdirectory_count == 0) {
-    return absl::DataLossError(absl::StrCat("inode ", inode, " counts too few directories"));
+    return absl::DataLossError(absl::StrCat(InodeText(inode), " counts too few directories"));
   }
   --directory->subdirectory_count;
   return absl::OkStatus();
@@ -76,32 +73,15 @@ Namespace::Position Namespace::PositionOf(uint64_t parent, std::string_view name
   return {parent, name, NameHash(options_.name_key, name)};
 }
 
-// Runs `body(Rows&) -> absl::Status` as one transaction of this session. Its first reads are the
-// session's own row, so that nothing is changed once somebody has declared the session dead, and
-// the snapshot epoch, so that a snapshot lies between two transactions.
 absl::Status Namespace::Change(std::string_view what,
                                const std::function<absl::Status(Rows&)>& body) {
-  const kv::SpaceId meta = options_.metadata.meta;
-  const auto attempt = [&](kv::Transaction& txn) -> absl::Status {
-    STRATA_ASSIGN_OR_RETURN(const std::optional<std::string> session,
-                            txn.Get(meta, SessionKey(options_.session)));
-    if (!session.has_value()) {
-      return PosixError(EIO, absl::StrCat("session ", options_.session, " was ended"));
-    }
-    STRATA_ASSIGN_OR_RETURN(const std::optional<std::string> row, txn.Get(meta, EpochKey()));
-    uint64_t epoch = 0;
-    if (row.has_value()) {
-      STRATA_ASSIGN_OR_RETURN(const EpochRecord record, DecodeEpoch(*row));
-      epoch = record.epoch;
-    }
-    Rows rows(txn, meta, options_.clock->WallNanos(), epoch);
-    return body(rows);
-  };
-  absl::Status status = absl::OutOfRangeError("");
-  for (int old_states = 0; absl::IsOutOfRange(status) && old_states < kMaxOldStates; ++old_states) {
-    status =
-        kv::RunTransaction(*options_.metadata.store, kv::Durability::kAsync, attempt, kMaxAttempts);
-  }
+  const Metadata& metadata = options_.metadata;
+  const absl::Status status =
+      ChangeFiles(metadata, options_.session, kv::Durability::kAsync,
+                  [&](kv::Transaction& txn, uint64_t epoch) {
+                    Rows rows(txn, metadata.meta, options_.clock->WallNanos(), epoch);
+                    return body(rows);
+                  });
   return Annotate(status, what);
 }
 
@@ -152,7 +132,7 @@ absl::StatusOr<Found> Namespace::Lookup(uint64_t parent, std::string_view name) 
   const kv::SpaceId meta = options_.metadata.meta;
   const auto snapshot = options_.metadata.store->NewSnapshot();
   STRATA_ASSIGN_OR_RETURN(const InodeRecord directory, ReadInode(*snapshot, meta, parent));
-  if (!IsDirectory(directory)) return PosixError(ENOTDIR, absl::StrCat("inode ", parent));
+  if (!IsDirectory(directory)) return PosixError(ENOTDIR, InodeText(parent));
   if (name == ".") return ReadFound(*snapshot, meta, parent);
   if (name == "..") return ReadFound(*snapshot, meta, directory.parent);
   STRATA_RETURN_IF_ERROR(CheckName(name, EINVAL));
@@ -175,7 +155,7 @@ absl::StatusOr<DirectoryPage> Namespace::ReadDirectory(uint64_t directory, uint6
   const kv::SpaceId meta = options_.metadata.meta;
   const auto snapshot = options_.metadata.store->NewSnapshot();
   STRATA_ASSIGN_OR_RETURN(const InodeRecord record, ReadInode(*snapshot, meta, directory));
-  if (!IsDirectory(record)) return PosixError(ENOTDIR, absl::StrCat("inode ", directory));
+  if (!IsDirectory(record)) return PosixError(ENOTDIR, InodeText(directory));
   DirectoryPage page;
   // A directory that was removed shows nothing, and nothing follows the last cookie that there is.
   if (record.link_count == 0 || cookie >= kMaxCookie) {
@@ -192,7 +172,7 @@ absl::StatusOr<DirectoryPage> Namespace::ReadDirectory(uint64_t directory, uint6
                             snapshot->List(meta, range, {.max_items = max_entries + 1}));
     for (const kv::KeyValue& row : rows.items) {
       if (row.key.size() <= 17) {
-        return absl::DataLossError(absl::StrCat("inode ", directory, ": an entry without a name"));
+        return absl::DataLossError(absl::StrCat(InodeText(directory), ": an entry without a name"));
       }
       const uint64_t hash = LoadBe64(reinterpret_cast<const std::byte*>(row.key.data()) + 9);
       if (page.entries.size() >= max_entries && page.entries.back().cookie != hash) {
@@ -379,7 +359,7 @@ absl::Status Namespace::CheckNotBelow(Rows& rows, uint64_t directory, uint64_t a
     if (directory == kRootInode) return absl::OkStatus();
     STRATA_ASSIGN_OR_RETURN(const std::optional<std::string> row,
                             rows.txn().GetUnchecked(options_.metadata.meta, InodeKey(directory)));
-    if (!row.has_value()) return PosixError(ENOENT, absl::StrCat("inode ", directory));
+    if (!row.has_value()) return PosixError(ENOENT, InodeText(directory));
     STRATA_ASSIGN_OR_RETURN(const InodeRecord record, DecodeInode(*row));
     directory = record.parent;
   }
@@ -515,14 +495,14 @@ absl::Status Namespace::Reclaim(uint64_t inode) {
     STRATA_RETURN_IF_ERROR(Change("reclaim", [&](Rows& rows) -> absl::Status {
       STRATA_ASSIGN_OR_RETURN(const InodeRecord record, rows.Inode(inode));
       if (record.link_count > 0) {
-        return absl::FailedPreconditionError(absl::StrCat("inode ", inode, " has a link"));
+        return absl::FailedPreconditionError(absl::StrCat(InodeText(inode), " has a link"));
       }
       STRATA_ASSIGN_OR_RETURN(
           const kv::Page extents,
           rows.txn().List(options_.metadata.extents,
                           kv::PrefixRange(ExtentKey(inode, 0).substr(0, 9)), {.max_items = 1}));
       if (!extents.items.empty()) {
-        return absl::FailedPreconditionError(absl::StrCat("inode ", inode, " has extents"));
+        return absl::FailedPreconditionError(absl::StrCat(InodeText(inode), " has extents"));
       }
       STRATA_ASSIGN_OR_RETURN(const kv::Page page,
                               rows.txn().List(meta, attributes, {.max_items = kAtOnce}));

@@ -15,8 +15,6 @@
 namespace strata::ofs {
 namespace {
 
-std::string InodeText(uint64_t inode) { return absl::StrCat("inode ", inode); }
-
 kv::Range LinksRange(uint64_t inode) {
   // The key of a link without parent, hash and name.
   return kv::PrefixRange(LinkKey(inode, 0, 0, "").substr(0, 9));
@@ -24,12 +22,26 @@ kv::Range LinksRange(uint64_t inode) {
 
 }  // namespace
 
-absl::StatusOr<InodeRecord> ReadInode(kv::Reader& reader, kv::SpaceId meta, uint64_t inode) {
+std::string InodeText(uint64_t inode) { return absl::StrCat("inode ", inode); }
+
+absl::StatusOr<std::optional<InodeRecord>> FindInode(kv::Reader& reader, kv::SpaceId meta,
+                                                     uint64_t inode) {
   STRATA_ASSIGN_OR_RETURN(const std::optional<std::string> row, reader.Get(meta, InodeKey(inode)));
-  if (!row.has_value()) return PosixError(ENOENT, InodeText(inode));
+  if (!row.has_value()) return std::optional<InodeRecord>();
   absl::StatusOr<InodeRecord> record = DecodeInode(*row);
   if (!record.ok()) return Annotate(record.status(), InodeText(inode));
-  return record;
+  return std::optional<InodeRecord>(*std::move(record));
+}
+
+absl::StatusOr<InodeRecord> ReadInode(kv::Reader& reader, kv::SpaceId meta, uint64_t inode) {
+  STRATA_ASSIGN_OR_RETURN(std::optional<InodeRecord> record, FindInode(reader, meta, inode));
+  if (!record.has_value()) return PosixError(ENOENT, InodeText(inode));
+  return *std::move(record);
+}
+
+absl::Status PutInode(kv::Transaction& txn, kv::SpaceId meta, uint64_t inode, InodeRecord* record) {
+  ++record->change;
+  return txn.Put(meta, InodeKey(inode), Encode(*record));
 }
 
 absl::StatusOr<std::optional<EntryRecord>> ReadEntry(kv::Reader& reader, kv::SpaceId meta,
@@ -106,11 +118,6 @@ absl::StatusOr<InodeRecord> Namespace::Rows::PutTimes(uint64_t inode, InodeRecor
   STRATA_RETURN_IF_ERROR(PutInode(inode, record));
   shown.change = record->change;
   return shown;
-}
-
-absl::Status Namespace::Rows::PutInode(uint64_t inode, InodeRecord* record) {
-  ++record->change;
-  return Put(InodeKey(inode), Encode(*record));
 }
 
 absl::StatusOr<std::optional<EntryRecord>> Namespace::Rows::Entry(const Position& at) {

@@ -25,7 +25,13 @@ struct Namespace::Position {
   uint64_t hash = 0;
 };
 
+std::string InodeText(uint64_t inode);  // "inode 7", for messages.
+
 // What only reads, for snapshots too.
+// nullopt: there is no such inode (any more).
+absl::StatusOr<std::optional<InodeRecord>> FindInode(kv::Reader& reader, kv::SpaceId meta,
+                                                     uint64_t inode);
+// ENOENT: the same.
 absl::StatusOr<InodeRecord> ReadInode(kv::Reader& reader, kv::SpaceId meta, uint64_t inode);
 absl::StatusOr<std::optional<EntryRecord>> ReadEntry(kv::Reader& reader, kv::SpaceId meta,
                                                      const std::string& key);
@@ -36,6 +42,9 @@ absl::StatusOr<Found> ReadFound(kv::Reader& reader, kv::SpaceId meta, uint64_t i
 void MergeTouch(const TouchRecord& touch, InodeRecord* attributes);
 // A directory counts its name, its "." and the ".." of each directory in it.
 InodeRecord WithLinks(InodeRecord attributes);
+
+// Counts the change.
+absl::Status PutInode(kv::Transaction& txn, kv::SpaceId meta, uint64_t inode, InodeRecord* record);
 
 class Namespace::Rows final {
  public:
@@ -51,7 +60,9 @@ class Namespace::Rows final {
   absl::StatusOr<InodeRecord> Directory(uint64_t inode);
   // What an entry names. DataLoss: there is no such inode.
   absl::StatusOr<InodeRecord> Named(const Position& at, const EntryRecord& entry);
-  absl::Status PutInode(uint64_t inode, InodeRecord* record);  // Counts the change.
+  absl::Status PutInode(uint64_t inode, InodeRecord* record) {
+    return ofs::PutInode(txn_, meta_, inode, record);
+  }
   // The same, where times were set: those of the record overrule what entries did before
   // (`overrules_touch`), or not. Returns what stat() will show. Makers of entries do not conflict
   // with it.

@@ -145,14 +145,7 @@ void FileSystemModel::DropIfUnnamed(const Found& found) {
   if (found.attributes.link_count > 0) return;
   NodePointer node = nodes_.Find(found.inode);
   if (node == nullptr) return;
-  {
-    MutexLock lock(&node->mutex);
-    if (node->holds == 0) {
-      context_.dirty_bytes -= node->dirty.memory_bytes();
-      node->dirty = {};
-      node->has_new_times = false;
-    }
-  }
+  data_->ForgetUnheld(node);
   nodes_.Tidy(std::move(node));
 }
 
@@ -321,11 +314,7 @@ absl::Status FileSystemModel::Sync(uint64_t inode) {
   if (inode == kRootInode) return SyncAll();
   NodePointer node = nodes_.Find(inode);
   if (node == nullptr) return context_.metadata.store->Sync();
-  absl::Status status = flusher_->FlushTogether(node);
-  if (absl::IsResourceExhausted(status)) {
-    STRATA_RETURN_IF_ERROR(MakeSpace());
-    status = flusher_->FlushTogether(node);
-  }
+  const absl::Status status = WithSpace([&] { return flusher_->FlushTogether(node); });
   nodes_.Tidy(std::move(node));
   return status;
 }
@@ -335,11 +324,16 @@ absl::Status FileSystemModel::SyncAll() {
   return context_.metadata.store->Sync();
 }
 
-absl::Status FileSystemModel::Flush(std::vector<NodePointer> nodes, kv::Durability durability) {
-  const absl::Status status = flusher_->Flush(nodes, durability);
+absl::Status FileSystemModel::WithSpace(const std::function<absl::Status()>& flush) {
+  const absl::Status status = flush();
   if (!absl::IsResourceExhausted(status)) return status;
   STRATA_RETURN_IF_ERROR(MakeSpace());
-  return flusher_->Flush(std::move(nodes), durability);
+  return flush();
+}
+
+absl::Status FileSystemModel::Flush(const std::vector<NodePointer>& nodes,
+                                    kv::Durability durability) {
+  return WithSpace([&] { return flusher_->Flush(nodes, durability); });
 }
 
 absl::Status FileSystemModel::FlushDirtySince(int64_t monotonic_ns) {
@@ -428,9 +422,8 @@ absl::StatusOr<SpaceUse> FileSystemModel::GetSpaceUse() {
   const Protection& protection = context_.format.default_protection;
   SpaceUse use;
   const auto payload = [&](uint64_t segments) {
-    // A full stripe has a head for each 32 blocks.
-    return segments * context_.format.segment_bytes / protection.total_units() *
-           protection.data_units * kMaxUnitBlocks / (kMaxUnitBlocks + 1);
+    return WithoutHeads(segments * context_.format.segment_bytes / protection.total_units() *
+                        protection.data_units);
   };
   uint64_t total = 0;
   uint64_t free = 0;

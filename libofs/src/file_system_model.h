@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -85,8 +86,9 @@ class FileSystemModel final : public FileSystem {
   absl::StatusOr<Attributes> Show(uint64_t inode);
   void DropIfUnnamed(const Found& found);
 
-  // Flushes; when the disks are full, once more after what was deleted is free.
-  absl::Status Flush(std::vector<NodePointer> nodes, kv::Durability durability);
+  // When the disks are full, once more after what was deleted is free.
+  absl::Status WithSpace(const std::function<absl::Status()>& flush);
+  absl::Status Flush(const std::vector<NodePointer>& nodes, kv::Durability durability);
   absl::Status FlushDirtySince(int64_t monotonic_ns);
   // Waits until there is room in memory for more dirty data.
   absl::Status MakeRoom(const NodePointer& node);

@@ -66,7 +66,7 @@ absl::Status Format(const FormatOptions& options) {
   rows.format.created_ns = static_cast<uint64_t>(now_ns);
   rows.format.domain_depth = options.domain_depth;
   rows.format.default_protection = options.protection;
-  rows.pools["default"] = {.number = 1};
+  rows.pools["default"] = {.number = kDefaultPool};
   STRATA_ASSIGN_OR_RETURN(const std::vector<std::shared_ptr<Disk>> disks,
                           FormatDisks(std::move(fresh), {.filesystem = rows.format.filesystem,
                                                          .segment_bytes = options.segment_bytes,
@@ -79,7 +79,7 @@ absl::Status Format(const FormatOptions& options) {
                                   .uri = disk->uri(),
                                   .disk_class = superblock.disk_class,
                                   .domain = superblock.domain,
-                                  .pool = 1,
+                                  .pool = kDefaultPool,
                                   .segment_count = superblock.segment_count,
                                   .changed_ns = rows.format.created_ns};
   }

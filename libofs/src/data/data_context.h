@@ -30,8 +30,6 @@ struct DataContext {
   std::atomic<uint64_t> most_stripe_bytes{UINT64_MAX};
 };
 
-inline constexpr uint32_t kDefaultPool = 1;
-
 // How the data of a file is to be protected, and in which pool.
 GroupKind KindOf(const FormatRecord& format, const LayoutRecord& layout);
 

@@ -178,6 +178,14 @@ absl::StatusOr<uint32_t> FileData::LiveBytes(const StripeHead& head) {
 
 // ---- Writing
 
+// The sum over all files stays right. A hole in a piece makes two of it, so it may grow.
+template <typename Change>
+void FileData::ChangeDirty(FileNode& node, const Change& change) {
+  const uint64_t before = node.dirty.memory_bytes();
+  change(node.dirty);
+  context_.dirty_bytes += node.dirty.memory_bytes() - before;
+}
+
 absl::Status FileData::Write(const NodePointer& node, uint64_t offset,
                              std::span<const std::byte> data) {
   if (offset > kMaxFileBytes || data.size() > kMaxFileBytes - offset) {
@@ -188,9 +196,7 @@ absl::Status FileData::Write(const NodePointer& node, uint64_t offset,
   const int64_t now_ns = context_.clock->MonotonicNanos();
   MutexLock lock(&node->mutex);
   if (!node->IsDirty()) node->dirty_since_ns = now_ns;
-  const uint64_t before = node->dirty.memory_bytes();
-  node->dirty.Write(offset, data);
-  context_.dirty_bytes += node->dirty.memory_bytes() - before;
+  ChangeDirty(*node, [&](DirtyRanges& dirty) { dirty.Write(offset, data); });
   node->size_bytes = std::max(node->size_bytes, offset + data.size());
   node->mtime_ns = wall_ns;
   node->ctime_ns = wall_ns;
@@ -204,9 +210,7 @@ absl::Status FileData::SetSize(const NodePointer& node, uint64_t size_bytes) {
   const int64_t now_ns = context_.clock->WallNanos();
   {
     MutexLock lock(&node->mutex);
-    const uint64_t before = node->dirty.memory_bytes();
-    node->dirty.Erase(size_bytes, UINT64_MAX);
-    context_.dirty_bytes -= before - node->dirty.memory_bytes();
+    ChangeDirty(*node, [&](DirtyRanges& dirty) { dirty.Erase(size_bytes, UINT64_MAX); });
     if (size_bytes == 0 && node->size_bytes > 0) node->replaces_content = true;
     node->size_bytes = size_bytes;
     node->mtime_ns = now_ns;
@@ -231,10 +235,7 @@ absl::Status FileData::PunchHole(const NodePointer& node, uint64_t offset, uint6
   const int64_t now_ns = context_.clock->WallNanos();
   {
     MutexLock lock(&node->mutex);
-    const uint64_t before = node->dirty.memory_bytes();
-    node->dirty.Erase(offset, end);
-    // A hole in a piece makes two of it.
-    context_.dirty_bytes += node->dirty.memory_bytes() - before;
+    ChangeDirty(*node, [&](DirtyRanges& dirty) { dirty.Erase(offset, end); });
     node->mtime_ns = now_ns;
     node->ctime_ns = now_ns;
   }
@@ -259,13 +260,21 @@ absl::Status FileData::Discard(const NodePointer& node) {
     MutexLock lock(&node->mutex);
     if (node->holds > 0) return absl::FailedPreconditionError("somebody holds the file");
     node->is_gone = true;
-    context_.dirty_bytes -= node->dirty.memory_bytes();
-    node->dirty = {};
-    node->has_new_times = false;
+    ForgetDirty(*node);
   }
   return RemoveRange(
       context_, node->inode, 0, UINT64_MAX, [](InodeRecord* record) { record->trim_from = 0; },
       [](InodeRecord*) {});
+}
+
+void FileData::ForgetUnheld(const NodePointer& node) {
+  MutexLock lock(&node->mutex);
+  if (node->holds == 0) ForgetDirty(*node);
+}
+
+void FileData::ForgetDirty(FileNode& node) {
+  ChangeDirty(node, [](DirtyRanges& dirty) { dirty = {}; });
+  node.has_new_times = false;
 }
 
 absl::Status FileData::Hold(const NodePointer& node) {

@@ -37,13 +37,18 @@ class FileData final {
   // content without fsync() expect the old or the new one after a crash.
   absl::Status Release(const NodePointer& node);
 
-  // Of a file without a name: drops what is dirty, and its extents. FailedPrecondition: it is held.
+  // Of a file without a name: what is dirty need not be written, unless somebody holds it.
+  void ForgetUnheld(const NodePointer& node);
+  // The same, and drops its extents. FailedPrecondition: it is held.
   absl::Status Discard(const NodePointer& node);
 
   // How many bytes of a stripe extents refer to.
   absl::StatusOr<uint32_t> LiveBytes(const StripeHead& head);
 
  private:
+  template <typename Change>
+  void ChangeDirty(FileNode& node, const Change& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(node.mutex);
+  void ForgetDirty(FileNode& node) ABSL_EXCLUSIVE_LOCKS_REQUIRED(node.mutex);
   absl::Status ReadStored(uint64_t inode, uint64_t offset, std::span<std::byte> out);
   absl::Status ReadExtents(std::span<const Extent> extents, uint64_t offset,
                            std::span<std::byte> out);

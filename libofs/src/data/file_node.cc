@@ -60,9 +60,4 @@ std::vector<NodePointer> NodeTable::DirtySince(int64_t monotonic_ns) {
   return all;
 }
 
-size_t NodeTable::size() const {
-  MutexLock lock(&mutex_);
-  return nodes_.size();
-}
-
 }  // namespace strata::ofs

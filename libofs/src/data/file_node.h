@@ -72,10 +72,9 @@ class NodeTable final {
 
   // Dirty since before then; all that are dirty with INT64_MAX. By inode.
   std::vector<NodePointer> DirtySince(int64_t monotonic_ns);
-  size_t size() const;
 
  private:
-  mutable Mutex mutex_;
+  Mutex mutex_;
   std::unordered_map<uint64_t, NodePointer> nodes_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -423,9 +423,10 @@ absl::Status Flusher::FlushTogether(const NodePointer& node) {
   std::vector<NodePointer> nodes;
   for (const Waiter* waiter : led) nodes.push_back(waiter->node);
   const absl::Status together = FlushBatch(std::move(nodes), kv::Durability::kSync);
-  if (!together.ok()) {
+  for (Waiter* waiter : led) {
     // Each is told what became of its own file.
-    for (Waiter* waiter : led) waiter->status = FlushBatch({waiter->node}, kv::Durability::kSync);
+    const bool is_for_each = together.ok() || led.size() == 1;
+    waiter->status = is_for_each ? together : FlushBatch({waiter->node}, kv::Durability::kSync);
   }
   MutexLock lock(&mutex_);
   is_led_ = false;

@@ -27,6 +27,7 @@ inline constexpr size_t kMaxDomainBytes = 255;
 inline constexpr size_t kMaxPoolNameBytes = 64;
 inline constexpr size_t kMaxUriBytes = 4096;
 inline constexpr uint32_t kMaxPools = 255;
+inline constexpr uint32_t kDefaultPool = 1;  // Its number.
 
 inline constexpr uint32_t kMaxUnitBlocks = 32;  // A unit has 1 to 32 blocks, 128 KiB at most.
 

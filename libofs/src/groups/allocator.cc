@@ -143,8 +143,7 @@ uint64_t Allocator::FreePayloadBytes() const {
     columns += uint64_t{group->taken.clear_count()} * group->record->protection.data_units;
   }
   columns += sealed_free_;
-  // A full stripe has a head for each 32 blocks.
-  return columns * kBlockBytes * kMaxUnitBlocks / (kMaxUnitBlocks + 1);
+  return WithoutHeads(columns * kBlockBytes);
 }
 
 // ---- Columns

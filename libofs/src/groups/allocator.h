@@ -36,7 +36,7 @@ namespace strata::ofs {
 
 // What kind of group a stripe goes to.
 struct GroupKind {
-  uint32_t pool = 1;
+  uint32_t pool = kDefaultPool;
   Protection wanted{};
   friend auto operator<=>(const GroupKind&, const GroupKind&) = default;
 };
@@ -62,6 +62,11 @@ struct AllocatorOptions {
 // What a stripe of this protection holds at most.
 constexpr uint32_t MostPayloadBytes(const Protection& protection) {
   return protection.data_units * kMaxUnitBlocks * kBlockBytes;
+}
+
+// Of so many bytes of data units, what full stripes hold: each has a head for its 32 blocks.
+constexpr uint64_t WithoutHeads(uint64_t bytes) {
+  return bytes * kMaxUnitBlocks / (kMaxUnitBlocks + 1);
 }
 
 class Allocator final {

@@ -5,7 +5,6 @@
 #include "strata/ec/engine.h"
 
 #include <algorithm>
-#include <atomic>
 #include <catch2/catch.hpp>
 #include <deque>
 #include <functional>
@@ -14,17 +13,11 @@
 
 #include "strata/ec/remote_engine.h"
 #include "stripe.h"
+#include "support/manual_clock.h"
 #include "support/seed.h"
 
 namespace strata::ec {
 namespace {
-
-class TestClock final : public Clock {
- public:
-  int64_t WallNanos() const override { return now_ns; }
-  int64_t MonotonicNanos() const override { return now_ns; }
-  std::atomic<int64_t> now_ns{1'000'000};
-};
 
 // A stripe and a job over it.
 class Work {
@@ -219,7 +212,7 @@ TEST_CASE("a full engine refuses, and takes jobs from callbacks") {
 TEST_CASE("a job that waits in a pool can be cancelled, and expires") {
   Random random(test::Seed());
   const auto code = MakeCode();
-  TestClock clock;
+  test::ManualClock clock(1'000'000);
   const auto engine = CreatePoolEngine({.threads = 1, .max_in_flight = 64, .clock = &clock});
   // The first job is long; the others wait behind it, unless it is quick to end.
   Work large(*code, random, 8u << 20);
@@ -258,7 +251,7 @@ struct Remote {
                                   .rest_ns = 1000,
                                   .clock = &clock});
   }
-  TestClock clock;
+  test::ManualClock clock{1'000'000};
   ScriptedEncoder encoder;
   std::unique_ptr<Engine> engine;
 };
@@ -385,7 +378,7 @@ TEST_CASE("results that nobody waits for are ignored") {
 TEST_CASE("the loopback encoder takes the time it was told to take") {
   Random random(test::Seed());
   const auto code = MakeCode();
-  TestClock clock;
+  test::ManualClock clock(1'000'000);
   const auto encoder = CreateLoopbackEncoder(
       {.latency_ns = 100, .bytes_per_second = 1'000'000'000, .max_jobs = 2, .clock = &clock});
   Work small(*code, random, 0);

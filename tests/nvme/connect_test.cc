@@ -7,8 +7,8 @@
 
 #include "strata/nvme/wire/fabrics.h"
 #include "support/block/fault_device.h"
+#include "support/manual_clock.h"
 #include "support/nvme/device_rig.h"
-#include "support/nvme/manual_clock.h"
 
 namespace strata::nvme {
 namespace {
@@ -130,7 +130,7 @@ TEST_CASE("a host that may not connect any more loses its controllers, others ke
 }
 
 TEST_CASE("a write that waits does not begin when its host may not connect any more") {
-  ManualClock clock;
+  test::ManualClock clock;
   SubsystemOptions options{.nqn = kTestNqn, .allow_any_host = true, .clock = &clock};
   DeviceRig rig(options);
   block::FaultDisk disk({.block_count = 64});
@@ -280,7 +280,7 @@ TEST_CASE("a controller that has ended is not counted among the most there may b
 }
 
 TEST_CASE("silence beyond the Keep Alive timeout is seen") {
-  ManualClock clock;
+  test::ManualClock clock;
   SubsystemOptions options = DeviceRig::Options();
   options.clock = &clock;
   DeviceRig rig(options);

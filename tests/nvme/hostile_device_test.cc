@@ -12,7 +12,7 @@
 #include "strata/nvme/loop.h"
 #include "strata/nvme/wire/log_pages.h"
 #include "support/block/test_io.h"
-#include "support/nvme/manual_clock.h"
+#include "support/manual_clock.h"
 
 namespace strata::nvme {
 namespace {
@@ -265,7 +265,7 @@ TEST_CASE("a doubled completion resets the controller") {
 
 TEST_CASE("a channel whose queue is refused does not reset the controller again and again") {
   Lies lies;
-  ManualClock clock;
+  test::ManualClock clock;
   auto controller =
       *Controller::Open(std::make_unique<LyingTransport>(MakeSubsystem(), lies), {.clock = &clock});
   auto device = *controller->OpenNamespace(1);

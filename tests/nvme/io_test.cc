@@ -14,8 +14,8 @@
 #include "strata/base/random.h"
 #include "support/block/fault_device.h"
 #include "support/block/test_io.h"
+#include "support/manual_clock.h"
 #include "support/nvme/device_rig.h"
-#include "support/nvme/manual_clock.h"
 #include "support/seed.h"
 
 namespace strata::nvme {
@@ -505,7 +505,7 @@ TEST_CASE("a subsystem refuses what it cannot serve") {
 }
 
 TEST_CASE("limits delay commands and fail none") {
-  ManualClock clock;
+  test::ManualClock clock;
   SubsystemOptions options = DeviceRig::Options();
   options.clock = &clock;
   DeviceRig rig(options);
@@ -535,7 +535,7 @@ TEST_CASE("limits delay commands and fail none") {
 }
 
 TEST_CASE("a write that waits does not begin when its controller has ended") {
-  ManualClock clock;
+  test::ManualClock clock;
   SubsystemOptions options = DeviceRig::Options();
   options.clock = &clock;
   DeviceRig rig(options);
@@ -576,7 +576,7 @@ class ReluctantDevice final : public block::Device {
 };
 
 TEST_CASE("a channel that could not be opened is tried again") {
-  ManualClock clock;
+  test::ManualClock clock;
   SubsystemOptions options = DeviceRig::Options();
   options.clock = &clock;
   DeviceRig rig(options);

@@ -18,7 +18,7 @@
 #include "support/block/fault_device.h"
 #include "support/block/owned_device.h"
 #include "support/block/test_io.h"
-#include "support/nvme/manual_clock.h"
+#include "support/manual_clock.h"
 #include "support/seed.h"
 
 namespace strata::nvme {
@@ -234,7 +234,7 @@ TEST_CASE("errors of the device reach the host as what they are") {
 
 TEST_CASE("a reset sends again what was in flight, writes among it") {
   // Its clock stands: what exceeds the limit waits at the device for ever.
-  ManualClock device_clock;
+  test::ManualClock device_clock;
   auto subsystem = MakeSubsystem(&device_clock);
   REQUIRE(subsystem->AddNamespace(Memory(), {.qos = {.iops = 1, .burst_ms = 0}}).ok());
   const auto controller = Open(subsystem);
@@ -282,7 +282,7 @@ TEST_CASE("a channel that is late to ask for a reset does not reset the next con
 
 TEST_CASE("a sleeper is woken by the reset that its request lived through") {
   // Its clock stands: what exceeds the limit waits at the device for ever.
-  ManualClock device_clock;
+  test::ManualClock device_clock;
   auto subsystem = MakeSubsystem(&device_clock);
   REQUIRE(subsystem->AddNamespace(Memory(), {.qos = {.iops = 1, .burst_ms = 0}}).ok());
   const auto controller = Open(subsystem, {.has_thread = true, .thread_poll_ms = 1});
@@ -314,7 +314,7 @@ TEST_CASE("a poll that runs nothing leaves no piece of a long Write Zeroes held 
 
 TEST_CASE("a sleeper is woken by the deadline of its request") {
   // The device's clock stands, and the limit has it look again in an hour.
-  ManualClock device_clock;
+  test::ManualClock device_clock;
   auto subsystem = MakeSubsystem(&device_clock);
   REQUIRE(subsystem->AddNamespace(Memory(), {.qos = {.bytes_per_second = 1, .burst_ms = 0}}).ok());
   const auto controller =
@@ -336,8 +336,8 @@ TEST_CASE("a sleeper is woken by the deadline of its request") {
 }
 
 TEST_CASE("a command that outlives its deadline is aborted, and then the controller is reset") {
-  ManualClock clock;
-  ManualClock device_clock;
+  test::ManualClock clock;
+  test::ManualClock device_clock;
   auto subsystem = MakeSubsystem(&device_clock);
   REQUIRE(subsystem->AddNamespace(Memory(), {.qos = {.iops = 1, .burst_ms = 0}}).ok());
   const auto controller = Open(subsystem, {.command_timeout_ms = 1000, .clock = &clock});

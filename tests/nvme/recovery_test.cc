@@ -19,7 +19,7 @@
 #include "strata/nvme/wire/fabrics.h"
 #include "strata/nvme/wire/log_pages.h"
 #include "support/block/test_io.h"
-#include "support/nvme/manual_clock.h"
+#include "support/manual_clock.h"
 
 namespace strata::nvme {
 namespace {
@@ -212,7 +212,7 @@ struct Rig {
   }
 
   Fabric fabric;
-  ManualClock clock;
+  test::ManualClock clock;
   std::shared_ptr<Subsystem> subsystem;
   FabricTransport* transport = nullptr;
   std::unique_ptr<Controller> controller;

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "support/block/fault_device.h"
+#include "support/manual_clock.h"
 #include "support/nvme/device_rig.h"
-#include "support/nvme/manual_clock.h"
 
 namespace strata::nvme {
 namespace {
@@ -35,7 +35,7 @@ std::vector<std::byte> Blocks(uint32_t count) {
 }
 
 TEST_CASE("commands are counted by kind, with bytes, errors and latencies") {
-  ManualClock clock;
+  test::ManualClock clock;
   DeviceRig rig(WithClock(clock));
   block::FaultDisk disk({.block_count = 64});
   rig.Add(disk.Open());
@@ -85,7 +85,7 @@ TEST_CASE("commands are counted by kind, with bytes, errors and latencies") {
 }
 
 TEST_CASE("a command that waits for a limit is measured from when its device had it") {
-  ManualClock clock;
+  test::ManualClock clock;
   DeviceRig rig(WithClock(clock));
   rig.AddMemory(64, kBlockBytes, {.qos = {.iops = 10, .burst_ms = 0}});
   std::deque<TestCommand> reads;
@@ -104,7 +104,7 @@ TEST_CASE("a command that waits for a limit is measured from when its device had
 }
 
 TEST_CASE("a command that ended with its controller is in no figure") {
-  ManualClock clock;
+  test::ManualClock clock;
   DeviceRig rig(WithClock(clock));
   rig.AddMemory(64, kBlockBytes, {.qos = {.iops = 10, .burst_ms = 0}});
   TestCommand first(BlocksEntry(IoOpcode::kRead, 1, 0, 1), kBlockBytes);

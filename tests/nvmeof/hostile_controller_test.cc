@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "strata/base/endian.h"
+#include "support/manual_clock.h"
 #include "support/nvmeof/host_queue_rig.h"
 
 namespace strata::nvmeof {
@@ -19,13 +20,6 @@ using nvme::IoOpcode;
 using nvme::StatusCode;
 
 constexpr uint32_t kBlock = 4096;
-
-class ManualClock final : public Clock {
- public:
-  int64_t WallNanos() const override { return now_ns; }
-  int64_t MonotonicNanos() const override { return now_ns; }
-  int64_t now_ns = 1'000'000'000;
-};
 
 constexpr std::byte kCanary{0xc5};
 
@@ -234,7 +228,7 @@ TEST_CASE("a controller id that is reserved is refused") {
 }
 
 TEST_CASE("a controller that says nothing is given up in time") {
-  ManualClock clock;
+  test::ManualClock clock(1'000'000'000);
   {
     HostQueueRig rig({.clock = &clock});
     rig.ReachInit();

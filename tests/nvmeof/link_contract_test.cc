@@ -23,6 +23,7 @@
 
 #include "link/link.h"
 #include "strata/base/random.h"
+#include "support/manual_clock.h"
 #include "support/seed.h"
 
 namespace strata::nvmeof {
@@ -34,14 +35,6 @@ constexpr int64_t kForever = INT64_MAX;
 constexpr int64_t kStepNanos = 20'000'000;
 constexpr int kMaxSteps = 3000;  // A minute: only a failure takes so long.
 constexpr int kFewRounds = 50;   // A loop that spins makes thousands.
-
-class ManualClock final : public Clock {
- public:
-  int64_t WallNanos() const override { return now_ns; }
-  int64_t MonotonicNanos() const override { return now_ns; }
-
-  std::atomic<int64_t> now_ns = 1'000'000'000;
-};
 
 // Keeps what happens to a stream.
 struct Recorder final : StreamHandler {
@@ -402,7 +395,7 @@ TEST_CASE("An owner that takes nothing is not asked again, and gets everything l
 
 TEST_CASE("A connection that fails ends with the reason") {
   const LinkEngine engine = AnyEngine();
-  ManualClock clock;
+  test::ManualClock clock(1'000'000'000);
   Recorder handler;
   const std::unique_ptr<Link> link = MustOpen(engine, clock);
   SECTION("refused") {
@@ -581,7 +574,7 @@ TEST_CASE("Limits: streams, addresses, descriptors") {
     CHECK(served.link->Listen(served.endpoint, served.acceptor.get()).ok());
   }
   SECTION("no descriptor for a connection: the listener rests, then accepts it") {
-    ManualClock clock;
+    test::ManualClock clock(1'000'000'000);
     Served served(engine, "127.0.0.1:0", clock);
     const Socket peer = PlainPeer(served.endpoint);
     rlimit before{};

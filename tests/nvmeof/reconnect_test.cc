@@ -2,7 +2,6 @@
 //
 // The target goes and comes back, and the link is cut, under I/O. A model of what each block may
 // hold decides that no write is lost, doubled or put in the wrong place.
-#include <atomic>
 #include <catch2/catch.hpp>
 #include <memory>
 #include <string>
@@ -12,6 +11,7 @@
 #include "strata/block/buffer.h"
 #include "strata/block/devices.h"
 #include "support/block/test_io.h"
+#include "support/manual_clock.h"
 #include "support/nvmeof/block_model.h"
 #include "support/nvmeof/cutting_proxy.h"
 #include "support/nvmeof/restartable_target.h"
@@ -144,26 +144,15 @@ TEST_CASE("another disk under the same address is not written to") {
   CHECK(TargetRig::Soon([&] { return write().ok(); }));
 }
 
-// Time passes when the test says so.
-class ManualClock final : public Clock {
- public:
-  int64_t MonotonicNanos() const override { return now_ns_.load(); }
-  int64_t WallNanos() const override { return now_ns_.load(); }
-  void Advance(int64_t ns) { now_ns_ += ns; }
-
- private:
-  std::atomic<int64_t> now_ns_{1'000'000'000};
-};
-
 constexpr int64_t kLongSilenceNs = 10'000'000'000;
 
 // The target's time stands still after the silence, so that it looks at no other connection.
 TEST_CASE("a queue of a host that was dropped for its silence ends without an answer") {
-  ManualClock clock;
+  test::ManualClock clock(1'000'000'000);
   TargetRig rig({.clock = &clock}, 1,
                 {.nqn = RestartableTarget::kNqn, .allow_any_host = true, .clock = &clock});
   TargetRig::Host host(rig.endpoint, {}, {.keep_alive_ms = 1000});
-  clock.Advance(kLongSilenceNs);
+  clock.now_ns += kLongSilenceNs;
   CHECK(host.admin.IsEnded());
   // What came just before is answered well.
   CHECK(TargetRig::Soon([&] {
@@ -177,7 +166,7 @@ TEST_CASE("a queue of a host that was dropped for its silence ends without an an
 }
 
 TEST_CASE("what a host asks for after it was dropped for its silence is carried out") {
-  ManualClock clock;
+  test::ManualClock clock(1'000'000'000);
   TargetRig rig({.clock = &clock}, 1,
                 {.nqn = RestartableTarget::kNqn, .allow_any_host = true, .clock = &clock});
   auto transport = ConnectTcp({.endpoint = rig.endpoint,
@@ -193,7 +182,7 @@ TEST_CASE("what a host asks for after it was dropped for its silence is carried 
   Buffer buffer(512);
   for (int round = 0; round < 3; ++round) {
     REQUIRE(WriteBlocking(*channel, Lba{0}, buffer.span()).ok());
-    clock.Advance(kLongSilenceNs);
+    clock.now_ns += kLongSilenceNs;
     // The admin queue's connection is gone, and nobody at the host has noticed.
     REQUIRE(TargetRig::Soon([&] { return rig.target->Connections().size() == 1; }));
     TestIo write(Op::kWrite, Lba{0}, 1, {Whole(buffer)});

@@ -11,24 +11,15 @@
 #include <string_view>
 #include <vector>
 
-#include "strata/base/clock.h"
 #include "strata/block/device.h"
 #include "strata/dedup/store.h"
 #include "strata/kv/store.h"
 #include "strata/object/store.h"
+#include "support/manual_clock.h"
 #include "support/must.h"
 #include "support/scratch_folder.h"
 
 namespace strata::object::test {
-
-// Stands still unless it is moved. Set it only while nobody else uses the store.
-class ManualClock final : public Clock {
- public:
-  int64_t WallNanos() const override { return now_ns; }
-  int64_t MonotonicNanos() const override { return now_ns; }
-
-  int64_t now_ns = 1'700'000'000'000'000'000;
-};
 
 inline constexpr uint64_t kSecondNs = 1'000'000'000;
 
@@ -82,7 +73,7 @@ class StoreFixture {
   // Reaps everything that is due.
   void ReapAll();
 
-  ManualClock clock;
+  strata::test::ManualClock clock{1'700'000'000'000'000'000};
   std::optional<dedup::EncryptionKey> encryption_key;  // Of the object store, from Reopen() on.
 
  private:

@@ -27,14 +27,6 @@ namespace strata::ofs {
 
 using strata::test::Must;
 
-class ManualClock final : public Clock {
- public:
-  int64_t WallNanos() const override { return now_ns; }
-  int64_t MonotonicNanos() const override { return now_ns; }
-
-  int64_t now_ns = 1'000;
-};
-
 struct Tree {
   explicit Tree(std::unique_ptr<kv::Store> in = kv::CreateMemoryStore(),
                 const Clock* clock = &SystemClock())

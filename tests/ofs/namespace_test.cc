@@ -11,6 +11,7 @@
 #include "namespace/acl.h"
 #include "ofs/namespace_rig.h"
 #include "strata/base/errno_status.h"
+#include "support/manual_clock.h"
 
 namespace strata::ofs {
 namespace {
@@ -363,7 +364,7 @@ TEST_CASE("a directory that was removed answers until it is reclaimed") {
 }
 
 TEST_CASE("what each call does to the times") {
-  ManualClock clock;
+  test::ManualClock clock(1'000);
   Tree tree(kv::CreateMemoryStore(), &clock);
   const auto times = [&](uint64_t inode) {
     const InodeRecord record = Must(tree.names->GetAttributes(inode)).attributes;
@@ -416,7 +417,7 @@ TEST_CASE("what each call does to the times") {
 }
 
 TEST_CASE("times at both ends of what nanoseconds can say") {
-  ManualClock clock;
+  test::ManualClock clock(1'000);
   Tree tree(kv::CreateMemoryStore(), &clock);
   for (const uint64_t inode :
        {tree.MakeFile(kRootInode, "f"), tree.MakeDirectory(kRootInode, "d")}) {

@@ -517,8 +517,10 @@ absl::StatusOr<Allocator::Folded> Allocator::FoldFreed(size_t max_rows) {
 // No transaction is spent on what has to wait.
 bool Allocator::IsOpenForAll(const FreedRecord& record) const {
   MutexLock lock(&mutex_);
-  return std::all_of(record.pieces.begin(), record.pieces.end(),
-                     [this](const FreedPiece& piece) { return open_.contains(piece.group); });
+  for (const FreedPiece& piece : record.pieces) {
+    if (!open_.contains(piece.group)) return false;
+  }
+  return true;
 }
 
 // Gives the segments of an empty group back. Otherwise notes how much of it is free.

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A clock that a test moves.
+// A clock that stands still until the test moves it.
 //
 //   ManualClock clock;
-//   clock.now_ns += 5'000'000;
+//   options.clock = &clock;
+//   clock.now_ns += 1'000'000'000;
 //
 // Thread safety: any thread.
 #pragma once
@@ -13,13 +14,16 @@
 
 #include "strata/base/clock.h"
 
-namespace strata::nvme {
+namespace strata::test {
 
 class ManualClock final : public Clock {
  public:
+  explicit ManualClock(int64_t start_ns = 1'000'000'000'000) : now_ns(start_ns) {}
+
   int64_t WallNanos() const override { return now_ns.load(); }
   int64_t MonotonicNanos() const override { return now_ns.load(); }
-  std::atomic<int64_t> now_ns{1'000'000'000'000};
+
+  std::atomic<int64_t> now_ns;
 };
 
-}  // namespace strata::nvme
+}  // namespace strata::test

@@ -40,8 +40,8 @@ asio::awaitable<void> JoinThrows(WorkerPool& pool, asio::io_context& io, std::st
 }
 
 TEST_CASE("what work throws in a worker is thrown where it is joined") {
-  WorkerPool pool(1);
   asio::io_context io(1);
+  WorkerPool pool(1);  // Ends before `io`, which a worker may still be posting to.
   std::string seen;
   asio::co_spawn(io, JoinThrows(pool, io, seen), asio::detached);
   io.run();
@@ -70,8 +70,8 @@ asio::awaitable<void> LeaveByException(WorkerPool& pool, asio::io_context& io,
 }
 
 TEST_CASE("an exception does not leave a scope that work still uses") {
-  WorkerPool pool(1);
   asio::io_context io(1);
+  WorkerPool pool(1);  // Ends before `io`, which a worker may still be posting to.
   std::atomic<bool> go{false};
   bool ended_in_time = false;
   asio::co_spawn(io, LeaveByException(pool, io, go, ended_in_time), asio::detached);

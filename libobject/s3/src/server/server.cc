@@ -110,7 +110,7 @@ class AsioServer final : public Server {
   std::unique_ptr<tcp::acceptor> acceptor_;
   BodyMemory memory_;
   Service service_;
-  WorkerPool workers_;  // Behind threads_: workers post to them to the very end.
+  WorkerPool workers_;  // Ends before threads_: workers post to them to the very end.
   OperationCounters counters_;
   Newcomers newcomers_;
   SessionEnvironment environment_;

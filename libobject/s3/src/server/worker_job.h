@@ -55,6 +55,8 @@ class WorkerJob final {
     const std::shared_ptr<State> state_;
   };
 
+  // The pool ends before the executor's context: after Join() has returned, a worker may still be
+  // on its way out of posting to it.
   WorkerJob(WorkerPool& pool, boost::asio::any_io_executor executor)
       : pool_(pool), executor_(std::move(executor)) {}
   ~WorkerJob() { state_->running.wait(true); }

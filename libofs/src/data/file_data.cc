@@ -283,7 +283,7 @@ absl::Status FileData::Hold(const NodePointer& node) {
     if (node->is_gone) return PosixError(ENOENT, InodeText(node->inode));
     ++node->holds;
   }
-  const absl::Status status = Load(node);
+  absl::Status status = Load(node);
   if (status.ok()) return status;
   MutexLock lock(&node->mutex);
   --node->holds;

@@ -35,20 +35,23 @@ void NodeTable::Tidy(NodePointer node) {
   MutexLock lock(&mutex_);
   const auto it = nodes_.find(node->inode);
   if (it == nodes_.end() || it->second != node) return;
-  // The table's, and the caller's: nobody else can come by another one while the table is locked.
-  if (node.use_count() > 2) return;
-  bool is_needed = false;
-  {
-    MutexLock node_lock(&node->mutex);
-    is_needed = node->holds > 0 || node->IsDirty();
-  }
-  if (!is_needed) nodes_.erase(it);
+  node.reset();  // Here, so that of two callers the second sees no reference but the table's.
+  if (IsIdle(it->second)) nodes_.erase(it);
+}
+
+// Nobody else can come by a reference while the table is locked.
+bool NodeTable::IsIdle(const NodePointer& node) {
+  if (node.use_count() > 1) return false;
+  MutexLock lock(&node->mutex);
+  return node->holds == 0 && !node->IsDirty();
 }
 
 std::vector<NodePointer> NodeTable::DirtySince(int64_t monotonic_ns) {
   std::vector<NodePointer> all;
   {
     MutexLock lock(&mutex_);
+    // What was in somebody's hand when it could have been forgotten.
+    std::erase_if(nodes_, [](const auto& entry) { return IsIdle(entry.second); });
     for (const auto& [inode, node] : nodes_) all.push_back(node);
   }
   std::erase_if(all, [&](const NodePointer& node) {

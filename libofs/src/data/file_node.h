@@ -70,10 +70,14 @@ class NodeTable final {
   // Forgets it, if it is clean and nobody holds it or has it in hand.
   void Tidy(NodePointer node);
 
-  // Dirty since before then; all that are dirty with INT64_MAX. By inode.
+  // Dirty since before then; all that are dirty with INT64_MAX. By inode. Forgets nodes that their
+  // last users could not tidy, because somebody else had them in hand at that moment.
   std::vector<NodePointer> DirtySince(int64_t monotonic_ns);
 
  private:
+  // The table alone refers to it, and nothing of it is worth keeping.
+  static bool IsIdle(const NodePointer& node);
+
   Mutex mutex_;
   std::unordered_map<uint64_t, NodePointer> nodes_ ABSL_GUARDED_BY(mutex_);
 };

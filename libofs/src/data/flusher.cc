@@ -125,7 +125,7 @@ absl::Status Flusher::Batch::Run(kv::Durability durability) {
   }
   for (File& file : files_) STRATA_RETURN_IF_ERROR(Examine(file));
   STRATA_RETURN_IF_ERROR(WriteStripes());
-  const absl::Status status = Publish(durability);
+  absl::Status status = Publish(durability);
   ++context_.publications;
   return status;
 }
@@ -315,7 +315,7 @@ absl::Status Flusher::Batch::PublishSome(std::span<File*> files, kv::Durability 
         for (const File* file : files) {
           if (budget == 0) break;
           STRATA_ASSIGN_OR_RETURN(Step step, PublishFile(txn, epoch, *file, &budget, &freed));
-          steps.push_back(std::move(step));
+          steps.push_back(step);
         }
         return freed.empty() ? absl::OkStatus() : context_.allocator->Free(txn, freed);
       }));
@@ -398,7 +398,7 @@ absl::Status Flusher::FlushBatch(std::vector<NodePointer> nodes, kv::Durability 
 
 absl::Status Flusher::Flush(std::vector<NodePointer> nodes, kv::Durability durability) {
   if (nodes.size() < 2) return FlushBatch(std::move(nodes), durability);
-  const absl::Status together = FlushBatch(nodes, durability);
+  absl::Status together = FlushBatch(nodes, durability);
   if (together.ok()) return together;
   // What one file cannot have, the others are not to miss.
   absl::Status first_error;

@@ -65,8 +65,11 @@ absl::StatusOr<FilesystemRows> ReadFilesystemRows(const Metadata& metadata) {
                                        STRATA_ASSIGN_OR_RETURN(const uint32_t number,
                                                                DiskOf(row.key));
                                        absl::StatusOr<DiskRecord> disk = DecodeDisk(row.value);
-                                       if (disk.ok()) rows.disks[number] = *std::move(disk);
-                                       return Annotate(disk.status(), DiskText(number));
+                                       if (!disk.ok()) {
+                                         return Annotate(disk.status(), DiskText(number));
+                                       }
+                                       rows.disks[number] = *std::move(disk);
+                                       return absl::OkStatus();
                                      }));
   STRATA_RETURN_IF_ERROR(CheckPools(rows));
   return rows;

@@ -111,7 +111,7 @@ class STRATA_EXPORT FileSystem {
   virtual absl::StatusOr<Attributes> MakeUnnamed(uint64_t parent, const NewNode& node) = 0;
   // EPERM: a directory; ENOENT: it has no link left, unless `may_be_unnamed`; EMLINK.
   virtual absl::StatusOr<Attributes> Link(uint64_t inode, uint64_t parent, std::string_view name,
-                                          bool may_be_unnamed = false) = 0;
+                                          bool may_be_unnamed) = 0;
   // EISDIR: a directory. ENOENT.
   virtual absl::Status Unlink(uint64_t parent, std::string_view name) = 0;
   // ENOTEMPTY, ENOTDIR, EINVAL (".").

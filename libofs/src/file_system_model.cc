@@ -314,7 +314,7 @@ absl::Status FileSystemModel::Sync(uint64_t inode) {
   if (inode == kRootInode) return SyncAll();
   NodePointer node = nodes_.Find(inode);
   if (node == nullptr) return context_.metadata.store->Sync();
-  const absl::Status status = WithSpace([&] { return flusher_->FlushTogether(node); });
+  absl::Status status = WithSpace([&] { return flusher_->FlushTogether(node); });
   nodes_.Tidy(std::move(node));
   return status;
 }
@@ -325,7 +325,7 @@ absl::Status FileSystemModel::SyncAll() {
 }
 
 absl::Status FileSystemModel::WithSpace(const std::function<absl::Status()>& flush) {
-  const absl::Status status = flush();
+  absl::Status status = flush();
   if (!absl::IsResourceExhausted(status)) return status;
   STRATA_RETURN_IF_ERROR(MakeSpace());
   return flush();
@@ -411,7 +411,7 @@ absl::Status FileSystemModel::Upkeep() {
   const absl::Status synced = context_.metadata.store->Sync();
   const absl::Status reclaimed = ReclaimOrphans();
   const absl::Status sealed = allocator_->SealRetired();
-  const absl::Status folded = FoldFor(kFoldingNanos);
+  absl::Status folded = FoldFor(kFoldingNanos);
   for (const absl::Status& status : {flushed, synced, reclaimed, sealed}) {
     STRATA_RETURN_IF_ERROR(status);
   }

@@ -21,6 +21,7 @@ class HookedStore final : public kv::Store {
   // Runs once, in the next Commit() of a transaction.
   std::function<void()> before_commit;
   absl::Status next_commit;  // An error: the next Commit() has it, and does nothing.
+  absl::Status next_answer;  // An error: the next Commit() has it, and is done all the same.
   int committed = 0;
   int aborted = 0;
 
@@ -86,6 +87,9 @@ class HookedStore final : public kv::Store {
       if (!store_->next_commit.ok()) return std::exchange(store_->next_commit, absl::OkStatus());
       const absl::Status status = base_->Commit(durability);
       if (status.ok()) ++store_->committed;
+      if (status.ok() && !store_->next_answer.ok()) {
+        return std::exchange(store_->next_answer, absl::OkStatus());
+      }
       if (absl::IsAborted(status)) ++store_->aborted;
       return status;
     }

@@ -77,6 +77,17 @@ absl::StatusOr<uint64_t> RemoveExtents(kv::Transaction& txn, const Metadata& met
   return page.more ? std::min(page.extents.back().end(), end) : end;
 }
 
+absl::StatusOr<uint64_t> PublishedEnd(kv::Transaction& txn, const Metadata& metadata,
+                                      uint64_t inode, const Extent& extent) {
+  const std::string key = KeyAt(inode, extent.offset);
+  STRATA_ASSIGN_OR_RETURN(const std::optional<std::string> row, txn.Get(metadata.extents, key));
+  if (!row.has_value()) return extent.offset;
+  STRATA_ASSIGN_OR_RETURN(const Extent found, DecodeExtentRow(key, *row));
+  const bool is_it = found.record.birth == extent.record.birth &&
+                     found.record.payload_offset == extent.record.payload_offset;
+  return is_it ? std::min(found.end(), extent.end()) : extent.offset;
+}
+
 absl::Status PutExtent(kv::Transaction& txn, const Metadata& metadata, uint64_t inode,
                        const Extent& extent, ExtentChange* change) {
   Count(extent, 1, change);

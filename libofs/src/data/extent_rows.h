@@ -35,6 +35,10 @@ absl::StatusOr<uint64_t> RemoveExtents(kv::Transaction& txn, const Metadata& met
                                        uint64_t inode, uint64_t begin, uint64_t end,
                                        size_t max_rows, ExtentChange* change);
 
+// How far the rows have this very extent, from its front on: its offset, where they have it not.
+absl::StatusOr<uint64_t> PublishedEnd(kv::Transaction& txn, const Metadata& metadata,
+                                      uint64_t inode, const Extent& extent);
+
 // REQUIRES: nothing overlaps it.
 absl::Status PutExtent(kv::Transaction& txn, const Metadata& metadata, uint64_t inode,
                        const Extent& extent, ExtentChange* change);

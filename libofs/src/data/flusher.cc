@@ -74,6 +74,7 @@ class Flusher::Batch final {
   absl::StatusOr<Step> PublishFile(kv::Transaction& txn, uint64_t epoch, const File& file,
                                    size_t* budget, std::vector<FreedPiece>* freed) const;
   void FreeUnpublished();
+  absl::Status FreeUnpublished(const File& file, std::span<const Extent> extents);
 
   DataContext& context_;
   std::deque<File> files_;
@@ -300,7 +301,7 @@ absl::Status Flusher::Batch::Publish(kv::Durability durability) {
                          may_be_last ? durability : kv::Durability::kAsync);
     std::erase_if(rest, [](const File* file) { return file->is_finished; });
   }
-  if (!status.ok()) FreeUnpublished();
+  FreeUnpublished();
   return status;
 }
 
@@ -334,10 +335,7 @@ absl::StatusOr<Flusher::Batch::Step> Flusher::Batch::PublishFile(
   const uint64_t inode = file.node->inode;
   STRATA_ASSIGN_OR_RETURN(std::optional<InodeRecord> record,
                           FindInode(txn, context_.metadata.meta, inode));
-  if (!record.has_value()) {
-    for (const Extent& extent : file.extents) AppendFreed(extent, freed);
-    return Step{file.extents.size(), std::nullopt, true};
-  }
+  if (!record.has_value()) return Step{.is_finished = true};  // FreeUnpublished() sees to the rest.
   Step step;
   ExtentChange change;
   uint64_t published_end = 0;
@@ -378,17 +376,41 @@ absl::StatusOr<Flusher::Batch::Step> Flusher::Batch::PublishFile(
   return step;
 }
 
-// The stripes are kept, and nothing refers to these parts of them.
+// The stripes are kept, and nothing refers to what is left of the extents: the commit failed, or
+// the file is gone. A commit that failed may have been applied all the same, so the rows are asked.
+//
+// This is tried once. If it fails, too, the columns stay taken, while a second attempt could free
+// them twice.
 void Flusher::Batch::FreeUnpublished() {
-  std::vector<FreedPiece> freed;
-  for (const File& file : files_) {
-    for (const Extent& extent : file.extents) AppendFreed(extent, &freed);
+  for (File& file : files_) {
+    for (size_t begin = 0; begin < file.extents.size(); begin += kMaxRowsAtOnce) {
+      const auto some = std::span(file.extents).subspan(begin);
+      if (!FreeUnpublished(file, some.first(std::min(some.size(), kMaxRowsAtOnce))).ok()) return;
+    }
   }
-  if (freed.empty()) return;
-  // If this fails too, the columns stay taken until the group's heads are read after a crash.
-  (void)ChangeFiles(
+}
+
+absl::Status Flusher::Batch::FreeUnpublished(const File& file, std::span<const Extent> extents) {
+  const uint64_t inode = file.node->inode;
+  return ChangeFiles(
       context_.metadata, context_.session, kv::Durability::kAsync,
-      [&](kv::Transaction& txn, uint64_t) { return context_.allocator->Free(txn, freed); });
+      [&](kv::Transaction& txn, uint64_t) -> absl::Status {
+        STRATA_ASSIGN_OR_RETURN(std::optional<InodeRecord> record,
+                                FindInode(txn, context_.metadata.meta, inode));
+        std::vector<FreedPiece> freed;
+        for (const Extent& extent : extents) {
+          uint64_t live_end = extent.offset;
+          if (record.has_value()) {
+            STRATA_ASSIGN_OR_RETURN(live_end, PublishedEnd(txn, context_.metadata, inode, extent));
+          }
+          if (live_end < extent.end()) AppendFreed(Slice(extent, live_end, extent.end()), &freed);
+        }
+        // With the inode's row changed, a commit that is still on its way fails.
+        if (record.has_value()) {
+          STRATA_RETURN_IF_ERROR(PutInode(txn, context_.metadata.meta, inode, &*record));
+        }
+        return freed.empty() ? absl::OkStatus() : context_.allocator->Free(txn, freed);
+      });
 }
 
 absl::Status Flusher::FlushBatch(std::vector<NodePointer> nodes, kv::Durability durability) {

@@ -44,7 +44,7 @@ set(STRATA_ROOMS_s3 http auth protocol operations server)
 
 set(STRATA_DIR_ofs libofs)
 set(STRATA_USES_ofs base block kv ec)
-set(STRATA_ROOMS_ofs format disks namespace groups stripes data .)
+set(STRATA_ROOMS_ofs format disks namespace groups stripes data jobs .)
 
 # What stands on the libraries.
 set(STRATA_USES_apps ${STRATA_LIBRARIES})

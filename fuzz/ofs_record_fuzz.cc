@@ -42,6 +42,7 @@ void TryAll(std::string_view input) {
   Try(input, 'N', DecodeSession);
   Try(input, 'n', DecodeHeartbeat);
   Try(input, 'C', DecodeCounter);
+  Try(input, 'J', DecodeJob);
   Try(input, 'I', DecodeInode);
   Try(input, 'T', DecodeTouch);
   Try(input, 'D', DecodeEntry);

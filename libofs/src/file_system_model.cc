@@ -425,14 +425,10 @@ absl::StatusOr<SpaceUse> FileSystemModel::GetSpaceUse() {
     return WithoutHeads(segments * context_.format.segment_bytes / protection.total_units() *
                         protection.data_units);
   };
-  uint64_t total = 0;
-  uint64_t free = 0;
-  for (const std::shared_ptr<Disk>& disk : disks_->All()) {
-    total += disk->superblock().segment_count;
-    if (disk->writable()) free += allocator_->space().free_segments(disk->number());
-  }
-  use.total_bytes = payload(total);
-  use.free_bytes = std::min(payload(free) + allocator_->FreePayloadBytes(), use.total_bytes);
+  const Allocator::OnlineSegments segments = allocator_->online_segments();
+  use.total_bytes = payload(segments.total);
+  use.free_bytes =
+      std::min(payload(segments.free) + allocator_->FreePayloadBytes(), use.total_bytes);
   const uint64_t kept = use.total_bytes / kReserveParts + context_.dirty_bytes;
   use.free_bytes -= std::min(use.free_bytes, kept);
   return use;

@@ -22,6 +22,7 @@
 #include "disks/open_disks.h"
 #include "groups/allocator.h"
 #include "groups/group_table.h"
+#include "maintenance_model.h"
 #include "namespace/namespace.h"
 #include "strata/ofs/file_system.h"
 #include "stripes/codes.h"
@@ -73,12 +74,14 @@ class FileSystemModel final : public FileSystem {
 
   absl::StatusOr<SpaceUse> GetSpaceUse() override;
   absl::Status Upkeep() override;
+  Maintenance& maintenance() override { return *maintenance_; }
 
  private:
   // The node of an inode while a call works on it.
   class Use;
 
-  absl::Status OpenDisksOfRows();
+  absl::StatusOr<std::vector<AbsentDisk>> OpenDisksOfRows();
+  absl::StatusOr<std::vector<LostRange>> LiveRanges(const StripeHead& head);
   absl::Status CheckLosses(const std::vector<AbsentDisk>& absent);
   absl::Status EndOtherSessions();
   absl::Status SealOwnerlessGroups();
@@ -112,6 +115,7 @@ class FileSystemModel final : public FileSystem {
   NodeTable nodes_;
   std::unique_ptr<Flusher> flusher_;
   std::unique_ptr<FileData> data_;
+  std::unique_ptr<MaintenanceModel> maintenance_;
   Mutex reclaiming_mutex_;
   CondVar reclaimed_;
   bool is_reclaiming_ ABSL_GUARDED_BY(reclaiming_mutex_) = false;  // One at a time reclaims.

@@ -13,6 +13,7 @@
 #include "disks/session_rows.h"
 #include "file_system_model.h"
 #include "format/key_layout.h"
+#include "namespace/paths.h"
 #include "strata/base/errno_status.h"
 #include "strata/base/range_check.h"
 #include "strata/base/status_macros.h"
@@ -24,6 +25,8 @@ absl::StatusOr<std::unique_ptr<FileSystem>> FileSystem::Open(const FileSystemOpt
   if (options.store == nullptr) return absl::InvalidArgumentError("no store");
   STRATA_RETURN_IF_ERROR(
       CheckRange("max_dirty_bytes", options.max_dirty_bytes, 1u << 20, uint64_t{64} << 30));
+  STRATA_RETURN_IF_ERROR(
+      CheckRange("fail_after_ms", options.fail_after_ms, 0, int64_t{366} * 24 * 3'600'000));
   STRATA_RETURN_IF_ERROR(CheckRange("flush_interval_ms", options.flush_interval_ms, 0, 3'600'000));
   auto model = std::make_unique<FileSystemModel>(options);
   STRATA_RETURN_IF_ERROR(model->Start());
@@ -39,7 +42,7 @@ absl::Status FileSystemModel::Start() {
   STRATA_ASSIGN_OR_RETURN(context_.metadata, OpenMetadata(options_.store));
   STRATA_ASSIGN_OR_RETURN(rows_, ReadFilesystemRows(context_.metadata));
   context_.format = rows_.format;
-  STRATA_RETURN_IF_ERROR(OpenDisksOfRows());
+  STRATA_ASSIGN_OR_RETURN(std::vector<AbsentDisk> absent, OpenDisksOfRows());
   STRATA_RETURN_IF_ERROR(EndOtherSessions());
   STRATA_ASSIGN_OR_RETURN(
       context_.session,
@@ -54,6 +57,7 @@ absl::Status FileSystemModel::Start() {
                                                        .session = context_.session}));
   const DamageSink note = [this](const Damage& damage) {
     Log(options_.log, LogLevel::kWarning, absl::StrCat("ofs: ", damage.status.message()));
+    if (maintenance_ != nullptr) maintenance_->NoteDamage(damage);
   };
   const Uuid& uuid = rows_.format.filesystem;
   reader_ = std::make_unique<StripeReader>(
@@ -69,10 +73,37 @@ absl::Status FileSystemModel::Start() {
   context_.writer = writer_.get();
   flusher_ = std::make_unique<Flusher>(&context_);
   data_ = std::make_unique<FileData>(&context_, flusher_.get());
-  return SealOwnerlessGroups();
+  STRATA_RETURN_IF_ERROR(SealOwnerlessGroups());
+  maintenance_ = std::make_unique<MaintenanceModel>(MaintenanceOptions{
+      .context = {.metadata = context_.metadata,
+                  .filesystem = uuid,
+                  .disks = disks_.get(),
+                  .allocator = allocator_.get(),
+                  .reader = reader_.get(),
+                  .on_damage = note,
+                  .clock = &clock_,
+                  .log = options_.log},
+      .disks = disks_.get(),
+      .rows = rows_,
+      .absent = std::move(absent),
+      .registry = options_.registry,
+      .fail_after_ms = options_.fail_after_ms,
+      .live_ranges = [this](const StripeHead& head) { return LiveRanges(head); }});
+  return absl::OkStatus();
 }
 
-absl::Status FileSystemModel::OpenDisksOfRows() {
+absl::StatusOr<std::vector<LostRange>> FileSystemModel::LiveRanges(const StripeHead& head) {
+  STRATA_ASSIGN_OR_RETURN(const std::vector<FileRange> live, data_->LiveRanges(head));
+  const auto snapshot = context_.metadata.store->NewSnapshot();
+  std::vector<LostRange> ranges;
+  for (const FileRange& range : live) {
+    STRATA_ASSIGN_OR_RETURN(std::string path, PathOf(*snapshot, context_.metadata, range.inode));
+    ranges.push_back({range.inode, std::move(path), range.offset, range.bytes});
+  }
+  return ranges;
+}
+
+absl::StatusOr<std::vector<AbsentDisk>> FileSystemModel::OpenDisksOfRows() {
   const block::Registry defaults = block::Registry::WithDefaults();
   std::vector<std::string> uris;
   for (const auto& [number, disk] : rows_.disks) {
@@ -83,7 +114,8 @@ absl::Status FileSystemModel::OpenDisksOfRows() {
       OpenDisks(OpenSources(options_.registry != nullptr ? *options_.registry : defaults, uris),
                 rows_.format.filesystem, rows_.disks, {.log = options_.log}));
   disks_ = std::make_unique<DiskSet>(std::move(found.disks));
-  return CheckLosses(found.absent);
+  STRATA_RETURN_IF_ERROR(CheckLosses(found.absent));
+  return std::move(found.absent);
 }
 
 // Without some of its disks the filesystem is opened as long as every group can be read.
@@ -148,6 +180,7 @@ absl::Status FileSystemModel::SealOwnerlessGroups() {
 absl::Status FileSystemModel::Close() {
   STRATA_RETURN_IF_ERROR(SyncAll());
   STRATA_RETURN_IF_ERROR(ReclaimOrphans());
+  STRATA_RETURN_IF_ERROR(maintenance_->Stop());
   STRATA_RETURN_IF_ERROR(allocator_->Close());
   STRATA_RETURN_IF_ERROR(MakeSpace());
   return EndSession(context_.metadata, context_.session);

@@ -15,81 +15,17 @@
 #include <thread>
 
 #include "format/layout.h"
+#include "home.h"
+#include "hooked_store.h"
 #include "strata/base/endian.h"
 #include "strata/base/random.h"
 #include "strata/ofs/posix_error.h"
-#include "support/block/fault_device.h"
-#include "support/kv/crash_kv.h"
 #include "support/must.h"
 #include "support/rounds.h"
 #include "support/seed.h"
 
 namespace strata::ofs {
 namespace {
-
-using block::FaultDisk;
-using test::CrashKv;
-using test::Must;
-
-using Bytes = std::vector<std::byte>;
-
-Bytes Pattern(uint64_t seed, size_t size) {
-  Bytes bytes(size);
-  Random(seed).Fill(bytes);
-  return bytes;
-}
-
-// Disks and metadata that outlive sessions. Disks are named "fault:N".
-struct Home {
-  explicit Home(int disk_count = 6, uint64_t disk_bytes = 32u << 20,
-                Protection protection = Protection::ReedSolomon(4, 2), uint64_t seed = 1) {
-    for (int i = 0; i < disk_count; ++i) {
-      disks.push_back(std::make_unique<FaultDisk>(
-          block::FaultDiskOptions{.block_count = disk_bytes / 4096, .seed = seed * 100 + i}));
-    }
-    const auto register_status = registry.Register(
-        "fault",
-        [this](const block::Uri& uri,
-               const block::Registry&) -> absl::StatusOr<std::unique_ptr<block::Device>> {
-          const size_t number = std::stoul(uri.target);
-          if (absent.contains(number)) return absl::NotFoundError("the disk is gone");
-          return disks[number - 1]->Open();
-        });
-    Must(register_status);
-    FormatOptions format{.registry = &registry, .protection = protection};
-    for (int i = 0; i < disk_count; ++i) {
-      format.disks.push_back({.uri = "fault:" + std::to_string(i + 1)});
-    }
-    const std::unique_ptr<kv::Store> fresh = kv->Open();
-    format.store = fresh.get();
-    Must(Format(format));
-  }
-
-  FileSystem& Open() {
-    fs.reset();
-    store.reset();
-    store = kv->Open();
-    fs = Must(FileSystem::Open({.store = store.get(), .registry = &registry}));
-    return *fs;
-  }
-
-  std::vector<std::unique_ptr<FaultDisk>> disks;
-  std::set<size_t> absent;
-  block::Registry registry = block::Registry::WithDefaults();
-  std::unique_ptr<CrashKv> kv = std::make_unique<CrashKv>();
-  std::unique_ptr<kv::Store> store;
-  std::unique_ptr<FileSystem> fs;
-};
-
-Bytes ReadAll(FileSystem& fs, uint64_t inode) {
-  Bytes bytes(Must(fs.GetAttributes(inode)).size_bytes);
-  if (!bytes.empty()) REQUIRE(Must(fs.Read(inode, 0, bytes)) == bytes.size());
-  return bytes;
-}
-
-uint64_t MakeFile(FileSystem& fs, std::string_view name) {
-  return Must(fs.Make(kRootInode, name, {.mode = 0644})).inode;
-}
 
 TEST_CASE("what is written is read back, dirty, flushed and by the next session") {
   Home home;
@@ -257,6 +193,61 @@ TEST_CASE("space of deleted and overwritten data comes back") {
   Must(fs.Close());
   CHECK(Must(home.Open().GetSpaceUse()).free_bytes > before.total_bytes * 9 / 10);
   Must(home.fs->Close());
+}
+
+TEST_CASE("a commit that fails, applied or not, loses no byte and frees none twice") {
+  const uint64_t rounds = test::Rounds(20);
+  int failed = 0;
+  for (uint64_t round = 0; round < rounds || failed < 50; ++round) {
+    const uint64_t seed = test::Seed() + round;
+    CAPTURE(seed);
+    Random random(seed);
+    Home home(6, 24u << 20, Protection::ReedSolomon(4, 2), seed);
+    home.store = home.kv->Open();
+    HookedStore hooked(home.store.get());
+    std::unique_ptr<FileSystem> fs =
+        Must(FileSystem::Open({.store = &hooked, .registry = &home.registry}));
+    const SpaceUse before = Must(fs->GetSpaceUse());
+    std::vector<std::pair<uint64_t, Bytes>> files;
+    for (int i = 0; i < 4; ++i) files.emplace_back(MakeFile(*fs, std::to_string(i)), Bytes());
+    const std::function<void()> fail_some = [&] {
+      hooked.before_commit = fail_some;
+      if (!random.Chance(0.2)) return;
+      ++failed;
+      const absl::Status lost = absl::UnavailableError("the answer of the store was lost");
+      (random.Chance(0.5) ? hooked.next_commit : hooked.next_answer) = lost;
+    };
+    hooked.before_commit = fail_some;
+    for (int step = 0; step < 60; ++step) {
+      auto& [inode, model] = files[random.Uniform(files.size())];
+      if (random.Chance(0.1)) {
+        (void)fs->Upkeep();
+      } else if (random.Chance(0.5)) {
+        (void)(random.Chance(0.7) ? fs->Sync(inode) : fs->SyncAll());
+      } else {
+        const uint64_t offset = random.Uniform(300000);
+        const Bytes data =
+            Pattern(random.Next64(), 1 + random.Uniform(random.Chance(0.3) ? 300000 : 30000));
+        Must(fs->Write(inode, offset, data));
+        if (model.size() < offset + data.size()) model.resize(offset + data.size());
+        std::copy(data.begin(), data.end(), model.begin() + static_cast<ptrdiff_t>(offset));
+      }
+      REQUIRE(ReadAll(*fs, inode) == model);
+    }
+    hooked.before_commit = nullptr;
+    Must(fs->SyncAll());
+    Must(fs->Upkeep());
+    for (const auto& [inode, model] : files) REQUIRE(ReadAll(*fs, inode) == model);
+    Must(fs->Close());
+    fs.reset();
+    FileSystem& next = home.Open();
+    for (const auto& [inode, model] : files) REQUIRE(ReadAll(next, inode) == model);
+    for (size_t i = 0; i < files.size(); ++i) Must(next.Unlink(kRootInode, std::to_string(i)));
+    Must(next.Upkeep());
+    Must(next.Close());
+    CHECK(Must(home.Open().GetSpaceUse()).free_bytes > before.free_bytes * 9 / 10);
+    Must(home.fs->Close());
+  }
 }
 
 TEST_CASE("full disks refuse what does not fit, and deleting makes room") {

@@ -32,7 +32,8 @@ std::string Again(const std::string& name, std::string_view value) {
   if (name == "pool") return encode(DecodePool(value));
   if (name == "segments") return encode(DecodeSegments(value));
   if (name == "group") return encode(DecodeGroup(value));
-  if (name == "allocation") return encode(DecodeAllocation(value));
+  if (name == "job") return encode(DecodeJob(value));
+  if (name == "allocation" || name == "moving allocation") return encode(DecodeAllocation(value));
   if (name == "freed") return encode(DecodeFreed(value));
   if (name == "session") return encode(DecodeSession(value));
   if (name == "heartbeat") return encode(DecodeHeartbeat(value));
@@ -60,10 +61,12 @@ TEST_CASE("Records: golden bytes") {
       {"segments", "42010106640003053824"},
       {"group", "47010104010201000201010308010002ac02802007040103050401040100"},
       {"allocation", "41010101010201050306640003053824040503643d8827"},
+      {"moving allocation", "41010101030201050306640003053824050701000302802007"},
       {"freed", "5a0101100c2102b0ea01a09c01090d0001010100"},
       {"session", "4e010104686f737402029221030106"},
       {"heartbeat", "6e01010107020108"},
       {"counter", "43010103808004"},
+      {"job", "4a010102ac02"},
       {"inode",
        "49010101010202ed130302e8070401640501020602a01f07010108098080d0e2c6bfce972f0901060a01080b010"
        "50c01060d0281100e01010f09ffffffffffffffff7f100108111159010101020204030c04020301000401031201"
@@ -119,7 +122,11 @@ TEST_CASE("Records: values out of range are refused by name") {
   allocation = DecodeAllocation(Sample("allocation")).value();
   allocation.owner = 0;
   CHECK(DecodeAllocation(Encode(allocation)).status().message() ==
-        "malformed allocation record: an open group has an owner, and no other has");
+        "malformed allocation record: a sealed group has no owner, and each other has one");
+  allocation = DecodeAllocation(Sample("allocation")).value();
+  allocation.moving_to = {{1, 2}};
+  CHECK(DecodeAllocation(Encode(allocation)).status().message() ==
+        "malformed allocation record: units move, and the group is not evacuating");
   FreedRecord freed;
   for (uint64_t i = 1; i <= kMaxFreedGroups + 1; ++i) {
     freed.pieces.push_back({.group = i, .unit_blocks = 1, .payload_bytes = 1, .freed_bytes = 1});

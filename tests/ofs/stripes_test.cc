@@ -234,8 +234,8 @@ TEST_CASE("A flipped bit in data, parity or head is noticed, counted, reported a
         for (const Damage& damage : rig.damage) {
           CHECK(damage.disk == disk);
           CHECK(damage.unit == unit);
-          CHECK(damage.group == stripe.columns.group);
-          CHECK(damage.column == stripe.columns.column);
+          CHECK(damage.stripe.group == stripe.columns.group);
+          CHECK(damage.stripe.column == stripe.columns.column);
           CHECK((damage.fault == DiskFault::kHead) == (block == 0));
           Says(damage.status, "on disk " + std::to_string(disk) + " (fault:");
         }

@@ -150,8 +150,15 @@ absl::StatusOr<uint64_t> FileData::Seek(const NodePointer& node, uint64_t offset
 }
 
 absl::StatusOr<uint32_t> FileData::LiveBytes(const StripeHead& head) {
-  const auto snapshot = context_.metadata.store->NewSnapshot();
+  STRATA_ASSIGN_OR_RETURN(const std::vector<FileRange> ranges, LiveRanges(head));
   uint64_t live = 0;
+  for (const FileRange& range : ranges) live += range.bytes;
+  return static_cast<uint32_t>(live);
+}
+
+absl::StatusOr<std::vector<FileRange>> FileData::LiveRanges(const StripeHead& head) {
+  const auto snapshot = context_.metadata.store->NewSnapshot();
+  std::vector<FileRange> live;
   for (const StripeRecord& record : head.records) {
     const uint64_t end = record.file_offset + record.raw_bytes;
     for (uint64_t at = record.file_offset; at < end;) {
@@ -165,7 +172,7 @@ absl::StatusOr<uint32_t> FileData::LiveBytes(const StripeHead& head) {
           const uint64_t bytes = std::min<uint64_t>(place.bytes, to - at);
           if (place.stripe.group == head.group && place.stripe.column == head.column &&
               place.stripe.birth == head.birth) {
-            live += bytes;
+            live.push_back({record.inode, at, bytes});
           }
           at += bytes;
         }
@@ -173,7 +180,7 @@ absl::StatusOr<uint32_t> FileData::LiveBytes(const StripeHead& head) {
       if (!page.more) break;
     }
   }
-  return static_cast<uint32_t>(live);
+  return live;
 }
 
 // ---- Writing

@@ -18,6 +18,12 @@
 
 namespace strata::ofs {
 
+struct FileRange {
+  uint64_t inode = 0;
+  uint64_t offset = 0;
+  uint64_t bytes = 0;
+};
+
 class FileData final {
  public:
   FileData(DataContext* context, Flusher* flusher) : context_(*context), flusher_(*flusher) {}
@@ -42,7 +48,8 @@ class FileData final {
   // The same, and drops its extents. FailedPrecondition: it is held.
   absl::Status Discard(const NodePointer& node);
 
-  // How many bytes of a stripe extents refer to.
+  // What extents refer to of a stripe, and how many bytes that are.
+  absl::StatusOr<std::vector<FileRange>> LiveRanges(const StripeHead& head);
   absl::StatusOr<uint32_t> LiveBytes(const StripeHead& head);
 
  private:

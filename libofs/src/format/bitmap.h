@@ -30,6 +30,8 @@ class Bitmap final {
 
   // The first run of `count` clear bits that begins at `from` or later.
   std::optional<uint32_t> FindClear(uint32_t from, uint32_t count) const;
+  // The first bit at `from` or later that is set; size() where none is.
+  uint32_t FindSet(uint32_t from) const { return NextWith(true, from); }
 
   friend bool operator==(const Bitmap&, const Bitmap&) = default;
 

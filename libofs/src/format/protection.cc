@@ -58,6 +58,22 @@ std::string_view DiskClassName(DiskClass disk_class) {
   return "unknown";
 }
 
+std::string_view DiskStateName(DiskState state) {
+  switch (state) {
+    case DiskState::kOnline:
+      return "online";
+    case DiskState::kSuspect:
+      return "suspect";
+    case DiskState::kFailed:
+      return "failed";
+    case DiskState::kDraining:
+      return "draining";
+    case DiskState::kRemoved:
+      return "removed";
+  }
+  return "unknown";
+}
+
 absl::StatusOr<DiskClass> ParseDiskClass(std::string_view text) {
   for (const DiskClass disk_class : kDiskClasses) {
     if (text == DiskClassName(disk_class)) return disk_class;

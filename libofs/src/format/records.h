@@ -39,15 +39,6 @@ struct EpochRecord {
   friend bool operator==(const EpochRecord&, const EpochRecord&) = default;
 };
 
-enum class DiskState : uint8_t {
-  kOnline = 1,
-  kSuspect = 2,  // Errors or silence: no new groups on it.
-  kFailed = 3,
-  kDraining = 4,
-  kRemoved = 5,
-};
-std::string_view DiskStateName(DiskState state);
-
 struct DiskRecord {
   Uuid disk{};
   std::string uri{};  // Where it was last; empty: the application opened it.
@@ -100,10 +91,13 @@ struct PartlyDead {
 
 struct AllocationRecord {
   AllocationState state = AllocationState::kOpen;
-  uint32_t owner = 0;  // The session that has it open.
+  uint32_t owner = 0;  // The session that has it open, or moves it.
   // Sealed: the taken columns. Open: those that were taken when the owner opened the group.
   Bitmap taken{};
   std::vector<PartlyDead> partly_dead{};  // Columns ascend.
+  // Evacuating: where the units will lie, in order. The owner has taken the segments that the
+  // group's row does not name. Empty: none moves.
+  std::vector<SegmentPlace> moving_to{};
   friend bool operator==(const AllocationRecord&, const AllocationRecord&) = default;
 };
 
@@ -142,6 +136,12 @@ struct HeartbeatRecord {
 struct CounterRecord {
   uint64_t next = 0;
   friend bool operator==(const CounterRecord&, const CounterRecord&) = default;
+};
+
+// How far a job has come.
+struct JobRecord {
+  uint64_t next_group = 0;
+  friend bool operator==(const JobRecord&, const JobRecord&) = default;
 };
 
 // ---- Files
@@ -241,6 +241,7 @@ std::string Encode(const FreedRecord& record);
 std::string Encode(const SessionRecord& record);
 std::string Encode(const HeartbeatRecord& record);
 std::string Encode(const CounterRecord& record);
+std::string Encode(const JobRecord& record);
 std::string Encode(const InodeRecord& record);
 std::string Encode(const TouchRecord& record);
 std::string Encode(const EntryRecord& record);
@@ -260,6 +261,7 @@ absl::StatusOr<FreedRecord> DecodeFreed(std::string_view value);
 absl::StatusOr<SessionRecord> DecodeSession(std::string_view value);
 absl::StatusOr<HeartbeatRecord> DecodeHeartbeat(std::string_view value);
 absl::StatusOr<CounterRecord> DecodeCounter(std::string_view value);
+absl::StatusOr<JobRecord> DecodeJob(std::string_view value);
 absl::StatusOr<InodeRecord> DecodeInode(std::string_view value);
 absl::StatusOr<TouchRecord> DecodeTouch(std::string_view value);
 absl::StatusOr<EntryRecord> DecodeEntry(std::string_view value);

@@ -201,6 +201,7 @@ struct AllocationFields {
     fields.Value(3, allocation.taken, BitmapCodec());
     fields.Require(3);
     fields.Value(4, allocation.partly_dead, PartlyDeadCodec());
+    fields.Value(5, allocation.moving_to, PlacesCodec());
   }
 };
 
@@ -240,6 +241,14 @@ struct CounterFields {
   }
 };
 
+struct JobFields {
+  static constexpr kv::RecordKind kKind = {'J', 1, "job record"};
+  template <typename Fields, typename Record>
+  static void List(Fields& fields, Record& job) {
+    fields.Integer(1, job.next_group);
+  }
+};
+
 string_view WhatIsWrongWithGroup(const GroupRecord& group) {
   if (group.pool < 1 || group.pool > kMaxPools) return "pool out of range";
   if (group.generation == 0) return "generation 0";
@@ -253,8 +262,11 @@ string_view WhatIsWrongWithGroup(const GroupRecord& group) {
 }
 
 string_view WhatIsWrongWithAllocation(const AllocationRecord& allocation) {
-  if ((allocation.state == AllocationState::kOpen) != (allocation.owner != 0)) {
-    return "an open group has an owner, and no other has";
+  if ((allocation.state == AllocationState::kSealed) != (allocation.owner == 0)) {
+    return "a sealed group has no owner, and each other has one";
+  }
+  if (!allocation.moving_to.empty() && allocation.state != AllocationState::kEvacuating) {
+    return "units move, and the group is not evacuating";
   }
   if (allocation.owner > kMaxSession) return "owner out of range";
   for (const PartlyDead& stripe : allocation.partly_dead) {
@@ -266,22 +278,6 @@ string_view WhatIsWrongWithAllocation(const AllocationRecord& allocation) {
 }
 
 }  // namespace
-
-std::string_view DiskStateName(DiskState state) {
-  switch (state) {
-    case DiskState::kOnline:
-      return "online";
-    case DiskState::kSuspect:
-      return "suspect";
-    case DiskState::kFailed:
-      return "failed";
-    case DiskState::kDraining:
-      return "draining";
-    case DiskState::kRemoved:
-      return "removed";
-  }
-  return "unknown";
-}
 
 std::string Encode(const FormatRecord& record) { return kv::EncodeRecord<FormatFields>(record); }
 std::string Encode(const EpochRecord& record) { return kv::EncodeRecord<EpochFields>(record); }
@@ -300,6 +296,7 @@ std::string Encode(const HeartbeatRecord& record) {
   return kv::EncodeRecord<HeartbeatFields>(record);
 }
 std::string Encode(const CounterRecord& record) { return kv::EncodeRecord<CounterFields>(record); }
+std::string Encode(const JobRecord& record) { return kv::EncodeRecord<JobFields>(record); }
 
 absl::StatusOr<FormatRecord> DecodeFormat(std::string_view value) {
   return DecodeChecked<FormatFields, FormatRecord>(value, [](const FormatRecord& format) {
@@ -351,6 +348,9 @@ absl::StatusOr<HeartbeatRecord> DecodeHeartbeat(std::string_view value) {
 }
 absl::StatusOr<CounterRecord> DecodeCounter(std::string_view value) {
   return DecodeAny<CounterFields, CounterRecord>(value);
+}
+absl::StatusOr<JobRecord> DecodeJob(std::string_view value) {
+  return DecodeAny<JobFields, JobRecord>(value);
 }
 
 }  // namespace strata::ofs

@@ -8,6 +8,7 @@
 #include "disks/session_rows.h"
 #include "format/key_layout.h"
 #include "groups/freed_pieces.h"
+#include "groups/group_rows.h"
 #include "strata/base/check.h"
 #include "strata/base/errno_status.h"
 #include "strata/base/status_macros.h"
@@ -24,31 +25,6 @@ constexpr uint32_t FreeEnough(uint32_t columns) { return columns / 4; }
 uint32_t UnitBlocks(const Protection& protection, uint32_t payload_bytes) {
   return static_cast<uint32_t>(
       DivideUp(payload_bytes, uint64_t{protection.data_units} * kBlockBytes));
-}
-
-GroupKind KindOf(const GroupRecord& record) {
-  return {record.pool, record.wanted.value_or(record.protection)};
-}
-
-std::string GroupText(uint64_t group) { return absl::StrCat("group ", group); }
-
-absl::StatusOr<AllocationRecord> GetAllocation(const Metadata& metadata, kv::Reader& reader,
-                                               uint64_t group) {
-  STRATA_ASSIGN_OR_RETURN(const std::optional<std::string> row,
-                          reader.Get(metadata.meta, AllocationKey(group)));
-  if (!row.has_value()) return absl::NotFoundError(absl::StrCat("there is no group ", group));
-  absl::StatusOr<AllocationRecord> record = DecodeAllocation(*row);
-  if (!record.ok()) return Annotate(record.status(), GroupText(group));
-  return record;
-}
-
-absl::StatusOr<GroupRecord> GetGroup(const Metadata& metadata, kv::Reader& reader, uint64_t group) {
-  STRATA_ASSIGN_OR_RETURN(const std::optional<std::string> row,
-                          reader.Get(metadata.meta, GroupKey(group)));
-  if (!row.has_value()) return absl::NotFoundError(absl::StrCat("there is no group ", group));
-  absl::StatusOr<GroupRecord> record = DecodeGroup(*row);
-  if (!record.ok()) return Annotate(record.status(), GroupText(group));
-  return record;
 }
 
 }  // namespace
@@ -104,12 +80,15 @@ uint64_t Allocator::NextBirth() {
   return uint64_t{options_.session} << kBirthSequenceBits | sequence_;
 }
 
-// New stripes go to disks that are here and take writes.
+// New stripes go to disks that are online, here, and take writes.
 bool Allocator::IsUsable(const GroupRecord& record) const {
-  return std::all_of(record.units.begin(), record.units.end(), [this](const SegmentPlace& place) {
+  for (const SegmentPlace& place : record.units) {
+    const auto row = disks_.find(place.disk);
+    if (row == disks_.end() || row->second.state != DiskState::kOnline) return false;
     const std::shared_ptr<Disk> disk = options_.disks->Find(place.disk);
-    return disk != nullptr && disk->writable();
-  });
+    if (disk == nullptr || !disk->writable()) return false;
+  }
+  return true;
 }
 
 std::vector<DiskSpace> Allocator::Candidates(uint32_t pool) const {
@@ -134,6 +113,19 @@ std::vector<DiskSpace> Allocator::Candidates(uint32_t pool) const {
 
 absl::Status Allocator::CheckPlacement(const GroupKind& kind) const {
   return Place(kind.wanted, Candidates(kind.pool), /*group=*/0).status();
+}
+
+Allocator::OnlineSegments Allocator::online_segments() const {
+  OnlineSegments segments;
+  MutexLock lock(&mutex_);
+  for (const auto& [number, record] : disks_) {
+    if (record.state != DiskState::kOnline) continue;
+    const std::shared_ptr<Disk> disk = options_.disks->Find(number);
+    if (disk == nullptr) continue;
+    segments.total += record.segment_count;
+    if (disk->writable()) segments.free += space_.free_segments(number);
+  }
+  return segments;
 }
 
 uint64_t Allocator::FreePayloadBytes() const {
@@ -303,9 +295,12 @@ absl::StatusOr<std::unique_ptr<Allocator::OpenGroup>> Allocator::OpenAgain(const
       STRATA_RETURN_IF_ERROR(allocation.status());
       STRATA_ASSIGN_OR_RETURN(GroupRecord record, GetGroup(options_.metadata, txn, group));
       const uint32_t unit_blocks = UnitBlocks(record.protection, payload_bytes);
-      will_do = allocation->state == AllocationState::kSealed && IsUsable(record) &&
-                unit_blocks <= kMaxUnitBlocks &&
+      will_do = allocation->state == AllocationState::kSealed && unit_blocks <= kMaxUnitBlocks &&
                 allocation->taken.FindClear(0, 1 + unit_blocks).has_value();
+      if (will_do) {
+        MutexLock lock(&mutex_);
+        will_do = IsUsable(record);
+      }
       if (!will_do) return absl::OkStatus();
       open->record = std::make_shared<const GroupRecord>(std::move(record));
       open->taken = allocation->taken;
@@ -364,8 +359,11 @@ absl::StatusOr<std::unique_ptr<Allocator::OpenGroup>> Allocator::OpenNew(const G
 absl::Status Allocator::Seal(OpenGroup& group) {
   const auto seal = [&](kv::Transaction& txn) -> absl::Status {
     STRATA_RETURN_IF_ERROR(CheckSession(options_.metadata, txn, options_.session));
-    STRATA_ASSIGN_OR_RETURN(AllocationRecord record,
-                            GetAllocation(options_.metadata, txn, group.group));
+    absl::StatusOr<AllocationRecord> found = GetAllocation(options_.metadata, txn, group.group);
+    // An earlier attempt failed and was applied all the same; the group may even be gone since.
+    if (absl::IsNotFound(found.status())) return absl::OkStatus();
+    STRATA_ASSIGN_OR_RETURN(AllocationRecord record, std::move(found));
+    if (record.state == AllocationState::kSealed) return absl::OkStatus();
     if (record.state != AllocationState::kOpen || record.owner != options_.session) {
       return absl::FailedPreconditionError(
           absl::StrCat(GroupText(group.group), " is not session ", options_.session, "'s"));
@@ -523,7 +521,7 @@ bool Allocator::IsOpenForAll(const FreedRecord& record) const {
   return true;
 }
 
-// Gives the segments of an empty group back. Otherwise notes how much of it is free.
+// Otherwise notes how much of it is free.
 absl::StatusOr<bool> Allocator::FreeIfEmpty(uint64_t group) {
   bool is_freed = false;
   uint32_t free_columns = 0;

@@ -17,6 +17,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -40,6 +41,10 @@ struct GroupKind {
   Protection wanted{};
   friend auto operator<=>(const GroupKind&, const GroupKind&) = default;
 };
+
+inline GroupKind KindOf(const GroupRecord& record) {
+  return {record.pool, record.wanted.value_or(record.protection)};
+}
 
 // Columns [column, column + 1 + unit_blocks) of a group, for one stripe.
 struct Columns {
@@ -68,6 +73,17 @@ constexpr uint32_t MostPayloadBytes(const Protection& protection) {
 constexpr uint64_t WithoutHeads(uint64_t bytes) {
   return bytes * kMaxUnitBlocks / (kMaxUnitBlocks + 1);
 }
+
+// A sealed group in one hand: until it is settled or released nobody takes or frees its columns.
+struct ClaimedGroup {
+  uint64_t group = 0;
+  GroupRecord record{};
+  Bitmap taken{};
+  std::vector<SegmentPlace> places{};  // Of the units, in order, once it is settled.
+
+  std::vector<int> moving_units() const;
+  uint64_t taken_bytes() const { return uint64_t{taken.set_count()} * kBlockBytes; }
+};
 
 class Allocator final {
  public:
@@ -107,8 +123,29 @@ class Allocator final {
   // are done.
   absl::StatusOr<Folded> FoldFreed(size_t max_rows);
 
+  // Gives the segments of a group back that is sealed and empty; whether it was.
+  absl::StatusOr<bool> FreeIfEmpty(uint64_t group);
+
   // The disks' states as of now, for groups that are opened from now on.
   void SetDisks(std::map<uint32_t, DiskRecord> disks);
+
+  // Adds a disk whose row is written already; SetDisks() makes it a place for new groups.
+  absl::Status AddDisk(uint32_t disk, uint32_t segment_count);
+
+  // ---- Moving
+
+  // Claims a sealed group, durably, and takes a segment for each unit on a disk that `leaves`
+  // names, in a failure domain where the group has no other. nullopt: there is no such group, it is
+  // not sealed, or nothing is in it. ResourceExhausted: no segment is free in such a domain.
+  absl::StatusOr<std::optional<ClaimedGroup>> Claim(
+      uint64_t group, const std::function<bool(uint32_t disk)>& leaves);
+  // The group lies at its new places, durably, and its old segments are free. REQUIRES: the units
+  // that move are there, and were flushed.
+  absl::Status Settle(const ClaimedGroup& claim);
+  // It lies where it was; the segments for its units are free again.
+  absl::Status Release(const ClaimedGroup& claim);
+  // The same, of a session that is dead.
+  absl::Status ReleaseOwnerless(uint64_t group, uint32_t dead_session);
 
   // A group of a session that is dead is sealed: `taken` and `partly_dead` were found in its heads.
   absl::Status SealOwnerless(uint64_t group, uint32_t dead_session, Bitmap taken,
@@ -116,6 +153,12 @@ class Allocator final {
 
   // ResourceExhausted: too few failure domains for groups of this kind.
   absl::Status CheckPlacement(const GroupKind& kind) const;
+  // Of the disks that are here and online; free are those of disks that take writes.
+  struct OnlineSegments {
+    uint64_t total = 0;
+    uint64_t free = 0;
+  };
+  OnlineSegments online_segments() const;
   // What the free columns of groups hold, but those of free segments.
   uint64_t FreePayloadBytes() const;
 
@@ -140,7 +183,10 @@ class Allocator final {
   explicit Allocator(AllocatorOptions options);
 
   absl::Status ReadRows();
-  bool IsUsable(const GroupRecord& record) const;
+  bool IsUsable(const GroupRecord& record) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<uint32_t> ChooseTarget(const GroupRecord& record,
+                                        const std::vector<SegmentPlace>& places, int unit) const;
+  absl::Status EndClaim(uint64_t group, uint32_t owner);
   std::vector<DiskSpace> Candidates(uint32_t pool) const;
   bool TakeFromOpen(const GroupKind& kind, uint32_t payload_bytes, Columns* columns,
                     uint32_t* most_bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -157,7 +203,6 @@ class Allocator final {
   absl::Status SealWhere(const std::function<bool(const OpenGroup&)>& wanted);
   void NoteSealed(uint64_t group, const GroupKind& kind, uint32_t free_columns);
   void ForgetSealed(uint64_t group);
-  absl::StatusOr<bool> FreeIfEmpty(uint64_t group);
   bool IsOpenForAll(const FreedRecord& record) const;
 
   const AllocatorOptions options_;

@@ -5,17 +5,16 @@
 
 namespace strata::ofs {
 
-Damage DescribeDamage(DiskFault fault, const Disk& disk, uint64_t group, uint32_t column, int unit,
+Damage DescribeDamage(DiskFault fault, const Disk& disk, const StripeName& stripe, int unit,
                       std::string_view what) {
   const std::string_view name = DiskFaultName(fault);
   return {.fault = fault,
           .disk = disk.number(),
-          .group = group,
-          .column = column,
+          .stripe = stripe,
           .unit = unit,
           .status = absl::DataLossError(
-              absl::StrCat("group ", group, ", column ", column, ", unit ", unit, " on ",
-                           disk.name(), ": ", absl::string_view(name.data(), name.size()),
+              absl::StrCat("group ", stripe.group, ", column ", stripe.column, ", unit ", unit,
+                           " on ", disk.name(), ": ", absl::string_view(name.data(), name.size()),
                            what.empty() ? "" : ": ", absl::string_view(what.data(), what.size())))};
 }
 

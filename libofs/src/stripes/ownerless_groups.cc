@@ -182,16 +182,22 @@ absl::StatusOr<std::vector<OwnerlessGroup>> ListOwnerlessGroups(const Metadata& 
         STRATA_ASSIGN_OR_RETURN(const uint64_t group, GroupOf(Table::kAllocation, row.key));
         const absl::StatusOr<AllocationRecord> record = DecodeAllocation(row.value);
         if (!record.ok()) return Annotate(record.status(), absl::StrCat("group ", group));
-        if (record->state != AllocationState::kOpen) return absl::OkStatus();
+        if (record->state == AllocationState::kSealed) return absl::OkStatus();
         STRATA_ASSIGN_OR_RETURN(const std::optional<std::string> session,
                                 snapshot->Get(metadata.meta, SessionKey(record->owner)));
-        if (!session.has_value()) ownerless.push_back({group, record->owner});
+        if (!session.has_value()) {
+          ownerless.push_back(
+              {group, record->owner, record->state == AllocationState::kEvacuating});
+        }
         return absl::OkStatus();
       }));
   return ownerless;
 }
 
 absl::Status SealOwnerless(const OwnerlessOptions& options, const OwnerlessGroup& ownerless) {
+  if (ownerless.is_claimed) {
+    return options.allocator->ReleaseOwnerless(ownerless.group, ownerless.session);
+  }
   return Annotate(Seal(options, ownerless), absl::StrCat("group ", ownerless.group));
 }
 

@@ -23,9 +23,10 @@ namespace strata::ofs {
 struct OwnerlessGroup {
   uint64_t group = 0;
   uint32_t session = 0;
+  bool is_claimed = false;  // It was not open, but in hand to be moved.
 };
 
-// The open groups of sessions that have no row.
+// The open and the claimed groups of sessions that have no row.
 absl::StatusOr<std::vector<OwnerlessGroup>> ListOwnerlessGroups(const Metadata& metadata);
 
 // How many payload bytes of this stripe extents refer to. A head is only a hint: data of a user may
@@ -40,9 +41,10 @@ struct OwnerlessOptions {
   LiveBytes live_bytes{};
 };
 
-// Reads the heads of the group and seals it: taken are the columns that were taken when the session
-// opened it, and those of stripes with bytes that live or that a row of `Z` lists. Unavailable: no
-// disk of the group can be read. DataLoss: two living stripes overlap.
+// A group that was claimed is sealed, and lies where it was. Of one that was open, reads the heads:
+// taken are the columns that were taken when the session opened it, and those of stripes with bytes
+// that live or that a row of `Z` lists. Unavailable: no disk of the group can be read. DataLoss:
+// two living stripes overlap.
 absl::Status SealOwnerless(const OwnerlessOptions& options, const OwnerlessGroup& ownerless);
 
 }  // namespace strata::ofs

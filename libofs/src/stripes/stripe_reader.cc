@@ -120,6 +120,66 @@ class StripeReader::Attempt final {
     return absl::OkStatus();
   }
 
+  absl::Status ReadUnit(int number, std::span<std::byte> out) {
+    STRATA_RETURN_IF_ERROR(CheckName());
+    const BlockRange whole{0, stripe_.unit_blocks};
+    if (out.size() != kBlockBytes + whole.bytes()) {
+      return absl::InvalidArgumentError(absl::StrCat(StripeText(stripe_), ": a unit has ",
+                                                     kBlockBytes + whole.bytes(), " bytes, not ",
+                                                     out.size()));
+    }
+    head_ = reader_.FindHead(stripe_);
+    STRATA_RETURN_IF_ERROR(NeedHead());
+    std::vector<BlockRange> wanted(units_.size());
+    if (code_ == nullptr) {
+      STRATA_ASSIGN_OR_RETURN(const int copy, ReadCopy(whole));
+      CopyOut(copy, 0, out.subspan(kBlockBytes));
+    } else {
+      wanted[static_cast<size_t>(number)] = whole;
+      STRATA_RETURN_IF_ERROR(ReadUnits(wanted));
+      STRATA_RETURN_IF_ERROR(VerifyUnits(wanted));
+      if (!Has(number, whole)) STRATA_RETURN_IF_ERROR(Reconstruct(wanted, whole));
+      CopyOut(number, 0, out.subspan(kBlockBytes));
+    }
+    EncodeStripeHead(*head_, number, out.first(kBlockBytes));
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::vector<int>> FindDamage() {
+    STRATA_RETURN_IF_ERROR(CheckName());
+    std::vector<bool> is_here;
+    for (const Unit& state : units_) is_here.push_back(!state.lost);
+    // Every head, though one would do to read the stripe.
+    const block::Buffer heads(size_t{kBlockBytes} * units_.size());
+    std::vector<Transfer> reads;
+    std::vector<int> of_unit;
+    for (int number = 0; number < total(); ++number) {
+      if (unit(number).lost) continue;
+      reads.push_back(
+          {.disk = unit(number).disk,
+           .offset_bytes = OffsetOf(number, 0),
+           .memory = heads.span().subspan(size_t{kBlockBytes} * of_unit.size(), kBlockBytes)});
+      of_unit.push_back(number);
+    }
+    RunTransfers(reads);
+    for (size_t i = 0; i < reads.size(); ++i) {
+      if (reads[i].status.ok()) {
+        TakeHead(of_unit[i], reads[i].memory);
+      } else {
+        Lose(of_unit[i], DiskFault::kRead, View(reads[i].status));
+      }
+    }
+    if (head_ == nullptr) return Lost("no unit has its head");
+    std::vector<BlockRange> wanted(units_.size(), BlockRange{0, stripe_.unit_blocks});
+    STRATA_RETURN_IF_ERROR(ReadUnits(wanted));
+    STRATA_RETURN_IF_ERROR(VerifyUnits(wanted));
+    std::vector<int> damaged;
+    for (int number = 0; number < total(); ++number) {
+      if (unit(number).lost && is_here[static_cast<size_t>(number)]) damaged.push_back(number);
+    }
+    return damaged;
+  }
+
   absl::StatusOr<HeadPointer> ReadHead() {
     STRATA_RETURN_IF_ERROR(CheckName());
     head_ = reader_.FindHead(stripe_);
@@ -161,8 +221,7 @@ class StripeReader::Attempt final {
     Unit& state = unit(number);
     state.lost = true;
     state.verified = false;
-    damage_.push_back(
-        DescribeDamage(fault, *state.disk, stripe_.group, stripe_.column, number, what));
+    damage_.push_back(DescribeDamage(fault, *state.disk, stripe_, number, what));
     NoteWrong(absl::StrCat("unit ", number, ": ", damage_.back().status.message()));
   }
 
@@ -349,9 +408,16 @@ class StripeReader::Attempt final {
     return absl::OkStatus();
   }
 
-  // A copy is as good as another: the one with the fewest faults and the least to do.
   absl::Status ReadMirror(uint64_t offset, std::span<std::byte> out) {
-    const BlockRange range = Blocks(offset, offset + out.size());
+    STRATA_ASSIGN_OR_RETURN(const int copy, ReadCopy(Blocks(offset, offset + out.size())));
+    STRATA_RETURN_IF_ERROR(CheckRange(offset, out.size(), head_->payload_bytes));
+    CopyOut(copy, offset, out);
+    return absl::OkStatus();
+  }
+
+  // A copy is as good as another: the one with the fewest faults and the least to do. Returns which
+  // one has the range now.
+  absl::StatusOr<int> ReadCopy(BlockRange range) {
     while (true) {
       int best = -1;
       for (int number = 0; number < total(); ++number) {
@@ -363,11 +429,8 @@ class StripeReader::Attempt final {
       wanted[static_cast<size_t>(best)] = range;
       STRATA_RETURN_IF_ERROR(ReadUnits(wanted));
       if (unit(best).lost) continue;
-      STRATA_RETURN_IF_ERROR(CheckRange(offset, out.size(), head_->payload_bytes));
       STRATA_RETURN_IF_ERROR(VerifyUnits(wanted));
-      if (!Has(best, range)) continue;
-      CopyOut(best, offset, out);
-      return absl::OkStatus();
+      if (Has(best, range)) return best;
     }
   }
 
@@ -428,6 +491,20 @@ absl::Status StripeReader::Read(const StripeName& stripe, uint64_t offset,
   if (out.empty()) return absl::OkStatus();
   return WithNewestPlaces(
       stripe, [&](Attempt& attempt) -> absl::Status { return attempt.Read(offset, out); });
+}
+
+absl::Status StripeReader::ReadUnit(const StripeName& stripe, int unit, std::span<std::byte> out) {
+  return WithNewestPlaces(
+      stripe, [&](Attempt& attempt) -> absl::Status { return attempt.ReadUnit(unit, out); });
+}
+
+absl::StatusOr<std::vector<int>> StripeReader::FindDamage(const StripeName& stripe) {
+  std::vector<int> damaged;
+  STRATA_RETURN_IF_ERROR(WithNewestPlaces(stripe, [&](Attempt& attempt) -> absl::Status {
+    STRATA_ASSIGN_OR_RETURN(damaged, attempt.FindDamage());
+    return absl::OkStatus();
+  }));
+  return damaged;
 }
 
 absl::StatusOr<HeadPointer> StripeReader::ReadHead(const StripeName& stripe) {

@@ -14,6 +14,7 @@
 #include <memory>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -25,14 +26,6 @@
 #include "stripes/damage.h"
 
 namespace strata::ofs {
-
-// A stripe, as an extent names it.
-struct StripeName {
-  uint64_t group = 0;
-  uint32_t column = 0;
-  uint32_t unit_blocks = 0;
-  uint64_t birth = 0;
-};
 
 struct StripeReaderOptions {
   Uuid filesystem{};
@@ -54,6 +47,14 @@ class StripeReader final {
   // the stripe and what is wrong with each. NotFound: there is no such group (any more): read the
   // extent again. InvalidArgument: beyond the payload.
   absl::Status Read(const StripeName& stripe, uint64_t offset, std::span<std::byte> out);
+
+  // Unit `unit` as it lies on a disk, its head and then its blocks: as it is there, or as the other
+  // units tell, where it is lost or not what it should be. Errors as above.
+  absl::Status ReadUnit(const StripeName& stripe, int unit, std::span<std::byte> out);
+
+  // Reads everything there is of a stripe, and reports what is damaged as Read() does. Returns the
+  // units that are not what they should be, on disks that are here. Errors as above.
+  absl::StatusOr<std::vector<int>> FindDamage(const StripeName& stripe);
 
   // The head of a stripe, from whichever unit still has it.
   absl::StatusOr<HeadPointer> ReadHead(const StripeName& stripe);

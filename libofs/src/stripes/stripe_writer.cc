@@ -148,8 +148,9 @@ absl::StatusOr<bool> StripeWriter::WriteTo(const Columns& columns, const StripeC
 void StripeWriter::NoteFault(DiskFault fault, Disk& disk, const Columns& columns, int unit,
                              const absl::Status& status) {
   if (!options_.on_damage) return;
-  options_.on_damage(DescribeDamage(fault, disk, columns.group, columns.column, unit,
-                                    {status.message().data(), status.message().size()}));
+  options_.on_damage(DescribeDamage(
+      fault, disk, {columns.group, columns.column, columns.unit_blocks, columns.birth}, unit,
+      {status.message().data(), status.message().size()}));
 }
 
 absl::Status StripeWriter::Flush(std::span<const WrittenStripe> stripes) {

@@ -38,16 +38,11 @@
 #include "strata/base/log.h"
 #include "strata/block/registry.h"
 #include "strata/kv/store.h"
+#include "strata/ofs/maintenance.h"
 #include "strata/ofs/nodes.h"
 #include "strata/ofs/types.h"
 
 namespace strata::ofs {
-
-struct FormatDisk {
-  std::string uri{};  // Opened with FormatOptions::registry, and at every Open().
-  DiskClass disk_class = DiskClass::kSsd;
-  std::string domain{};  // "rack1/node2/disk3"; empty: a failure domain of its own.
-};
 
 struct FormatOptions {
   kv::Store* store = nullptr;
@@ -77,6 +72,9 @@ struct FileSystemOptions {
   uint64_t max_dirty_bytes = 256u << 20;
   // How old it gets there, when nobody asks for it to be durable. 0 to 1 hour.
   int64_t flush_interval_ms = 5000;
+  // How long a disk may be absent, or take no writes, before healing takes it for failed. 0 to 1
+  // year.
+  int64_t fail_after_ms = 15 * 60'000;
 };
 
 // What statvfs() shows. Bytes are those of file contents: protection is taken off already.
@@ -174,6 +172,8 @@ class STRATA_EXPORT FileSystem {
   // ---- The whole
 
   virtual absl::StatusOr<SpaceUse> GetSpaceUse() = 0;
+  // The disks, and what brings redundancy back. It lives as long as the filesystem is open.
+  virtual Maintenance& maintenance() = 0;
   // Flushes what is old enough, frees what was deleted, seals groups. Errors are those of
   // background work; the next call tries again.
   virtual absl::Status Upkeep() = 0;

@@ -25,6 +25,18 @@ STRATA_EXPORT std::string_view DiskClassName(DiskClass disk_class);
 // InvalidArgument names the text and the classes that there are.
 STRATA_EXPORT absl::StatusOr<DiskClass> ParseDiskClass(std::string_view text);
 
+// The numbers are those of the format. Only an online disk gets new data.
+enum class DiskState : uint8_t {
+  kOnline = 1,
+  kSuspect = 2,   // It is not trusted with new data; what it has stays.
+  kFailed = 3,    // What it has is reconstructed elsewhere.
+  kDraining = 4,  // What it has moves elsewhere.
+  kRemoved = 5,   // It holds nothing, and is no disk of the filesystem any more.
+};
+
+// "online", "suspect", "failed", "draining", "removed".
+STRATA_EXPORT std::string_view DiskStateName(DiskState state);
+
 inline constexpr int kMaxUnits = 20;  // k + m of a stripe at most.
 inline constexpr int kMaxCopies = 8;
 

@@ -63,6 +63,7 @@ absl::StatusOr<Attributes> FileSystemModel::Show(uint64_t inode) {
   std::optional<uint64_t> size_bytes;
   std::optional<int64_t> mtime_ns;
   int64_t ctime_ns = 0;
+  uint64_t unflushed_bytes = 0;
   if (const NodePointer node = nodes_.Find(inode); node != nullptr) {
     MutexLock lock(&node->mutex);
     if (node->is_loaded) size_bytes = node->size_bytes;
@@ -70,6 +71,8 @@ absl::StatusOr<Attributes> FileSystemModel::Show(uint64_t inode) {
       mtime_ns = node->mtime_ns;
       ctime_ns = node->ctime_ns;
     }
+    unflushed_bytes = node->dirty.size_bytes();
+    if (node->flushing != nullptr) unflushed_bytes += node->flushing->size_bytes();
   }
   STRATA_ASSIGN_OR_RETURN(const Found found, names_->GetAttributes(inode));
   Attributes attributes = ToAttributes(found);
@@ -78,6 +81,7 @@ absl::StatusOr<Attributes> FileSystemModel::Show(uint64_t inode) {
     attributes.mtime_ns = *mtime_ns;
     attributes.ctime_ns = std::max(attributes.ctime_ns, ctime_ns);
   }
+  attributes.stored_bytes += (unflushed_bytes + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
   return attributes;
 }
 
@@ -174,7 +178,8 @@ absl::StatusOr<Attributes> FileSystemModel::SetAttributes(uint64_t inode,
     STRATA_RETURN_IF_ERROR(data_->SetSize(use.node(), *changes.size_bytes));
   }
   if (!changes.mode.has_value() && !changes.uid.has_value() && !changes.gid.has_value() &&
-      !changes.atime_ns.has_value() && !changes.mtime_ns.has_value()) {
+      !changes.atime_ns.has_value() && !changes.mtime_ns.has_value() &&
+      !changes.ctime_ns.has_value()) {
     return Show(inode);
   }
   const Use use(nodes_, inode);
@@ -184,6 +189,7 @@ absl::StatusOr<Attributes> FileSystemModel::SetAttributes(uint64_t inode,
     STRATA_RETURN_IF_ERROR(names_->SetAttributes(inode, changes).status());
     MutexLock lock(&use.node()->mutex);
     if (changes.mtime_ns.has_value()) use.node()->mtime_ns = *changes.mtime_ns;
+    if (changes.ctime_ns.has_value()) use.node()->ctime_ns = *changes.ctime_ns;
   }
   return Show(inode);
 }
@@ -249,12 +255,12 @@ absl::StatusOr<size_t> FileSystemModel::Read(uint64_t inode, uint64_t offset,
 }
 
 absl::Status FileSystemModel::Write(uint64_t inode, uint64_t offset,
-                                    std::span<const std::byte> data) {
+                                    std::span<const std::byte> data, bool keeps_times) {
   const Use use(nodes_, inode);
   STRATA_RETURN_IF_ERROR(data_->Load(use.node()));
   STRATA_RETURN_IF_ERROR(MakeRoom(use.node()));
   STRATA_RETURN_IF_ERROR(CheckSpace(data.size()));
-  return data_->Write(use.node(), offset, data);
+  return data_->Write(use.node(), offset, data, keeps_times);
 }
 
 absl::Status FileSystemModel::MakeRoom(const NodePointer& node) {

@@ -65,7 +65,8 @@ class FileSystemModel final : public FileSystem {
   absl::Status Hold(uint64_t inode) override;
   void Release(uint64_t inode) override;
   absl::StatusOr<size_t> Read(uint64_t inode, uint64_t offset, std::span<std::byte> out) override;
-  absl::Status Write(uint64_t inode, uint64_t offset, std::span<const std::byte> data) override;
+  absl::Status Write(uint64_t inode, uint64_t offset, std::span<const std::byte> data,
+                     bool keeps_times) override;
   absl::Status Allocate(uint64_t inode, uint64_t offset, uint64_t length, bool keep_size) override;
   absl::Status PunchHole(uint64_t inode, uint64_t offset, uint64_t length) override;
   absl::StatusOr<uint64_t> Seek(uint64_t inode, uint64_t offset, SeekWhence whence) override;

@@ -68,6 +68,67 @@ TEST_CASE("small files are in the metadata; medium ones share stripes") {
   Must(fs.Close());
 }
 
+TEST_CASE("an inode of any type that is held lives on without a name") {
+  Home home;
+  FileSystem& fs = home.Open();
+  std::vector<uint64_t> held;
+  for (const FileType type : {FileType::kRegular, FileType::kDirectory, FileType::kSymlink,
+                              FileType::kFifo, FileType::kCharacterDevice}) {
+    held.push_back(
+        Must(fs.Make(kRootInode, "x", {.type = type, .mode = 0700, .symlink_target = "t"})).inode);
+    Must(fs.Hold(held.back()));
+    Must(type == FileType::kDirectory ? fs.RemoveDirectory(kRootInode, "x")
+                                      : fs.Unlink(kRootInode, "x"));
+  }
+  Must(fs.Upkeep());
+  for (const uint64_t inode : held) {
+    CHECK(Must(fs.GetAttributes(inode)).link_count == 0);
+    fs.Release(inode);
+  }
+  Must(fs.Upkeep());
+  for (const uint64_t inode : held) {
+    CHECK(ErrnoOf(fs.GetAttributes(inode).status()) == ENOENT);
+    CHECK(ErrnoOf(fs.Hold(inode)) == ENOENT);
+  }
+  Must(fs.Close());
+}
+
+TEST_CASE("a caller can keep the times of files itself") {
+  Home home;
+  FileSystem& fs = home.Open();
+  const uint64_t file = MakeFile(fs, "file");
+  Must(fs.SetAttributes(file, {.mtime_ns = 1000, .ctime_ns = 2000}));
+  Must(fs.Write(file, 0, Pattern(1, 100'000), /*keeps_times=*/true));
+  const auto check = [&](int64_t mtime_ns, int64_t ctime_ns) {
+    const Attributes shown = Must(fs.GetAttributes(file));
+    CHECK(shown.mtime_ns == mtime_ns);
+    CHECK(shown.ctime_ns == ctime_ns);
+  };
+  check(1000, 2000);
+  // While it is dirty, and after it was flushed.
+  Must(fs.SetAttributes(file, {.mtime_ns = 3000, .ctime_ns = 4000}));
+  check(3000, 4000);
+  Must(fs.Sync(file));
+  check(3000, 4000);
+  Must(fs.SetAttributes(file, {.ctime_ns = 5000}));
+  check(3000, 5000);
+  Must(fs.Write(file, 0, Pattern(1, 100)));
+  CHECK(Must(fs.GetAttributes(file)).mtime_ns > 5000);
+  CHECK(Must(fs.GetAttributes(file)).ctime_ns > 5000);
+  Must(fs.Close());
+}
+
+TEST_CASE("what is not flushed counts as stored") {
+  Home home;
+  FileSystem& fs = home.Open();
+  const uint64_t file = MakeFile(fs, "file");
+  Must(fs.Write(file, 0, Pattern(1, 100'000)));
+  CHECK(Must(fs.GetAttributes(file)).stored_bytes == 102'400);
+  Must(fs.Sync(file));
+  CHECK(Must(fs.GetAttributes(file)).stored_bytes == 102'400);
+  Must(fs.Close());
+}
+
 TEST_CASE("any two of six disks may be absent") {
   Home home;
   const Bytes large = Pattern(1, 2000000);

@@ -3,6 +3,7 @@
 // A filesystem whose disks and metadata outlive its sessions, and can fail and lose power.
 #pragma once
 
+#include <catch2/catch.hpp>
 #include <cstdint>
 #include <memory>
 #include <set>

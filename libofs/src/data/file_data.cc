@@ -194,7 +194,7 @@ void FileData::ChangeDirty(FileNode& node, const Change& change) {
 }
 
 absl::Status FileData::Write(const NodePointer& node, uint64_t offset,
-                             std::span<const std::byte> data) {
+                             std::span<const std::byte> data, bool keeps_times) {
   if (offset > kMaxFileBytes || data.size() > kMaxFileBytes - offset) {
     return PosixError(EFBIG, InodeText(node->inode));
   }
@@ -205,6 +205,7 @@ absl::Status FileData::Write(const NodePointer& node, uint64_t offset,
   if (!node->IsDirty()) node->dirty_since_ns = now_ns;
   ChangeDirty(*node, [&](DirtyRanges& dirty) { dirty.Write(offset, data); });
   node->size_bytes = std::max(node->size_bytes, offset + data.size());
+  if (keeps_times) return absl::OkStatus();
   node->mtime_ns = wall_ns;
   node->ctime_ns = wall_ns;
   node->has_new_times = true;
@@ -291,7 +292,9 @@ absl::Status FileData::Hold(const NodePointer& node) {
     ++node->holds;
   }
   absl::Status status = Load(node);
-  if (status.ok()) return status;
+  // What is no regular file is there too, and has nothing to load.
+  const int error = ErrnoOf(status);
+  if (error == 0 || error == EISDIR || error == EINVAL) return absl::OkStatus();
   MutexLock lock(&node->mutex);
   --node->holds;
   return status;

@@ -32,7 +32,8 @@ class FileData final {
   absl::Status Load(const NodePointer& node);
 
   absl::StatusOr<size_t> Read(const NodePointer& node, uint64_t offset, std::span<std::byte> out);
-  absl::Status Write(const NodePointer& node, uint64_t offset, std::span<const std::byte> data);
+  absl::Status Write(const NodePointer& node, uint64_t offset, std::span<const std::byte> data,
+                     bool keeps_times);
   absl::Status SetSize(const NodePointer& node, uint64_t size_bytes);
   absl::Status PunchHole(const NodePointer& node, uint64_t offset, uint64_t length);
   absl::StatusOr<uint64_t> Seek(const NodePointer& node, uint64_t offset, SeekWhence whence);

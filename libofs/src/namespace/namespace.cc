@@ -544,7 +544,7 @@ absl::StatusOr<Found> Namespace::SetAttributes(uint64_t inode, const AttributeCh
     if (changes.gid.has_value()) record.gid = *changes.gid;
     if (changes.atime_ns.has_value()) record.atime_ns = *changes.atime_ns;
     if (changes.mtime_ns.has_value()) record.mtime_ns = *changes.mtime_ns;
-    record.ctime_ns = rows.now_ns();
+    record.ctime_ns = changes.ctime_ns.value_or(rows.now_ns());
     STRATA_ASSIGN_OR_RETURN(changed.attributes,
                             rows.PutTimes(inode, &record, changes.mtime_ns.has_value()));
     return absl::OkStatus();

@@ -146,7 +146,8 @@ class STRATA_EXPORT FileSystem {
 
   // ---- Data of regular files
 
-  // A file that is held lives on without a name, until Release() was called as often. ENOENT.
+  // An inode of any type that is held lives on without a name, until Release() was called as often.
+  // ENOENT.
   virtual absl::Status Hold(uint64_t inode) = 0;
   virtual void Release(uint64_t inode) = 0;
 
@@ -154,8 +155,10 @@ class STRATA_EXPORT FileSystem {
   // zeroes. EISDIR, EINVAL; EIO: more disks are lost than may be, for exactly this range.
   virtual absl::StatusOr<size_t> Read(uint64_t inode, uint64_t offset,
                                       std::span<std::byte> out) = 0;
-  // All or nothing. EFBIG, ENOSPC.
-  virtual absl::Status Write(uint64_t inode, uint64_t offset, std::span<const std::byte> data) = 0;
+  // All or nothing. With `keeps_times` the caller sets the times, as the kernel does for what it
+  // writes back. EFBIG, ENOSPC.
+  virtual absl::Status Write(uint64_t inode, uint64_t offset, std::span<const std::byte> data,
+                             bool keeps_times = false) = 0;
   // fallocate(): makes room from `offset` on; with `keep_size` the file does not grow.
   virtual absl::Status Allocate(uint64_t inode, uint64_t offset, uint64_t length,
                                 bool keep_size) = 0;

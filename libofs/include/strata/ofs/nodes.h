@@ -43,7 +43,7 @@ struct Attributes {
   uint32_t gid = 0;
   uint32_t link_count = 0;
   uint64_t size_bytes = 0;
-  uint64_t stored_bytes = 0;  // Of payload, in units of 4 KiB; unflushed data not counted.
+  uint64_t stored_bytes = 0;  // Of payload, in units of 4 KiB, with what is not flushed yet.
   int64_t atime_ns = 0;
   int64_t mtime_ns = 0;
   int64_t ctime_ns = 0;
@@ -71,6 +71,7 @@ struct AttributeChanges {
   std::optional<uint64_t> size_bytes{};  // Of regular files: truncate().
   std::optional<int64_t> atime_ns{};
   std::optional<int64_t> mtime_ns{};
+  std::optional<int64_t> ctime_ns{};  // Of a caller that keeps times itself; absent: now.
 };
 
 enum class RenameMode : uint8_t {

@@ -8,7 +8,7 @@
 # its own room and from those before it in the list. "." is src/ itself. tools/check refuses includes
 # against this order; `tools/check --graph` draws them. A library without a list has no order.
 
-set(STRATA_LIBRARIES base ec kv block nvme nvmeof dedup object s3 ofs)  # Lower layers first.
+set(STRATA_LIBRARIES base ec kv block nvme nvmeof dedup object s3 ofs ofs_fuse)  # Lower layers first.
 
 set(STRATA_DIR_base libbase)
 set(STRATA_USES_base "")
@@ -45,6 +45,9 @@ set(STRATA_ROOMS_s3 http auth protocol operations server)
 set(STRATA_DIR_ofs libofs)
 set(STRATA_USES_ofs base block kv ec)
 set(STRATA_ROOMS_ofs format disks namespace groups stripes data jobs .)
+
+set(STRATA_DIR_ofs_fuse libofs/fuse)
+set(STRATA_USES_ofs_fuse base ofs)
 
 # What stands on the libraries.
 set(STRATA_USES_apps ${STRATA_LIBRARIES})

@@ -9,6 +9,7 @@ include_guard(GLOBAL)
 # Short name -> how it is found | CMake target | pkg-config name ("-": headers only, none needed).
 set(STRATA_THIRD_PARTY_isal "pc:libisal|PkgConfig::strata_isal|libisal")
 set(STRATA_THIRD_PARTY_uring "pc:liburing|PkgConfig::strata_uring|liburing")
+set(STRATA_THIRD_PARTY_fuse3 "pc:fuse3|PkgConfig::strata_fuse3|fuse3")
 set(STRATA_THIRD_PARTY_lz4 "pc:liblz4|PkgConfig::strata_lz4|liblz4")
 set(STRATA_THIRD_PARTY_xxhash "pc:libxxhash|PkgConfig::strata_xxhash|libxxhash")
 set(STRATA_THIRD_PARTY_zstd "cmake:zstd|zstd::libzstd_shared|libzstd")

@@ -68,6 +68,33 @@ TEST_CASE("small files are in the metadata; medium ones share stripes") {
   Must(fs.Close());
 }
 
+TEST_CASE("with absent disks any range is read right") {
+  Home home;
+  constexpr size_t kBytes = 3'000'000;
+  const Bytes content = Pattern(1, kBytes);
+  FileSystem* fs = &home.Open();
+  const uint64_t file = MakeFile(*fs, "file");
+  Must(fs->Write(file, 0, content));
+  Must(fs->Close());
+  const uint64_t seed = test::Seed();
+  CAPTURE(seed);
+  Random random(seed);
+  for (size_t lost = 1; lost <= 6; ++lost) {
+    home.absent = {lost, lost % 6 + 1};
+    fs = &home.Open();
+    for (uint64_t i = 0; i < test::Rounds(200); ++i) {
+      // Ranges begin and end within units, and reach over one, some or all of a stripe.
+      const size_t offset = random.Uniform(kBytes);
+      const size_t size = std::min<size_t>(1 + random.Uniform(1'000'000), kBytes - offset);
+      CAPTURE(lost, offset, size);
+      Bytes got(size);
+      REQUIRE(Must(fs->Read(file, offset, got)) == size);
+      REQUIRE(std::equal(got.begin(), got.end(), content.begin() + offset));
+    }
+    Must(fs->Close());
+  }
+}
+
 TEST_CASE("an inode of any type that is held lives on without a name") {
   Home home;
   FileSystem& fs = home.Open();

@@ -369,6 +369,8 @@ class StripeReader::Attempt final {
           present.set(static_cast<size_t>(number));
         } else if (is_wanted) {
           missing.set(static_cast<size_t>(number));
+          // Also of a unit that was lost only now.
+          range = Union(range, Granules(wanted[static_cast<size_t>(number)]));
         }
       }
       if (missing.none()) return absl::OkStatus();
@@ -376,7 +378,10 @@ class StripeReader::Attempt final {
           code_->PlanRepair(present, missing);
       if (!repair.ok()) return Lost("too many units are lost");
       std::vector<BlockRange> sources(units_.size());
-      for (const int source : (*repair)->sources()) sources[static_cast<size_t>(source)] = range;
+      // What is wanted of a source itself is read with it: its buffer holds one range.
+      for (const int source : (*repair)->sources()) {
+        sources[static_cast<size_t>(source)] = Union(range, wanted[static_cast<size_t>(source)]);
+      }
       STRATA_RETURN_IF_ERROR(ReadUnits(sources));
       STRATA_RETURN_IF_ERROR(VerifyUnits(sources));
       const bool all_read = std::all_of((*repair)->sources().begin(), (*repair)->sources().end(),

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <set>
 #include <string>
 #include <utility>
@@ -21,6 +22,25 @@ absl::Status CheckIsUnused(const Metadata& metadata) {
   const absl::Status found = ReadFilesystemRows(metadata).status();
   if (found.ok()) return absl::AlreadyExistsError("the store holds a filesystem");
   return absl::IsNotFound(found) ? absl::OkStatus() : found;
+}
+
+// How a disk is opened from now on. One that is absent then must not be made again, empty.
+std::string WithoutCreate(std::string uri) {
+  constexpr std::string_view kCreate = "create=";
+  for (size_t at = 0; (at = uri.find(kCreate, at)) != std::string::npos;) {
+    const char before = at == 0 ? '\0' : uri[at - 1];
+    if (before != '?' && before != '&' && before != ';') {
+      at += kCreate.size();
+      continue;
+    }
+    const size_t end = std::min(uri.find_first_of("&;", at), uri.size());
+    if (end < uri.size() && uri[end] == '&') {
+      uri.erase(at, end + 1 - at);
+    } else {
+      uri.erase(at - 1, end + 1 - at);
+    }
+  }
+  return uri;
 }
 
 absl::Status CheckDomains(const FormatOptions& options) {
@@ -53,7 +73,7 @@ absl::Status Format(const FormatOptions& options) {
     absl::StatusOr<std::unique_ptr<block::Device>> device = registry.Open(disk.uri);
     if (!device.ok()) return Annotate(device.status(), disk.uri);
     fresh.push_back({.device = *std::move(device),
-                     .uri = disk.uri,
+                     .uri = WithoutCreate(disk.uri),
                      .number = static_cast<uint32_t>(fresh.size() + 1),
                      .disk_class = disk.disk_class,
                      .domain = disk.domain});

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <cerrno>
+#include <filesystem>
 #include <map>
 #include <set>
 #include <string>
@@ -19,9 +20,11 @@
 #include "hooked_store.h"
 #include "strata/base/endian.h"
 #include "strata/base/random.h"
+#include "strata/kv/engines.h"
 #include "strata/ofs/posix_error.h"
 #include "support/must.h"
 #include "support/rounds.h"
+#include "support/scratch_folder.h"
 #include "support/seed.h"
 
 namespace strata::ofs {
@@ -143,6 +146,21 @@ TEST_CASE("a caller can keep the times of files itself") {
   CHECK(Must(fs.GetAttributes(file)).mtime_ns > 5000);
   CHECK(Must(fs.GetAttributes(file)).ctime_ns > 5000);
   Must(fs.Close());
+}
+
+TEST_CASE("a disk that was made when the filesystem was is not made again") {
+  const test::ScratchFolder folder;
+  const auto file = [&](int number) { return folder / ("disk" + std::to_string(number)); };
+  const std::unique_ptr<kv::Store> store = kv::CreateMemoryStore();
+  FormatOptions format{.store = store.get(), .protection = Protection::Mirror(2)};
+  format.disks.push_back({.uri = "file:" + file(1) + "?create=1&size=4M"});
+  format.disks.push_back({.uri = "file:" + file(2) + "?size=4M&create=1"});
+  format.disks.push_back({.uri = "delay:file:" + file(3) + "?size=4M&create=1;read_us=1"});
+  Must(Format(format));
+  Must(Must(FileSystem::Open({.store = store.get()}))->Close());
+  std::filesystem::remove(file(1));
+  Must(Must(FileSystem::Open({.store = store.get()}))->Close());
+  CHECK(!std::filesystem::exists(file(1)));
 }
 
 TEST_CASE("what is not flushed counts as stored") {

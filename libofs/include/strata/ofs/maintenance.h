@@ -34,7 +34,8 @@ namespace strata::ofs {
 
 // A disk to be.
 struct FormatDisk {
-  std::string uri{};  // Opened with the registry of the options, and at every Open().
+  // Opened with the registry of the options, and, without its option `create`, at every Open().
+  std::string uri{};
   DiskClass disk_class = DiskClass::kSsd;
   std::string domain{};  // "rack1/node2/disk3"; empty: a failure domain of its own.
 };

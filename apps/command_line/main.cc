@@ -22,6 +22,9 @@
 #include "command_line/nvme/nvme_answers.h"
 #include "command_line/nvme/nvme_arguments.h"
 #include "command_line/nvme/serve.h"
+#include "command_line/ofs/ofs_answers.h"
+#include "command_line/ofs/ofs_arguments.h"
+#include "command_line/ofs/ofs_commands.h"
 #include "command_line/progress_line.h"
 #include "command_line/quoted_text.h"
 #include "command_line/store/store_access.h"
@@ -46,6 +49,7 @@ constexpr char kFooter[] =
     "  strata dedup ingest --store /srv/backup home.tar\n"
     "  strata ec encode --data-shards 10 --parity-shards 4 archive.tar\n"
     "  strata nvme serve 'file:/srv/disk.img?size=64G&create=1'\n"
+    "  strata ofs mount meta /srv/files\n"
     "\n"
     "Exit codes: 0 done, 1 error, 2 usage, 3 damage found, 130 and 143 interrupted.";
 
@@ -70,6 +74,7 @@ struct Request {
   ErasureRequest erasure;       // Of the commands ec.*, instead of `arguments`.
   DedupRequest dedup;           // Of the commands dedup.*, likewise.
   NvmeRequest nvme;             // Of the commands nvme-*, likewise.
+  OfsRequest ofs;               // Of the commands ofs.*, likewise.
 };
 
 // Describes commands to CLI11. Each leaves its name and arguments in the request.
@@ -92,6 +97,8 @@ class CommandLine {
                      [this](const std::string& command) { request_.command = command; });
     AddNvmeCommands(&app_, &request_.arguments, &request_.nvme,
                     [this](const std::string& command) { request_.command = command; });
+    AddOfsCommands(&app_, &request_.ofs,
+                   [this](const std::string& command) { request_.command = command; });
   }
 
   CLI::App& app() { return app_; }
@@ -275,6 +282,16 @@ absl::StatusOr<Json> RunServe(const Request& request, const dedup::ProgressCallb
   return ServeNvme(request.nvme.serve, listening, progress);
 }
 
+absl::StatusOr<Json> RunOfs(const Request& request, const dedup::ProgressCallback& progress) {
+  const auto mounted = [&request](const Json& state) {
+    std::fputs(request.json ? (ShowJson({{"mounted", state}}) + "\n").c_str()
+                            : FormatMounted(state).c_str(),
+               stdout);
+    std::fflush(stdout);
+  };
+  return RunOfsCommand(request.command, request.ofs, mounted, progress);
+}
+
 constexpr CommandFamily kFamilies[] = {
     {.prefix = "ec.",
      .run =
@@ -288,6 +305,7 @@ constexpr CommandFamily kFamilies[] = {
            return RunDedupCommand(request.command, request.dedup, progress);
          },
      .format = FormatDedupAnswer},
+    {.prefix = "ofs.", .run = RunOfs, .format = FormatOfsAnswer},
     {.prefix = "nvme-serve",
      .run = RunServe,
      .format = [](const std::string& command,

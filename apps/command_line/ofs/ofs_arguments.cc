@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "command_line/ofs/ofs_arguments.h"
+
+namespace strata::appliance {
+namespace {
+
+constexpr char kFooter[] =
+    "DIR is the folder with the filesystem's metadata, which names it. Keep it on a disk of its\n"
+    "own redundancy: the data disks hold no copy of it.\n"
+    "\n"
+    "Examples:\n"
+    "  strata ofs format meta file:/dev/sd{b,c,d,e,f,g}\n"
+    "  strata ofs mount meta /srv/files\n"
+    "  strata ofs df meta\n"
+    "\n"
+    "Each command has more in its own --help.\n"
+    "Exit codes: 0 done, 1 error, 2 usage.";
+
+constexpr char kFormatFooter[] =
+    "Examples:\n"
+    "  strata ofs format meta file:/dev/sd{b,c,d,e,f,g}\n"
+    "  strata ofs format meta --protection 'mirror(2)' 'file:/a/disk?size=64G&create=1' "
+    "'file:/b/disk?size=64G&create=1'\n"
+    "\n"
+    "A protection is K+M, mirror(COPIES) or lrc(K,GROUPS,GLOBAL): any M disks, all copies but one, "
+    "may be\n"
+    "lost. Each disk is a failure domain. A device that carries anything is refused without "
+    "--force.";
+
+constexpr char kMountFooter[] =
+    "Examples:\n"
+    "  strata ofs mount meta /srv/files\n"
+    "  strata ofs mount meta /srv/files --allow-other --suid --dev   # as root, for everybody\n"
+    "  fusermount3 -u /srv/files                                     # from elsewhere: the end\n"
+    "\n"
+    "One line is printed when the mount point can be used; the command runs until the filesystem "
+    "is\n"
+    "unmounted. SIGINT or SIGTERM unmount it; a second signal does not wait. What is not synced is "
+    "on\n"
+    "the disks about five seconds after the program's close(); fsync of a file makes it durable at "
+    "once,\n"
+    "fsync of the mount point everything that was closed or synced. sync(1) does not reach FUSE.";
+
+constexpr char kSpaceFooter[] =
+    "Examples:\n"
+    "  strata ofs df meta\n"
+    "  strata --json ofs df meta | jq .free_bytes\n"
+    "\n"
+    "Sizes are those of file contents: protection is taken off already.";
+
+}  // namespace
+
+void AddOfsCommands(CLI::App* app, OfsRequest* request,
+                    const std::function<void(const std::string&)>& chosen) {
+  CLI::App* const ofs =
+      app->add_subcommand("ofs", "A filesystem over many disks that survives losing some.");
+  ofs->require_subcommand(1);
+  ofs->fallthrough();
+  ofs->footer(kFooter);
+  const auto add = [&](const char* name, const char* command, const char* meaning,
+                       const char* footer) {
+    CLI::App* const sub = ofs->add_subcommand(name, meaning);
+    sub->fallthrough();
+    sub->footer(footer);
+    sub->callback([chosen, command] { chosen(command); });
+    sub->add_option("directory", request->directory, "The metadata folder.")->required();
+    return sub;
+  };
+
+  CLI::App* const format = add("format", "ofs.format", "Make a filesystem.", kFormatFooter);
+  format->add_option("uris", request->uris, "The disks, as file:/dev/sdb.")->required();
+  format->add_option("--protection", request->protection, "Of files that choose none [4+2].");
+  format->add_option("--class", request->disk_class,
+                     "Of the disks: ssd, sas, sata, archive [ssd].");
+  format->add_flag("--force", request->force, "Overwrite what the devices carry.");
+
+  CLI::App* const mount =
+      add("mount", "ofs.mount", "Mount it, until it is unmounted.", kMountFooter);
+  mount->add_option("mount_point", request->mount_point, "An existing folder.")->required();
+  mount->add_option("--threads", request->threads, "Threads that serve requests [8].")
+      ->check(CLI::Range(1, 64));
+  mount->add_flag("--allow-other", request->allow_other,
+                  "Other users may use it, as their rights allow.");
+  mount->add_flag("--read-only", request->read_only, "Refuse changes.");
+  mount->add_flag("--suid", request->allow_set_id, "Set-user-ID programs count; root alone.");
+  mount->add_flag("--dev", request->allow_devices, "Device nodes can be opened; root alone.");
+  mount->add_flag("--write-through", request->write_through,
+                  "The kernel gathers no writes: errors show at once, small writes take longer.");
+
+  add("df", "ofs.df", "How much space there is.", kSpaceFooter);
+}
+
+}  // namespace strata::appliance

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The commands of `strata ofs`. Used by one thread.
+//
+//   command     answer
+//   ofs.format  {directory, protection, disks: [uri], total_bytes}
+//   ofs.mount   {directory, mount_point, unmounted_by: "signal" or "user"}
+//   ofs.df      {directory, mount_point (absent: not mounted), total_bytes, used_bytes, free_bytes}
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "appliance/json_fwd.h"
+#include "command_line/ofs/ofs_request.h"
+#include "strata/dedup/store.h"
+
+namespace strata::appliance {
+
+// `mounted` is called when the mount point can be used: {directory, mount_point, process}. A mount
+// ends when `progress` returns false.
+//
+// NotFound: the folder holds no filesystem. FailedPrecondition: another process uses it, or a
+// device holds something else. InvalidArgument: an option. Otherwise what libofs says.
+absl::StatusOr<Json> RunOfsCommand(const std::string& command, const OfsRequest& request,
+                                   const std::function<void(const Json&)>& mounted,
+                                   const dedup::ProgressCallback& progress);
+
+}  // namespace strata::appliance

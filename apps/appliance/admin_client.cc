@@ -44,7 +44,7 @@ class AnswerReader {
           ParseJson(std::string_view(body).substr(taken_, end - taken_));
       taken_ = end + 1;
       if (!line || !line->is_object()) {
-        return absl::InternalError("stratad sent a line that is not JSON");
+        return absl::InternalError("an answer has a line that is not JSON");
       }
       STRATA_RETURN_IF_ERROR(TakeLine(*line));
     }
@@ -53,7 +53,7 @@ class AnswerReader {
 
   absl::StatusOr<Json> Finish() {
     if (outcome_.ok() && outcome_->is_null()) {
-      return absl::UnavailableError("stratad ended before it answered");
+      return absl::UnavailableError("the process that runs the commands ended before it answered");
     }
     return std::move(outcome_);
   }
@@ -109,8 +109,8 @@ absl::StatusOr<Json> SendCommand(const std::string& data, const std::string& nam
     if (!error) STRATA_RETURN_IF_ERROR(answer.Take(parser.get().body()));
   }
   if (error && error != http::error::end_of_stream && error != http::error::partial_message) {
-    return absl::UnavailableError(
-        absl::StrCat("lost the connection to stratad: ", error.message()));
+    return absl::UnavailableError(absl::StrCat(
+        "lost the connection to the process that runs the commands: ", error.message()));
   }
   return answer.Finish();
 }

@@ -17,7 +17,8 @@ namespace {
 
 constexpr char kPrefix[] = "/v1/";
 
-absl::StatusOr<Json> Run(Appliance& appliance, const HttpRequest& request, HttpReply& reply) {
+absl::StatusOr<Json> Run(const CommandRunner& runner, const HttpRequest& request,
+                         HttpReply& reply) {
   const std::string name = request.path.substr(sizeof(kPrefix) - 1);
   Json arguments = Json::object();
   if (!request.body.empty()) {
@@ -25,7 +26,7 @@ absl::StatusOr<Json> Run(Appliance& appliance, const HttpRequest& request, HttpR
     if (!parsed) return absl::InvalidArgumentError("the body is not JSON");
     arguments = *std::move(parsed);
   }
-  return RunCommand(appliance, name, arguments, [&](const dedup::Progress& progress) {
+  return runner(name, arguments, [&](const dedup::Progress& progress) {
     return !reply.client_is_gone() &&
            reply.SendLine(ShowJson({{"progress",
                                      {{"phase", std::string(progress.phase)},
@@ -34,7 +35,7 @@ absl::StatusOr<Json> Run(Appliance& appliance, const HttpRequest& request, HttpR
   });
 }
 
-void Answer(Appliance& appliance, const HttpRequest& request, HttpReply& reply) {
+void Answer(const CommandRunner& runner, const HttpRequest& request, HttpReply& reply) {
   if (!absl::StartsWith(request.path, kPrefix)) {
     reply.Send(404, "text/plain", "commands are POST /v1/NAME\n");
     return;
@@ -43,7 +44,7 @@ void Answer(Appliance& appliance, const HttpRequest& request, HttpReply& reply) 
     reply.Send(405, "text/plain", "commands are POST /v1/NAME\n");
     return;
   }
-  const absl::StatusOr<Json> result = Run(appliance, request, reply);
+  const absl::StatusOr<Json> result = Run(runner, request, reply);
   if (result.ok()) {
     reply.SendLine(ShowJson({{"result", *result}}));
     return;
@@ -55,13 +56,22 @@ void Answer(Appliance& appliance, const HttpRequest& request, HttpReply& reply) 
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<HttpServer>> StartAdminServer(Appliance* appliance) {
-  STRATA_ASSIGN_OR_RETURN(const int fd, ListenLocal(appliance->data(), kAdminSocket));
+absl::StatusOr<std::unique_ptr<HttpServer>> StartCommandServer(const std::string& directory,
+                                                               CommandRunner runner) {
+  STRATA_ASSIGN_OR_RETURN(const int fd, ListenLocal(directory, kAdminSocket));
   HttpServerOptions options;
-  options.handler = [appliance](const HttpRequest& request, HttpReply& reply) {
-    Answer(*appliance, request, reply);
+  options.handler = [runner = std::move(runner)](const HttpRequest& request, HttpReply& reply) {
+    Answer(runner, request, reply);
   };
   return HttpServer::Serve(fd, std::move(options));
+}
+
+absl::StatusOr<std::unique_ptr<HttpServer>> StartAdminServer(Appliance* appliance) {
+  return StartCommandServer(appliance->data(),
+                            [appliance](const std::string& name, const Json& arguments,
+                                        const dedup::ProgressCallback& progress) {
+                              return RunCommand(*appliance, name, arguments, progress);
+                            });
 }
 
 }  // namespace strata::appliance

@@ -376,7 +376,8 @@ int Run(const Request& request) {
   if (TellFailures(*answer)) return kExitError;
   const bool verified = request.command == "verify" || request.command.ends_with(".verify") ||
                         request.command.ends_with("rebuild-metadata") ||
-                        request.command == "nvme-bench";
+                        request.command == "nvme-bench" || request.command == "ofs.heal" ||
+                        request.command == "ofs.scrub";
   return verified && answer->value("damaged", false) ? kExitDamage : kExitOk;
 }
 

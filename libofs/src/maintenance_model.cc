@@ -80,13 +80,14 @@ void MaintenanceModel::TakeRow(uint32_t disk, const DiskRecord& record) {
 
 absl::StatusOr<uint32_t> MaintenanceModel::AddDisk(const FormatDisk& disk, bool force) {
   MutexLock change_lock(&change_mutex_);
+  const std::string uri = WithoutCreate(disk.uri);
   const block::Registry defaults = block::Registry::WithDefaults();
   const block::Registry& registry = options_.registry != nullptr ? *options_.registry : defaults;
   {
     // A disk that is open already would be formatted under the feet of its readers.
     MutexLock lock(&mutex_);
     for (const auto& [number, row] : rows_) {
-      if (row.state == DiskState::kRemoved || row.uri != disk.uri) continue;
+      if (row.state == DiskState::kRemoved || row.uri != uri) continue;
       return absl::InvalidArgumentError(
           absl::StrCat(disk.uri, " is disk ", number, " of this filesystem"));
     }
@@ -98,7 +99,7 @@ absl::StatusOr<uint32_t> MaintenanceModel::AddDisk(const FormatDisk& disk, bool 
                           TakeNumbers(context.metadata, "disk", 1, kMaxDisks));
   std::vector<NewDisk> fresh;
   fresh.push_back({.device = *std::move(device),
-                   .uri = disk.uri,
+                   .uri = uri,
                    .number = static_cast<uint32_t>(number),
                    .disk_class = disk.disk_class,
                    .domain = disk.domain});
@@ -111,7 +112,7 @@ absl::StatusOr<uint32_t> MaintenanceModel::AddDisk(const FormatDisk& disk, bool 
                                      .now_ns = now_ns}));
   const Superblock& superblock = made[0]->superblock();
   const DiskRecord record = {.disk = superblock.disk,
-                             .uri = disk.uri,
+                             .uri = uri,
                              .disk_class = superblock.disk_class,
                              .domain = superblock.domain,
                              .pool = kDefaultPool,

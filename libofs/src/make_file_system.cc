@@ -24,25 +24,6 @@ absl::Status CheckIsUnused(const Metadata& metadata) {
   return absl::IsNotFound(found) ? absl::OkStatus() : found;
 }
 
-// How a disk is opened from now on. One that is absent then must not be made again, empty.
-std::string WithoutCreate(std::string uri) {
-  constexpr std::string_view kCreate = "create=";
-  for (size_t at = 0; (at = uri.find(kCreate, at)) != std::string::npos;) {
-    const char before = at == 0 ? '\0' : uri[at - 1];
-    if (before != '?' && before != '&' && before != ';') {
-      at += kCreate.size();
-      continue;
-    }
-    const size_t end = std::min(uri.find_first_of("&;", at), uri.size());
-    if (end < uri.size() && uri[end] == '&') {
-      uri.erase(at, end + 1 - at);
-    } else {
-      uri.erase(at - 1, end + 1 - at);
-    }
-  }
-  return uri;
-}
-
 absl::Status CheckDomains(const FormatOptions& options) {
   std::set<std::string> domains;
   for (size_t i = 0; i < options.disks.size(); ++i) {

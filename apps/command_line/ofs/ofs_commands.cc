@@ -13,11 +13,17 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "appliance/admin_client.h"
+#include "appliance/admin_server.h"
 #include "appliance/json.h"
+#include "appliance/local_socket.h"
 #include "appliance/storage_devices.h"
+#include "command_line/ofs/background_healing.h"
+#include "command_line/ofs/disk_commands.h"
 #include "command_line/ofs/metadata_folder.h"
 #include "strata/base/errno_status.h"
 #include "strata/base/status_macros.h"
+#include "strata/block/registry.h"
 #include "strata/ofs/file_system.h"
 #include "strata/ofs/types.h"
 #include "strata/ofs_fuse/mount.h"
@@ -78,7 +84,9 @@ absl::StatusOr<OpenedFilesystem> OpenFilesystem(const std::string& directory) {
 absl::StatusOr<Json> Format(const OfsRequest& request) {
   STRATA_ASSIGN_OR_RETURN(const ofs::Protection protection,
                           ofs::ParseProtection(request.protection));
-  STRATA_ASSIGN_OR_RETURN(const ofs::DiskClass disk_class, ofs::ParseDiskClass(request.disk_class));
+  STRATA_ASSIGN_OR_RETURN(
+      const ofs::DiskClass disk_class,
+      ofs::ParseDiskClass(request.disk_class.empty() ? "ssd" : request.disk_class));
   STRATA_ASSIGN_OR_RETURN(
       std::unique_ptr<MetadataFolder> folder,
       MetadataFolder::Open(request.directory, MetadataFolder::Access::kCreate, LogToStderr));
@@ -103,9 +111,16 @@ absl::StatusOr<Json> Format(const OfsRequest& request) {
               {"total_bytes", use.total_bytes}};
 }
 
+absl::StatusOr<uint64_t> HealRate(const OfsRequest& request) {
+  const absl::StatusOr<uint64_t> rate = block::ParseSizeBytes(request.heal_rate);
+  if (rate.ok()) return rate;
+  return absl::InvalidArgumentError(absl::StrCat("--heal-rate: not a size: ", request.heal_rate));
+}
+
 absl::StatusOr<Json> Mount(const OfsRequest& request,
                            const std::function<void(const Json&)>& mounted,
                            const dedup::ProgressCallback& progress) {
+  STRATA_ASSIGN_OR_RETURN(const uint64_t heal_rate, HealRate(request));
   STRATA_ASSIGN_OR_RETURN(OpenedFilesystem opened, OpenFilesystem(request.directory));
   const std::string mount_point = AbsolutePath(request.mount_point);
   absl::StatusOr<std::unique_ptr<ofs::Mount>> mount =
@@ -122,6 +137,19 @@ absl::StatusOr<Json> Mount(const OfsRequest& request,
     STRATA_RETURN_IF_ERROR(opened.filesystem->Close());
     return mount.status();
   }
+  ofs::FileSystem& filesystem = *opened.filesystem;
+  const auto run = [&filesystem](const std::string& name, const Json& arguments,
+                                 const dedup::ProgressCallback& on_progress) {
+    return RunDiskCommand(filesystem, name, arguments, on_progress);
+  };
+  absl::StatusOr<std::unique_ptr<HttpServer>> server = StartCommandServer(request.directory, run);
+  if (!server.ok()) {
+    STRATA_RETURN_IF_ERROR((*mount)->Stop());
+    STRATA_RETURN_IF_ERROR(filesystem.Close());
+    return server.status();
+  }
+  BackgroundHealing healing(&filesystem.maintenance(),
+                            {.bytes_per_second = heal_rate, .log = LogToStderr});
   STRATA_RETURN_IF_ERROR(opened.folder->SayMounted(mount_point));
   const Json names = {{"directory", request.directory}, {"mount_point", mount_point}};
   Json ready = names;
@@ -132,6 +160,9 @@ absl::StatusOr<Json> Mount(const OfsRequest& request,
   while (is_wanted && !(*mount)->WaitUntilUnmounted(kProgressMs)) {
     is_wanted = progress({"seconds mounted", ++waits * kProgressMs / 1000, 0});
   }
+  healing.Stop();
+  server->reset();
+  RemoveLocal(request.directory, kAdminSocket);
   STRATA_RETURN_IF_ERROR((*mount)->Stop());
   STRATA_RETURN_IF_ERROR(opened.folder->SayClosing());
   STRATA_RETURN_IF_ERROR(opened.filesystem->Close());
@@ -165,6 +196,55 @@ absl::StatusOr<Json> ShowSpace(const OfsRequest& request) {
   return answer;
 }
 
+// What the command line says of disks, as arguments of a command.
+Json ArgumentsOf(const std::string& command, const OfsRequest& request) {
+  Json arguments = Json::object();
+  if (!command.starts_with("ofs.disk.") || command == "ofs.disk.list") return arguments;
+  if (command != "ofs.disk.add") arguments["disk"] = request.disk;
+  if (command == "ofs.disk.add" || command == "ofs.disk.replace") {
+    arguments["uri"] = AbsoluteUri(request.uri);
+    arguments["force"] = request.force;
+    if (!request.disk_class.empty()) arguments["class"] = request.disk_class;
+    if (!request.domain.empty()) arguments["domain"] = request.domain;
+  }
+  if (!request.reason.empty()) arguments["reason"] = request.reason;
+  return arguments;
+}
+
+absl::StatusOr<Json> RunOnDisks(const std::string& command, const OfsRequest& request,
+                                const dedup::ProgressCallback& progress) {
+  const Json arguments = ArgumentsOf(command, request);
+  const bool is_mounted = DaemonListens(request.directory);
+  // A mount heals by itself: who does not wait hears what is left.
+  const bool asks_only = command == "ofs.heal" && is_mounted && !request.wait;
+  Json answer;
+  if (is_mounted) {
+    const std::string name = asks_only ? "ofs.status" : command;
+    STRATA_ASSIGN_OR_RETURN(answer, SendCommand(request.directory, name, arguments, progress));
+  } else {
+    STRATA_ASSIGN_OR_RETURN(const OpenedFilesystem opened, OpenFilesystem(request.directory));
+    absl::StatusOr<Json> here = RunDiskCommand(*opened.filesystem, command, arguments, progress);
+    const absl::Status closed = opened.filesystem->Close();
+    if (!here.ok()) return here.status();
+    STRATA_RETURN_IF_ERROR(closed);
+    answer = *std::move(here);
+  }
+  if (asks_only) {
+    answer = {{"groups_left", answer.value("groups_left", uint64_t{0})},
+              {"problems", answer.value("problems", Json::array())}};
+  }
+  answer["directory"] = request.directory;
+  answer["mounted"] = is_mounted;
+  if (command == "ofs.heal") {
+    const bool is_undone = answer.value("groups_left", uint64_t{0}) > 0 && !asks_only;
+    answer["damaged"] = is_undone || answer.value("stripes_lost", uint64_t{0}) > 0;
+  }
+  if (command == "ofs.scrub") {
+    answer["damaged"] = answer.value("lost_ranges", uint64_t{0}) > 0;
+  }
+  return answer;
+}
+
 }  // namespace
 
 absl::StatusOr<Json> RunOfsCommand(const std::string& command, const OfsRequest& request,
@@ -173,6 +253,7 @@ absl::StatusOr<Json> RunOfsCommand(const std::string& command, const OfsRequest&
   if (command == "ofs.format") return Format(request);
   if (command == "ofs.mount") return Mount(request, mounted, progress);
   if (command == "ofs.df") return ShowSpace(request);
+  if (IsDiskCommand(command)) return RunOnDisks(command, request, progress);
   return absl::UnimplementedError(absl::StrCat("no command ", command));
 }
 

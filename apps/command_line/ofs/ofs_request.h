@@ -15,7 +15,7 @@ struct OfsRequest {
   // format
   std::vector<std::string> uris;
   std::string protection = "4+2";
-  std::string disk_class = "ssd";
+  std::string disk_class;  // Empty: ssd, or that of the disk that is replaced.
   bool force = false;
 
   // mount
@@ -26,6 +26,16 @@ struct OfsRequest {
   bool allow_set_id = false;
   bool allow_devices = false;
   bool write_through = false;
+  std::string heal_rate = "100M";  // Bytes a second; 0: the mount heals nothing by itself.
+
+  // disk
+  std::string uri;
+  std::string domain;
+  std::string reason;
+  uint32_t disk = 0;
+
+  // heal
+  bool wait = false;
 };
 
 }  // namespace strata::appliance

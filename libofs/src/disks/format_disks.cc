@@ -92,6 +92,24 @@ absl::StatusOr<Uuid> NewUuid() {
 
 }  // namespace
 
+std::string WithoutCreate(std::string uri) {
+  constexpr std::string_view kCreate = "create=";
+  for (size_t at = 0; (at = uri.find(kCreate, at)) != std::string::npos;) {
+    const char before = at == 0 ? '\0' : uri[at - 1];
+    if (before != '?' && before != '&' && before != ';') {
+      at += kCreate.size();
+      continue;
+    }
+    const size_t end = std::min(uri.find_first_of("&;", at), uri.size());
+    if (end < uri.size() && uri[end] == '&') {
+      uri.erase(at, end + 1 - at);
+    } else {
+      uri.erase(at - 1, end + 1 - at);
+    }
+  }
+  return uri;
+}
+
 absl::Status WriteSuperblock(block::Device& device, const Superblock& superblock) {
   STRATA_ASSIGN_OR_RETURN(const std::unique_ptr<block::Channel> channel, device.OpenChannel({}));
   const block::Buffer block = BufferFor(device, kBlockBytes);

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who gets in, and what keeps a request out: signatures, times, payloads, chunks, trailers."""
 import base64
+import datetime
+import email.utils
 import os
 import unittest
 import zlib
@@ -89,6 +91,23 @@ class AuthTest(unittest.TestCase):
         for offset in (-1000, 1000):
             reply = self.ada.request("GET", "/ada/k", timestamp=now(offset))
             self.assert_error(reply, 403, "RequestTimeTooSkewed")
+
+    def test_date_instead_of_x_amz_date(self):
+        time = int(datetime.datetime.now().timestamp())
+        timestamp = datetime.datetime.fromtimestamp(time, datetime.timezone.utc)
+        timestamp = timestamp.strftime("%Y%m%dT%H%M%SZ")
+        plain = email.utils.formatdate(time, usegmt=True)
+        for date in (plain, plain.replace("GMT", "-0000"), plain.replace("GMT", "+0000"),
+                     timestamp):
+            with self.subTest(date):
+                reply = self.ada.request("GET", "/ada/k", headers={"Date": date},
+                                         timestamp=timestamp)
+                self.assertEqual((reply.status, reply.body), (200, b"hello"), reply)
+        for date in (plain.replace("GMT", "+0100"), plain.replace("GMT", "")):
+            with self.subTest(date):
+                reply = self.ada.request("GET", "/ada/k", headers={"Date": date},
+                                         timestamp=timestamp)
+                self.assert_error(reply, 403, "AccessDenied")
 
     def test_security_headers_are_needed(self):
         headers = {"host": self.ada.authority}

@@ -115,10 +115,15 @@ TEST_CASE("HTTP dates in their three forms") {
   CHECK(ParseHttpDate("Mon, 06 Nov 1994 08:49:37 GMT") == kTime);
   CHECK(ParseHttpDate("Sun Nov 06 08:49:37 1994") == kTime);
   CHECK(ParseHttpDate("Sat, 31 Dec 2016 23:59:60 GMT") == 1'483'228'800'000'000'000);
+  // The zone as mails have it, which botocore and Amazon's own examples write in Date.
+  CHECK(ParseHttpDate("Sun, 06 Nov 1994 08:49:37 +0000") == kTime);
+  CHECK(ParseHttpDate("Sun, 06 Nov 1994 08:49:37 -0000") == kTime);
   CHECK(ParseBasicDate("20161231T235960Z") == 1'483'228'800'000'000'000);
   for (std::string_view wrong :
        {"", "Sun, 06 Nov 1994 08:49:37", "Sun, 32 Nov 1994 08:49:37 GMT",
-        "Sun, 06 Nov 1994 24:49:37 GMT", "Sun, 06 Nov 1960 08:49:37 GMT", "yesterday"}) {
+        "Sun, 06 Nov 1994 24:49:37 GMT", "Sun, 06 Nov 1960 08:49:37 GMT", "yesterday",
+        "Sun, 06 Nov 1994 08:49:37 +0100", "Sun, 06 Nov 1994 08:49:37 GMT +0000",
+        "Sun, 06 Nov 1994 08:49:37+0000", " +0000"}) {
     INFO(wrong);
     CHECK_FALSE(ParseHttpDate(wrong).has_value());
   }

@@ -76,10 +76,11 @@ class Signer:
             ";".join(signed), payload_hash])
 
     def sign(self, method, path, query, headers, payload_hash, timestamp=None):
-        """Adds x-amz-date, x-amz-content-sha256 and Authorization to `headers`. Returns the
-        signature and the time, for those who sign chunks."""
+        """Adds x-amz-date (unless there is a Date), x-amz-content-sha256 and Authorization to
+        `headers`. Returns the signature and the time, for those who sign chunks."""
         timestamp = timestamp or now()
-        headers["x-amz-date"] = timestamp
+        if "date" not in headers:
+            headers["x-amz-date"] = timestamp
         headers["x-amz-content-sha256"] = payload_hash
         signed = sorted(k for k in headers
                         if k == "host" or k.startswith("x-amz-") or k == "content-md5")

@@ -56,7 +56,13 @@ bool TakeDay(std::string_view* text, size_t letters) {
 }
 
 std::optional<uint64_t> ParseImfDate(std::string_view text) {
-  return TakeDay(&text, kShortDay) ? Parse(kImfFormat, text) : std::nullopt;
+  if (!TakeDay(&text, kShortDay)) return std::nullopt;
+  for (const std::string_view zone : {" +0000", " -0000"}) {
+    if (!text.ends_with(zone)) continue;
+    text.remove_suffix(zone.size());
+    return Parse(kImfFormat, Concat({text, " GMT"}));
+  }
+  return Parse(kImfFormat, text);
 }
 
 // ", 06-Nov-94 08:49:37 GMT" after the weekday: as the form above, with a century.

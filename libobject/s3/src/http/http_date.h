@@ -15,7 +15,8 @@ namespace strata::s3 {
 std::string FormatHttpDate(uint64_t time_ns);
 
 // The form above and the two obsolete ones, "Sunday, 06-Nov-94 08:49:37 GMT" and
-// "Sun Nov  6 08:49:37 1994". nullopt before 1970, too.
+// "Sun Nov  6 08:49:37 1994". GMT may be written +0000 or -0000 in the first form, as in mails;
+// SDKs do so in Date. nullopt before 1970, too.
 std::optional<uint64_t> ParseHttpDate(std::string_view text);
 
 // "1994-11-06T08:49:37.000Z", to the millisecond.

@@ -148,7 +148,7 @@ class Reply final : public HttpReply {
 };
 
 // Memory that is not there, for example, ends one connection; the others stay.
-void DropFailed(std::exception_ptr) {}
+void DropFailed(const std::exception_ptr&) {}
 
 class Server final : public HttpServer {
  public:
@@ -287,11 +287,11 @@ class Server final : public HttpServer {
       co_await http::async_read(stream, buffer, parser,
                                 asio::redirect_error(asio::use_awaitable, error));
     }
+    const bool is_cut =
+        error == http::error::end_of_stream || error == http::error::partial_message;
     if (error == http::error::body_limit || error == http::error::header_limit) {
       refuse(413, "too large\n");
-    } else if (error == http::error::end_of_stream || error == http::error::partial_message) {
-      incoming.ended = true;
-    } else if (error &&
+    } else if (error && !is_cut &&
                error.category() == http::make_error_code(http::error::bad_method).category()) {
       refuse(400, "not HTTP\n");
     } else if (error) {

@@ -107,7 +107,7 @@ absl::Status WriteFiles(Rig& rig, Random& random, bool durable) {
     }
     return rig.allocator->Free(txn, freed);
   };
-  const absl::Status published = kv::RunTransaction(
+  absl::Status published = kv::RunTransaction(
       *rig.metadata.store, durable ? kv::Durability::kSync : kv::Durability::kAsync, publish);
   published.ok() ? rig.allocator->Keep(columns) : rig.allocator->Drop(columns);
   return published;

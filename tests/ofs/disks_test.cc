@@ -62,7 +62,8 @@ struct Shelf {
     }
     return made;
   }
-  absl::StatusOr<FoundDisks> Open(const std::vector<size_t>& which, OpenDisksOptions options = {}) {
+  absl::StatusOr<FoundDisks> Open(const std::vector<size_t>& which,
+                                  const OpenDisksOptions& options = {}) {
     std::vector<DiskSource> sources;
     for (const size_t i : which) sources.push_back({Uri(i), disks[i]->Open()});
     return OpenDisks(std::move(sources), FilesystemUuid(), expected, options);

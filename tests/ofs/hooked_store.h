@@ -85,7 +85,7 @@ class HookedStore final : public kv::Store {
     absl::Status Commit(kv::Durability durability) override {
       if (store_->before_commit) std::exchange(store_->before_commit, nullptr)();
       if (!store_->next_commit.ok()) return std::exchange(store_->next_commit, absl::OkStatus());
-      const absl::Status status = base_->Commit(durability);
+      absl::Status status = base_->Commit(durability);
       if (status.ok()) ++store_->committed;
       if (status.ok() && !store_->next_answer.ok()) {
         return std::exchange(store_->next_answer, absl::OkStatus());

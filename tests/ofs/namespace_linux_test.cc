@@ -305,10 +305,11 @@ class Differential {
     CompareNode(path, inode);
     for (const std::string& name : listed) {
       const Found found = Must(tree_.names->Lookup(inode, name));
-      CompareNode(path + "/" + name, found.inode);
+      const std::string below = std::filesystem::path(path) / name;
+      CompareNode(below, found.inode);
       if (found.attributes.type == FileType::kDirectory) {
         CHECK(Must(tree_.names->Lookup(found.inode, "..")).inode == inode);
-        CompareDirectory(path + "/" + name, found.inode);
+        CompareDirectory(below, found.inode);
       }
     }
   }

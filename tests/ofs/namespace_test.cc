@@ -190,7 +190,7 @@ TEST_CASE("ACLs change the mode, and the mode changes them") {
 }
 
 TEST_CASE("an ACL that is none is refused") {
-  const auto refused = [](std::string value) { return ErrnoOf(DecodeAcl(value).status()); };
+  const auto refused = [](const std::string& value) { return ErrnoOf(DecodeAcl(value).status()); };
   const std::string good = ExampleAcl();
   REQUIRE(refused(good) == 0);
   CHECK(EncodeAcl(Must(DecodeAcl(good))) == good);

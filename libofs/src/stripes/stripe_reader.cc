@@ -474,7 +474,7 @@ absl::Status StripeReader::WithNewestPlaces(const StripeName& stripe, Body body)
   while (true) {
     STRATA_ASSIGN_OR_RETURN(const ec::Code* code, options_.codes->Find(record->protection));
     Attempt attempt(*this, stripe, record, code);
-    const absl::Status status = body(attempt);
+    absl::Status status = body(attempt);
     if (attempt.damage().empty() && !absl::IsDataLoss(status)) return status;
     STRATA_ASSIGN_OR_RETURN(GroupPointer newest, options_.groups->FindAgain(stripe.group));
     if (*newest != *record) {

@@ -172,7 +172,7 @@ absl::Status StripeWriter::Flush(std::span<const WrittenStripe> stripes,
       if (failed != nullptr) failed->push_back(place.disk);
     }
   }
-  const absl::Status flushed = FlushDisks(disks, failed);
+  absl::Status flushed = FlushDisks(disks, failed);
   if (!flushed.ok() || absent.empty()) return flushed;
   return absl::UnavailableError(absent);
 }

@@ -99,7 +99,7 @@ absl::Status CheckKeys(const RootKeys& keys) {
 }
 
 absl::Status AddRootUser(object::Store& objects, const RootKeys& keys) {
-  const absl::Status created = objects.CreateUser(
+  absl::Status created = objects.CreateUser(
       {.id = kRootUser, .display_name = "the administrator", .admin = true, .created_ns = 0});
   if (!created.ok() && object::ReasonOf(created) != object::Reason::kUserAlreadyExists) {
     return created;

@@ -213,7 +213,7 @@ absl::Status Exports::CreateSubsystem(const SubsystemRecord& record) {
   STRATA_ASSIGN_OR_RETURN(const std::shared_ptr<LiveTarget> live, state_->Running());
   STRATA_RETURN_IF_ERROR(state_->Store([&](ExportStore& store) { return store.Put(made); }));
   if (live == nullptr) return absl::OkStatus();
-  const absl::Status status = live->AddSubsystem({.record = made, .hosts = {}, .namespaces = {}});
+  absl::Status status = live->AddSubsystem({.record = made, .hosts = {}, .namespaces = {}});
   if (!status.ok()) {
     STRATA_RETURN_IF_ERROR(
         state_->Store([&](ExportStore& store) { return store.DeleteSubsystem(made.nqn); }));

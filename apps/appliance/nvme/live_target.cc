@@ -226,7 +226,7 @@ void LiveTarget::SetNamespace(const std::string& nqn, uint32_t nsid,
 absl::Status LiveTarget::AddNamespace(const std::string& nqn, const NamespaceRecord& record,
                                       std::unique_ptr<block::Device> device) {
   std::shared_ptr<block::Device> shared = std::move(device);
-  const absl::Status status =
+  absl::Status status =
       ModelOf(nqn)
           .AddNamespace(shared, {.nsid = record.nsid,
                                  .identity = {.nguid = record.nguid, .uuid = record.uuid},
@@ -298,7 +298,7 @@ absl::Status LiveTarget::Reopen(const std::string& nqn, const NamespaceRecord& r
       return absl::UnavailableError("the device did not finish its requests in ten seconds");
     }
   }
-  const absl::Status status = open(record.uri);
+  absl::Status status = open(record.uri);
   if (status.ok()) return status;
   const absl::Status back = open(former_uri);
   if (back.ok()) return status;

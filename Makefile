@@ -7,12 +7,14 @@
 #   CTEST_ARGS    more arguments for ctest, as in: make test CTEST_ARGS='-L kv'
 #   STRATA_DATA   where `make run` keeps its data          [./data]
 #   GUEST         the scripts that `make guest` runs       [all]
+#   SIM_STEPS     how many steps `make sim` takes         [1000000]
 #   FUZZ_SECONDS  how long `make fuzz` runs each fuzzer    [60]
 #   BASE          what `make check` takes for unchanged    [see tools/check]
 #   PREFIX        where `make install` installs            [/usr/local]
 
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
+SIM_STEPS ?= 1000000
 PREFIX ?= /usr/local
 STRATA_DATA ?= data
 
@@ -29,10 +31,10 @@ CTEST = rm -f build/$(1)/results.xml && ctest --test-dir build/$(1) -j $(JOBS) -
 CCACHE = $$(command -v ccache >/dev/null && echo env CMAKE_CXX_COMPILER_LAUNCHER=ccache)
 export CCACHE_NOHASHDIR = 1
 
-.PHONY: help run test guest check bench asan tsan fuzz coverage demo install package format clean
+.PHONY: help run test sim guest check bench asan tsan fuzz coverage demo install package format clean
 
 help:
-	@echo "make run | test | guest | check | bench | asan | tsan | fuzz | coverage | demo | install | package | format | clean"
+	@echo "make run | test | sim | guest | check | bench | asan | tsan | fuzz | coverage | demo | install | package | format | clean"
 
 run:
 	@tools/bootstrap run
@@ -45,6 +47,12 @@ test:
 	@$(call CONFIGURE,release)
 	@$(call BUILD,release)
 	@$(call CTEST,release)
+
+sim:
+	@tools/bootstrap test
+	@$(call CONFIGURE,release)
+	@$(call BUILD,release) --target ofs_simulation_test
+	@STRATA_SIM_STEPS=$(SIM_STEPS) build/release/tests/ofs_simulation_test
 
 guest:
 	@tools/bootstrap guest

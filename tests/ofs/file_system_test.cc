@@ -356,6 +356,21 @@ TEST_CASE("a commit that fails, applied or not, loses no byte and frees none twi
   }
 }
 
+TEST_CASE(
+    "space of a large file that is deleted shows soon, in a session that writes nothing else") {
+  Home home(6, 64u << 20);
+  FileSystem& fs = home.Open();
+  const SpaceUse before = Must(fs.GetSpaceUse());
+  const uint64_t inode = MakeFile(fs, "large");
+  Must(fs.Write(inode, 0, Pattern(1, before.total_bytes / 2)));
+  Must(fs.Sync(inode));
+  CHECK(Must(fs.GetSpaceUse()).free_bytes < before.free_bytes * 6 / 10);
+  Must(fs.Unlink(kRootInode, "large"));
+  for (int i = 0; i < 3; ++i) Must(fs.Upkeep());
+  CHECK(Must(fs.GetSpaceUse()).free_bytes > before.free_bytes * 9 / 10);
+  Must(fs.Close());
+}
+
 TEST_CASE("full disks refuse what does not fit, and deleting makes room") {
   Home home(6, 16u << 20);
   FileSystem& fs = home.Open();

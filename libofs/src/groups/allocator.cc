@@ -508,17 +508,36 @@ absl::StatusOr<Allocator::Folded> Allocator::FoldFreed(size_t max_rows) {
       folded.groups_freed += freed ? 1 : 0;
     }
   }
+  if (folded.is_end) {
+    MutexLock lock(&mutex_);
+    RetireMostlyDead();
+  }
   if (!first_error.ok()) return first_error;
   return folded;
 }
 
 // No transaction is spent on what has to wait.
-bool Allocator::IsOpenForAll(const FreedRecord& record) const {
+bool Allocator::IsOpenForAll(const FreedRecord& record) {
+  bool are_all = true;
   MutexLock lock(&mutex_);
   for (const FreedPiece& piece : record.pieces) {
-    if (!open_.contains(piece.group)) return false;
+    if (open_.contains(piece.group)) {
+      dead_in_open_[piece.group] += piece.freed_bytes;
+    } else {
+      are_all = false;
+    }
   }
-  return true;
+  return are_all;
+}
+
+// What is dead in a group comes back once it is sealed. With little to write, that would be never.
+void Allocator::RetireMostlyDead() {
+  for (const auto& [number, bytes] : std::exchange(dead_in_open_, {})) {
+    const auto it = open_.find(number);
+    if (it == open_.end()) continue;
+    const uint64_t columns = bytes / kBlockBytes / it->second->record->protection.data_units;
+    if (columns >= FreeEnough(segment_columns())) it->second->retired = true;
+  }
 }
 
 // Otherwise notes how much of it is free.

@@ -120,7 +120,7 @@ class Allocator final {
   };
   // Looks at no more than so many rows, of all sessions, where the last call ended, and folds them.
   // A row that cannot be folded is passed over; the first such error is returned after the others
-  // are done.
+  // are done. Open groups of which much is dead give out no more columns from the end of a round on.
   absl::StatusOr<Folded> FoldFreed(size_t max_rows);
 
   // Gives the segments of a group back that is sealed and empty; whether it was.
@@ -203,7 +203,8 @@ class Allocator final {
   absl::Status SealWhere(const std::function<bool(const OpenGroup&)>& wanted);
   void NoteSealed(uint64_t group, const GroupKind& kind, uint32_t free_columns);
   void ForgetSealed(uint64_t group);
-  bool IsOpenForAll(const FreedRecord& record) const;
+  bool IsOpenForAll(const FreedRecord& record);
+  void RetireMostlyDead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const AllocatorOptions options_;
   SegmentSpace space_;
@@ -222,6 +223,8 @@ class Allocator final {
   uint64_t sequence_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t freed_sequence_ ABSL_GUARDED_BY(mutex_) = 0;
   std::string fold_from_ ABSL_GUARDED_BY(mutex_);  // A key, or empty.
+  // In this round of folding: bytes that are dead in open groups.
+  std::map<uint64_t, uint64_t> dead_in_open_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace strata::ofs

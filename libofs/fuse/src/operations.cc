@@ -195,7 +195,9 @@ void MakeSymlink(fuse_req_t request, const char* target, fuse_ino_t parent, cons
 }
 
 void MakeLink(fuse_req_t request, fuse_ino_t inode, fuse_ino_t parent, const char* name) {
-  ReplyEntry(request, ServedOf(request).filesystem.Link(inode, parent, name, /*may_be_unnamed=*/false), "link");
+  ReplyEntry(request,
+             ServedOf(request).filesystem.Link(inode, parent, name, /*may_be_unnamed=*/false),
+             "link");
 }
 
 void ReadLink(fuse_req_t request, fuse_ino_t inode) {

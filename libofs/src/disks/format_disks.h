@@ -37,8 +37,8 @@ struct FormatDisksOptions {
 absl::StatusOr<std::vector<std::shared_ptr<Disk>>> FormatDisks(std::vector<NewDisk> disks,
                                                                const FormatDisksOptions& options);
 
-// How a disk is opened from now on: without the option `create`. One that is absent then must not be
-// made again, empty.
+// How a disk is opened from now on: without the option `create`. One that is absent then must not
+// be made again, empty.
 std::string WithoutCreate(std::string uri);
 
 // Writes both copies, the second one first, and flushes in between: one of them is always whole.

@@ -120,7 +120,8 @@ class Allocator final {
   };
   // Looks at no more than so many rows, of all sessions, where the last call ended, and folds them.
   // A row that cannot be folded is passed over; the first such error is returned after the others
-  // are done. Open groups of which much is dead give out no more columns from the end of a round on.
+  // are done. Open groups of which much is dead give out no more columns from the end of a round
+  // on.
   absl::StatusOr<Folded> FoldFreed(size_t max_rows);
 
   // Gives the segments of a group back that is sealed and empty; whether it was.

@@ -97,7 +97,7 @@ int64_t TcpQueue::NextDeadlineNs() const {
   return stage_ == Stage::kOpen || stage_ == Stage::kBroken ? INT64_MAX : deadline_ns_;
 }
 
-void TcpQueue::Break(absl::Status status) {
+void TcpQueue::Break(const absl::Status& status) {
   if (stage_ == Stage::kBroken) return;
   stage_ = Stage::kBroken;
   landing_ = nullptr;
@@ -240,7 +240,7 @@ void TcpQueue::OnConnected(const CompletionEntry& completion) {
     if (status.do_not_retry() && absl::IsUnavailable(refusal)) {
       refusal = absl::FailedPreconditionError(refusal.message());
     }
-    Break(std::move(refusal));
+    Break(refusal);
     return;
   }
   if ((result >> 16 & 3) != 0) {

@@ -105,7 +105,7 @@ class TcpQueue final : public nvme::HostQueue {
 
   void Violate(FatalError error, uint32_t information, std::string_view what);
   void SendTermRequest(FatalError error, uint32_t information);
-  void Break(absl::Status status);
+  void Break(const absl::Status& status);
   void Arm();
 
   const std::shared_ptr<HostAssociation> association_;

@@ -128,7 +128,7 @@ std::string LocationOf(const Call& call) {
   const Request& request = call.request;
   const std::string_view host = request.Header("host");
   const std::string key = UriEncode(request.key, Slash::kKeep);
-  const std::string path =
+  std::string path =
       request.bucket_in_host ? Concat({"/", key}) : Concat({"/", request.bucket, "/", key});
   if (host.empty()) return path;
   return Concat({call.options.tls ? "https://" : "http://", host, path});

@@ -14,6 +14,7 @@ include_guard(GLOBAL)
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 include(${CMAKE_CURRENT_LIST_DIR}/StrataLayers.cmake)
+include(${CMAKE_CURRENT_LIST_DIR}/StrataPrecompile.cmake)
 include(${CMAKE_CURRENT_LIST_DIR}/StrataThirdParty.cmake)
 
 set(STRATA_CMAKE_DIR ${CMAKE_CURRENT_LIST_DIR})
@@ -28,6 +29,13 @@ function(strata_compile_options target)
             $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>
             $<$<BOOL:${STRATA_WERROR}>:-Werror>)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
+endfunction()
+
+# A library's symbols are its own, unless STRATA_EXPORT says otherwise.
+function(strata_hide_symbols target)
+  set_target_properties(
+    ${target} PROPERTIES POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden
+                         VISIBILITY_INLINES_HIDDEN ON)
 endfunction()
 
 # Sets OUT to the targets of names: strata libraries (with SUFFIX) or third parties.
@@ -66,9 +74,8 @@ function(strata_add_library)
   set(objects strata_${name}_objects)
   add_library(${objects} OBJECT ${ARG_SRCS} ${ARG_HDRS})
   strata_compile_options(${objects})
-  set_target_properties(
-    ${objects} PROPERTIES POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden
-                          VISIBILITY_INLINES_HIDDEN ON)
+  strata_hide_symbols(${objects})
+  strata_precompile(${objects} library)
   target_include_directories(${objects} PUBLIC include PRIVATE src)
   target_link_libraries(${objects} PUBLIC ${static_deps} ${public_targets}
                                    PRIVATE ${private_targets})

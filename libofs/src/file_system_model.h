@@ -82,7 +82,8 @@ class FileSystemModel final : public FileSystem {
   class Use;
 
   absl::StatusOr<std::vector<AbsentDisk>> OpenDisksOfRows();
-  absl::StatusOr<std::vector<LostRange>> LiveRanges(const StripeHead& head);
+  absl::StatusOr<std::vector<Scrubber::LiveRange>> WithPaths(
+      const absl::StatusOr<std::vector<FileRange>>& live);
   absl::Status CheckLosses(const std::vector<AbsentDisk>& absent);
   absl::Status EndOtherSessions();
   absl::Status SealOwnerlessGroups();

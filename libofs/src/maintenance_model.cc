@@ -84,10 +84,11 @@ absl::StatusOr<uint32_t> MaintenanceModel::AddDisk(const FormatDisk& disk, bool 
   const block::Registry defaults = block::Registry::WithDefaults();
   const block::Registry& registry = options_.registry != nullptr ? *options_.registry : defaults;
   {
-    // A disk that is open already would be formatted under the feet of its readers.
+    // A disk that is open already would be formatted under the feet of its readers. What takes the
+    // place of an absent one often has its name.
     MutexLock lock(&mutex_);
     for (const auto& [number, row] : rows_) {
-      if (row.state == DiskState::kRemoved || row.uri != uri) continue;
+      if (row.uri != uri || options_.disks->Find(number) == nullptr) continue;
       return absl::InvalidArgumentError(
           absl::StrCat(disk.uri, " is disk ", number, " of this filesystem"));
     }

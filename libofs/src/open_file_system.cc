@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -88,27 +89,39 @@ absl::Status FileSystemModel::Start() {
       .absent = std::move(absent),
       .registry = options_.registry,
       .fail_after_ms = options_.fail_after_ms,
-      .live_ranges = [this](const StripeHead& head) { return LiveRanges(head); }});
+      .live_ranges = {
+          .of_stripe =
+              [this](const StripeHead& head) { return WithPaths(data_->LiveRanges(head)); },
+          .of_columns =
+              [this](uint64_t group, const Bitmap& columns) {
+                return WithPaths(data_->LiveRanges(group, columns));
+              }}});
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<LostRange>> FileSystemModel::LiveRanges(const StripeHead& head) {
-  STRATA_ASSIGN_OR_RETURN(const std::vector<FileRange> live, data_->LiveRanges(head));
+absl::StatusOr<std::vector<Scrubber::LiveRange>> FileSystemModel::WithPaths(
+    const absl::StatusOr<std::vector<FileRange>>& live) {
+  STRATA_RETURN_IF_ERROR(live.status());
   const auto snapshot = context_.metadata.store->NewSnapshot();
-  std::vector<LostRange> ranges;
-  for (const FileRange& range : live) {
+  std::vector<Scrubber::LiveRange> ranges;
+  for (const FileRange& range : *live) {
     STRATA_ASSIGN_OR_RETURN(std::string path, PathOf(*snapshot, context_.metadata, range.inode));
-    ranges.push_back({range.inode, std::move(path), range.offset, range.bytes});
+    ranges.push_back({.range = {range.inode, std::move(path), range.offset, range.bytes},
+                      .stripe = range.stripe,
+                      .payload_offset = range.payload_offset});
   }
   return ranges;
 }
 
 absl::StatusOr<std::vector<AbsentDisk>> FileSystemModel::OpenDisksOfRows() {
   const block::Registry defaults = block::Registry::WithDefaults();
-  std::vector<std::string> uris;
+  // A disk that is gone and the one in its place may have one URI. The superblock tells which it
+  // is.
+  std::set<std::string> unique;
   for (const auto& [number, disk] : rows_.disks) {
-    if (disk.state != DiskState::kRemoved) uris.push_back(disk.uri);
+    if (disk.state != DiskState::kRemoved) unique.insert(disk.uri);
   }
+  const std::vector<std::string> uris(unique.begin(), unique.end());
   STRATA_ASSIGN_OR_RETURN(
       FoundDisks found,
       OpenDisks(OpenSources(options_.registry != nullptr ? *options_.registry : defaults, uris),

@@ -178,6 +178,34 @@ TEST_CASE("without a disk to go to units wait, with the reason; a new disk takes
   CheckFiles(*home.fs, more);
 }
 
+TEST_CASE("a new disk may have the name of the lost one that it replaces") {
+  Home home;
+  const auto files = WriteFiles(home.Open(), 1);
+  Must(home.fs->Close());
+  home.disks[1] = std::make_unique<FaultDisk>(
+      block::FaultDiskOptions{.block_count = (32u << 20) / 4096, .seed = 7});
+  FileSystem* fs = &home.Open();
+  CHECK_FALSE(StatusOf(*fs, 2).is_present);
+  REQUIRE(Must(fs->maintenance().AddDisk({.uri = "fault:2"}, false)) == 7);
+  Must(fs->maintenance().SetDiskState(2, DiskState::kFailed, "replaced"));
+  // Both have a row until the healing has ended.
+  Must(fs->Close());
+  fs = &home.Open();
+  CHECK_FALSE(StatusOf(*fs, 2).is_present);
+  CHECK(StatusOf(*fs, 7).is_present);
+  CHECK(fs->maintenance().AddDisk({.uri = "fault:2"}, true).status().message().find("is disk 7") !=
+        std::string_view::npos);
+  const HealReport report = HealAll(*fs);
+  CHECK(report.groups_left == 0);
+  CHECK(report.problems.empty());
+  CHECK(UnitsOn(home, 2) == 0);
+  Must(fs->maintenance().SetDiskState(2, DiskState::kRemoved, "burnt"));
+  Must(fs->Close());
+  home.absent = {1, 6};  // As many may be lost again as before.
+  CheckFiles(home.Open(), files);
+  Must(home.fs->Close());
+}
+
 TEST_CASE("a disk that drains is emptied while others write, read and delete") {
   Home home(8, 64u << 20);
   FileSystem& fs = home.Open();
@@ -589,8 +617,47 @@ TEST_CASE("a scrub repairs what rots, and names the bytes that are lost") {
           REQUIRE(
               std::equal(out.begin(), out.end(), content.begin() + static_cast<ptrdiff_t>(offset)));
         }
-        REQUIRE((read.ok() || of_file[offset / 512]));
+        REQUIRE(read.ok() != of_file[offset / 512]);
       }
+    }
+  }
+}
+
+TEST_CASE("a scrub names the bytes of stripes that have no head any more") {
+  Home home;
+  FileSystem* fs = &home.Open();
+  auto files = WriteFiles(*fs, 5);
+  const uint64_t segment_blocks = StatusOf(*fs, 1).segment_bytes / kBlockBytes;
+  for (const auto& [place, group] : CheckSegments(home)) {
+    home.disks[place.disk - 1]->FlipBitAtRest(
+        BlockOf(place, static_cast<uint32_t>(segment_blocks), 0), 77);
+  }
+  Must(fs->Close());
+  fs = &home.Open();  // The session that wrote them has the heads in memory.
+  const ScrubReport report = ScrubAll(*fs);
+  CHECK(report.lost_ranges > 0);
+  CHECK(report.lost_ranges == report.lost.size());
+  REQUIRE_FALSE(report.problems.empty());
+  CHECK(report.problems[0].find("no unit has a head") != std::string::npos);
+  for (const LostRange& range : report.lost) {
+    CHECK(Must(fs->Lookup(kRootInode, range.path.substr(1))).inode == range.inode);
+    Bytes out(1);
+    for (uint64_t at = range.offset; at < range.offset + range.bytes; at += 1000) {
+      REQUIRE_FALSE(fs->Read(range.inode, at, out).ok());
+    }
+  }
+  // Nothing else is.
+  for (const auto& [inode, content] : files) {
+    for (uint64_t offset = 0; offset < content.size(); offset += 1000) {
+      const bool is_lost =
+          std::any_of(report.lost.begin(), report.lost.end(), [&](const LostRange& range) {
+            return range.inode == inode && range.offset <= offset &&
+                   offset < range.offset + range.bytes;
+          });
+      Bytes out(1);
+      const auto read = fs->Read(inode, offset, out);
+      REQUIRE(read.ok() != is_lost);
+      if (read.ok()) REQUIRE(out[0] == content[offset]);
     }
   }
 }

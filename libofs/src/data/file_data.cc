@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "data/extent_removal.h"
 #include "data/extent_rows.h"
+#include "format/key_layout.h"
 #include "namespace/namespace_rows.h"
 #include "strata/base/check.h"
 #include "strata/base/errno_status.h"
@@ -172,7 +173,7 @@ absl::StatusOr<std::vector<FileRange>> FileData::LiveRanges(const StripeHead& he
           const uint64_t bytes = std::min<uint64_t>(place.bytes, to - at);
           if (place.stripe.group == head.group && place.stripe.column == head.column &&
               place.stripe.birth == head.birth) {
-            live.push_back({record.inode, at, bytes});
+            live.push_back({record.inode, at, bytes, place.stripe, place.payload_offset});
           }
           at += bytes;
         }
@@ -180,6 +181,28 @@ absl::StatusOr<std::vector<FileRange>> FileData::LiveRanges(const StripeHead& he
       if (!page.more) break;
     }
   }
+  return live;
+}
+
+absl::StatusOr<std::vector<FileRange>> FileData::LiveRanges(uint64_t group, const Bitmap& columns) {
+  const auto snapshot = context_.metadata.store->NewSnapshot();
+  std::vector<FileRange> live;
+  STRATA_RETURN_IF_ERROR(kv::ForEach(
+      *snapshot, context_.metadata.extents, TableRange(Table::kExtent),
+      [&](const kv::KeyValue& row) -> absl::Status {
+        STRATA_ASSIGN_OR_RETURN(const Extent extent, DecodeExtentRow(row.key, row.value));
+        if (extent.record.group != group) return absl::OkStatus();
+        STRATA_ASSIGN_OR_RETURN(const uint64_t inode, InodeOfExtent(row.key));
+        for (uint64_t at = extent.offset; at < extent.end();) {
+          const StripePlace place = PlaceOf(extent, at);
+          const uint32_t column = place.stripe.column;
+          if (column < columns.size() && columns.Test(column)) {
+            live.push_back({inode, at, place.bytes, place.stripe, place.payload_offset});
+          }
+          at += place.bytes;
+        }
+        return absl::OkStatus();
+      }));
   return live;
 }
 

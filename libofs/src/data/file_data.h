@@ -14,14 +14,19 @@
 #include "data/extent.h"
 #include "data/file_node.h"
 #include "data/flusher.h"
+#include "format/bitmap.h"
 #include "strata/ofs/file_system.h"
+#include "stripes/damage.h"
 
 namespace strata::ofs {
 
+// Bytes of a file that lie in one stripe.
 struct FileRange {
   uint64_t inode = 0;
   uint64_t offset = 0;
   uint64_t bytes = 0;
+  StripeName stripe{};
+  uint64_t payload_offset = 0;
 };
 
 class FileData final {
@@ -52,6 +57,8 @@ class FileData final {
   // What extents refer to of a stripe, and how many bytes that are.
   absl::StatusOr<std::vector<FileRange>> LiveRanges(const StripeHead& head);
   absl::StatusOr<uint32_t> LiveBytes(const StripeHead& head);
+  // The same of all stripes of a group whose heads belong into these columns. Reads all extents.
+  absl::StatusOr<std::vector<FileRange>> LiveRanges(uint64_t group, const Bitmap& columns);
 
  private:
   template <typename Change>

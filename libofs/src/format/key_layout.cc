@@ -97,6 +97,11 @@ absl::StatusOr<uint64_t> GroupOf(Table table, std::string_view key) {
   return LoadBe64(At(key, 1));
 }
 
+absl::StatusOr<uint64_t> InodeOfExtent(std::string_view key) {
+  if (absl::Status status = CheckKey(Table::kExtent, key, 17); !status.ok()) return status;
+  return LoadBe64(At(key, 1));
+}
+
 absl::StatusOr<uint32_t> DiskOf(std::string_view key) {
   if (absl::Status status = CheckKey(Table::kDisk, key, 5); !status.ok()) return status;
   return LoadBe32(At(key, 1));

@@ -73,7 +73,8 @@ kv::Range SegmentsRange(uint32_t disk);
 
 // The numbers in a key, as the functions above put them there. DataLoss: another length or table.
 absl::StatusOr<uint64_t> GroupOf(Table table, std::string_view key);
-absl::StatusOr<uint32_t> DiskOf(std::string_view key);  // Of kDisk.
+absl::StatusOr<uint64_t> InodeOfExtent(std::string_view key);  // Of kExtent.
+absl::StatusOr<uint32_t> DiskOf(std::string_view key);         // Of kDisk.
 struct SegmentsChunk {
   uint32_t disk = 0;
   uint32_t chunk = 0;

@@ -67,10 +67,12 @@ absl::StatusOr<bool> Scrubber::Begin(ScrubReport* report) {
     return true;
   }
   GroupWalk walk(context_.filesystem, context_.disks, group, claim->record, claim->taken);
+  const uint32_t columns = claim->taken.size();
   work_ = std::make_unique<Work>(
       Work{.claim = *std::move(claim),
            .walk = std::move(walk),
-           .restorer = UnitRestorer(context_.reader, context_.disks, context_.on_damage)});
+           .restorer = UnitRestorer(context_.reader, context_.disks, context_.on_damage),
+           .headless = Bitmap(columns)});
   return true;
 }
 
@@ -85,6 +87,7 @@ absl::Status Scrubber::Advance(ScrubReport* report) {
     AddProblem(absl::StrCat(GroupText(work_->claim.group), ", columns ", step->begin, " to ",
                             step->end, ": no unit has a head", step->why),
                &report->problems);
+    work_->headless.Set(step->begin, step->end - step->begin);
     return absl::OkStatus();
   }
   const StripeName& stripe = *step->stripe;
@@ -113,6 +116,11 @@ absl::Status Scrubber::Advance(ScrubReport* report) {
 absl::Status Scrubber::End(ScrubReport* report) {
   const absl::Status flushed = work_->restorer.Flush();
   if (!flushed.ok()) AddProblem(flushed.ToString(), &report->problems);
+  if (work_->headless.set_count() > 0) {
+    STRATA_ASSIGN_OR_RETURN(const std::vector<LiveRange> live,
+                            live_ranges_.of_columns(work_->claim.group, work_->headless));
+    STRATA_RETURN_IF_ERROR(ReportUnreadable(live, "no unit has a head", report));
+  }
   STRATA_RETURN_IF_ERROR(Stop());
   ++report->groups;
   return SaveCursor();
@@ -125,13 +133,50 @@ absl::Status Scrubber::NoteLost(const StripeName& stripe, const absl::Status& wh
     AddProblem(why.ToString(), &report->problems);
     return absl::OkStatus();
   }
-  STRATA_ASSIGN_OR_RETURN(std::vector<LostRange> ranges, live_ranges_(**head));
-  for (LostRange& range : ranges) {
+  STRATA_ASSIGN_OR_RETURN(const std::vector<LiveRange> live, live_ranges_.of_stripe(**head));
+  return ReportUnreadable(live, {why.message().data(), why.message().size()}, report);
+}
+
+absl::Status Scrubber::ReportUnreadable(const std::vector<LiveRange>& live, std::string_view why,
+                                        ScrubReport* report) {
+  std::vector<LostRange> lost;
+  for (const LiveRange& range : live) STRATA_RETURN_IF_ERROR(AppendUnreadable(range, &lost));
+  for (LostRange& range : lost) {
     Log(context_.log, LogLevel::kError,
         absl::StrCat("ofs: lost: bytes ", range.offset, " to ", range.offset + range.bytes,
-                     " of inode ", range.inode, " (", range.path, "): ", why.message()));
+                     " of inode ", range.inode, " (", range.path, "): ", std::string(why)));
     ++report->lost_ranges;
     if (report->lost.size() < kMaxLost) report->lost.push_back(std::move(range));
+  }
+  return absl::OkStatus();
+}
+
+// Of a stripe that is lost, some blocks may still be read. What cannot be read is halved until it
+// is exact to a block.
+absl::Status Scrubber::AppendUnreadable(const LiveRange& live, std::vector<LostRange>* lost) {
+  std::vector<std::byte> buffer(live.range.bytes);
+  const absl::Status read = context_.reader->Probe(live.stripe, live.payload_offset, buffer);
+  if (!absl::IsDataLoss(read)) return read;
+  const uint64_t end = live.payload_offset + live.range.bytes;
+  const uint64_t first_block = live.payload_offset / kBlockBytes;
+  const uint64_t blocks = DivideUp(end, kBlockBytes) - first_block;
+  if (blocks > 1) {
+    const uint64_t middle = (first_block + blocks / 2) * kBlockBytes;
+    LiveRange front = live;
+    front.range.bytes = middle - live.payload_offset;
+    LiveRange back = live;
+    back.range.offset += front.range.bytes;
+    back.range.bytes = end - middle;
+    back.payload_offset = middle;
+    STRATA_RETURN_IF_ERROR(AppendUnreadable(front, lost));
+    return AppendUnreadable(back, lost);
+  }
+  const bool continues = !lost->empty() && lost->back().inode == live.range.inode &&
+                         lost->back().offset + lost->back().bytes == live.range.offset;
+  if (continues) {
+    lost->back().bytes += live.range.bytes;
+  } else {
+    lost->push_back(live.range);
   }
   return absl::OkStatus();
 }

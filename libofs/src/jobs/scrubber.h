@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "format/bitmap.h"
 #include "jobs/job_context.h"
 #include "strata/ofs/maintenance.h"
 #include "stripes/group_walk.h"
@@ -23,8 +24,19 @@ namespace strata::ofs {
 
 class Scrubber final {
  public:
-  // What extents refer to of a stripe, with the paths of the files.
-  using LiveRanges = std::function<absl::StatusOr<std::vector<LostRange>>(const StripeHead& head)>;
+  // Bytes of a file, and where they begin in the payload of their stripe.
+  struct LiveRange {
+    LostRange range;
+    StripeName stripe{};
+    uint64_t payload_offset = 0;
+  };
+  // What extents refer to, with the paths of the files.
+  struct LiveRanges {
+    std::function<absl::StatusOr<std::vector<LiveRange>>(const StripeHead& head)> of_stripe;
+    // Of the stripes of a group whose heads belong into these columns.
+    std::function<absl::StatusOr<std::vector<LiveRange>>(uint64_t group, const Bitmap& columns)>
+        of_columns;
+  };
 
   Scrubber(JobContext context, LiveRanges live_ranges)
       : context_(std::move(context)), live_ranges_(std::move(live_ranges)) {}
@@ -39,12 +51,16 @@ class Scrubber final {
     ClaimedGroup claim;
     GroupWalk walk;
     UnitRestorer restorer;
+    Bitmap headless;  // Taken columns in which no unit has a head, for the end of the group.
   };
 
   absl::StatusOr<bool> Begin(ScrubReport* report);
   absl::Status Advance(ScrubReport* report);
   absl::Status End(ScrubReport* report);
   absl::Status NoteLost(const StripeName& stripe, const absl::Status& why, ScrubReport* report);
+  absl::Status ReportUnreadable(const std::vector<LiveRange>& live, std::string_view why,
+                                ScrubReport* report);
+  absl::Status AppendUnreadable(const LiveRange& live, std::vector<LostRange>* lost);
   absl::Status SaveCursor();
 
   const JobContext context_;

@@ -469,7 +469,7 @@ class StripeReader::Attempt final {
 // Runs `body(attempt)`. When it found damage, the group may have moved: then it runs again where
 // the group is now, and what was found at the old places does not count.
 template <typename Body>
-absl::Status StripeReader::WithNewestPlaces(const StripeName& stripe, Body body) {
+absl::Status StripeReader::WithNewestPlaces(const StripeName& stripe, Body body, Reports reports) {
   STRATA_ASSIGN_OR_RETURN(GroupPointer record, options_.groups->Find(stripe.group));
   while (true) {
     STRATA_ASSIGN_OR_RETURN(const ec::Code* code, options_.codes->Find(record->protection));
@@ -481,6 +481,7 @@ absl::Status StripeReader::WithNewestPlaces(const StripeName& stripe, Body body)
       record = std::move(newest);
       continue;
     }
+    if (reports == Reports::kNo) return status;
     for (const Damage& damage : attempt.damage()) {
       // A device's own errors were counted where they happened.
       const std::shared_ptr<Disk> disk = options_.disks->Find(damage.disk);
@@ -496,6 +497,13 @@ absl::Status StripeReader::Read(const StripeName& stripe, uint64_t offset,
   if (out.empty()) return absl::OkStatus();
   return WithNewestPlaces(
       stripe, [&](Attempt& attempt) -> absl::Status { return attempt.Read(offset, out); });
+}
+
+absl::Status StripeReader::Probe(const StripeName& stripe, uint64_t offset,
+                                 std::span<std::byte> out) {
+  return WithNewestPlaces(
+      stripe, [&](Attempt& attempt) -> absl::Status { return attempt.Read(offset, out); },
+      Reports::kNo);
 }
 
 absl::Status StripeReader::ReadUnit(const StripeName& stripe, int unit, std::span<std::byte> out) {

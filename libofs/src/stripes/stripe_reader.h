@@ -48,6 +48,9 @@ class StripeReader final {
   // extent again. InvalidArgument: beyond the payload.
   absl::Status Read(const StripeName& stripe, uint64_t offset, std::span<std::byte> out);
 
+  // Whether Read() would succeed. What is found wrong is not reported.
+  absl::Status Probe(const StripeName& stripe, uint64_t offset, std::span<std::byte> out);
+
   // Unit `unit` as it lies on a disk, its head and then its blocks: as it is there, or as the other
   // units tell, where it is lost or not what it should be. Errors as above.
   absl::Status ReadUnit(const StripeName& stripe, int unit, std::span<std::byte> out);
@@ -65,8 +68,10 @@ class StripeReader final {
   HeadPointer FindHead(const StripeName& stripe);
   void KeepHead(const StripeName& stripe, HeadPointer head);
 
+  enum class Reports : bool { kNo, kYes };
   template <typename Body>
-  absl::Status WithNewestPlaces(const StripeName& stripe, Body body);
+  absl::Status WithNewestPlaces(const StripeName& stripe, Body body,
+                                Reports reports = Reports::kYes);
 
   const StripeReaderOptions options_;
   Mutex mutex_;

@@ -240,7 +240,7 @@ class Differential {
         return;
       }
       case 4: {
-        const std::string value = Pattern(Pick(1000), Pick(300));
+        const std::string value = TextPattern(Pick(1000), Pick(300));
         const int flags = static_cast<int>(Pick(3));
         Both("setxattr " + path, [&](Side& side) {
           return Of(
@@ -286,7 +286,7 @@ class Differential {
       case 0:
       case 1:
       case 2: {
-        const std::string data = Pattern(random_(), size);
+        const std::string data = TextPattern(random_(), size);
         Both("pwrite " + std::to_string(offset) + "+" + std::to_string(size), [&](Side& side) {
           return Of(pwrite(side.open[index], data.data(), data.size(), offset));
         });
@@ -383,7 +383,7 @@ class Differential {
   // This process serves the mount, so another one maps. What was read before shows.
   void MapFile(size_t index, off_t offset, size_t size) {
     const off_t begin = offset / 4096 * 4096;
-    const std::string data = Pattern(random_(), size);
+    const std::string data = TextPattern(random_(), size);
     const bool writes = Pick(2) == 0;
     Both("mmap " + std::to_string(begin) + "+" + std::to_string(size), [&](Side& side) {
       struct stat status {};

@@ -41,7 +41,7 @@ std::array<int64_t, 4> TimesOf(const std::string& path) {
 TEST_CASE("what is written is there, at once and after the next mount") {
   if (!MayMount()) return;
   MountedHome home;
-  const std::string large = Pattern(1, 20'000'000);
+  const std::string large = TextPattern(1, 20'000'000);
   WriteFile(home / "large", large);
   WriteFile(home / "small", "ada");
   REQUIRE(mkdir((home / "folder").c_str(), 0750) == 0);
@@ -72,7 +72,7 @@ TEST_CASE("times that programs see stay the same") {
   for (int i = 0; i < 20; ++i) {
     // Some are closed, some are synced, some are gathered by the kernel until the mount ends.
     const int fd = Open(home / std::to_string(i), O_CREAT | O_WRONLY);
-    WriteAt(fd, 0, Pattern(i, 1000 * (i + 1)));
+    WriteAt(fd, 0, TextPattern(i, 1000 * (i + 1)));
     if (i % 3 == 0) REQUIRE(fsync(fd) == 0);
     REQUIRE(close(fd) == 0);
   }
@@ -80,7 +80,7 @@ TEST_CASE("times that programs see stay the same") {
   std::vector<int> open_files;
   for (int i = 20; i < 60; ++i) {
     open_files.push_back(Open(home / std::to_string(i), O_CREAT | O_WRONLY));
-    WriteAt(open_files.back(), 0, Pattern(i, 500'000));
+    WriteAt(open_files.back(), 0, TextPattern(i, 500'000));
   }
   const int root = Open(home.root(), O_RDONLY | O_DIRECTORY);
   REQUIRE(syncfs(root) == 0);
@@ -105,7 +105,7 @@ TEST_CASE("mapped files") {
   if (!MayMount()) return;
   MountedHome home;
   constexpr size_t kBytes = 1'000'000;
-  const std::string content = Pattern(2, kBytes);
+  const std::string content = TextPattern(2, kBytes);
   // This process serves the mount, so another one maps.
   CHECK(InChild([&] {
           const int fd = open((home / "file").c_str(), O_CREAT | O_RDWR, 0644);
@@ -133,7 +133,7 @@ TEST_CASE("direct and cached access see the same") {
   if (!MayMount()) return;
   MountedHome home;
   constexpr size_t kBytes = 2u << 20;
-  const std::string content = Pattern(3, kBytes);
+  const std::string content = TextPattern(3, kBytes);
   void* memory = nullptr;
   REQUIRE(posix_memalign(&memory, 4096, kBytes) == 0);
   char* const buffer = static_cast<char*>(memory);
@@ -193,7 +193,7 @@ TEST_CASE("two processes append to one file") {
 TEST_CASE("what lost its name lives on while it is open") {
   if (!MayMount()) return;
   MountedHome home({.upkeep_interval_ms = 10});
-  const std::string content = Pattern(4, 3'000'000);
+  const std::string content = TextPattern(4, 3'000'000);
   const int file = Open(home / "file", O_CREAT | O_RDWR);
   WriteAt(file, 0, content);
   REQUIRE(mkdir((home / "folder").c_str(), 0755) == 0);
@@ -274,7 +274,7 @@ TEST_CASE("holes: cut, punch, zero, seek") {
   if (!MayMount()) return;
   MountedHome home;
   constexpr off_t kMib = 1 << 20;
-  const std::string content = Pattern(5, 4 * kMib);
+  const std::string content = TextPattern(5, 4 * kMib);
   const int fd = Open(home / "file", O_CREAT | O_RDWR);
   WriteAt(fd, 0, content);
   // The kernel has all of it, and has sent none.
@@ -317,11 +317,11 @@ TEST_CASE("a file with data that is not on the disks has blocks") {
   MountedHome home;
   // Programs that archive files take one without blocks for one large hole.
   WriteFile(home / "tiny", "x");
-  WriteFile(home / "large", Pattern(1, 100'000));
+  WriteFile(home / "large", TextPattern(1, 100'000));
   CHECK(Stat(home / "tiny").st_blocks > 0);
   CHECK(Stat(home / "large").st_blocks > 0);
   const int fd = Open(home / "open", O_CREAT | O_WRONLY);
-  WriteAt(fd, 0, Pattern(1, 100'000));
+  WriteAt(fd, 0, TextPattern(1, 100'000));
   CHECK(Stat(home / "open").st_blocks > 0);
   close(fd);
   home.Remount();
@@ -332,7 +332,7 @@ TEST_CASE("a file with data that is not on the disks has blocks") {
 TEST_CASE("ranges are copied within the mount") {
   if (!MayMount()) return;
   MountedHome home;
-  const std::string content = Pattern(6, 5'000'000);
+  const std::string content = TextPattern(6, 5'000'000);
   WriteFile(home / "from", content);
   const int from = Open(home / "from", O_RDONLY);
   const int to = Open(home / "to", O_CREAT | O_RDWR);
@@ -355,7 +355,7 @@ TEST_CASE("extended attributes") {
   MountedHome home;
   WriteFile(home / "file", "");
   const std::string path = home / "file";
-  const std::string value = Pattern(7, 60'000);
+  const std::string value = TextPattern(7, 60'000);
   REQUIRE(setxattr(path.c_str(), "user.large", value.data(), value.size(), 0) == 0);
   REQUIRE(setxattr(path.c_str(), "user.empty", "", 0, XATTR_CREATE) == 0);
   CHECK(setxattr(path.c_str(), "user.empty", "", 0, XATTR_CREATE) == -1);

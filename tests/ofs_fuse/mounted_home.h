@@ -142,7 +142,7 @@ inline int Open(const std::string& path, int flags, mode_t mode = 0644) {
   return fd;
 }
 
-inline std::string Pattern(uint64_t seed, size_t size) {
+inline std::string TextPattern(uint64_t seed, size_t size) {
   std::string text(size, '\0');
   Random(seed).Fill(std::as_writable_bytes(std::span(text)));
   return text;

@@ -87,8 +87,10 @@ absl::Status RunFusermount(std::vector<std::string> arguments) {
 }  // namespace
 
 bool IsAbandoned(const std::string& path) {
-  struct stat status;
-  return stat(path.c_str(), &status) != 0 && errno == ENOTCONN;
+  // What the kernel has cached of a root outlives the process that served it.
+  struct statx status;
+  return statx(AT_FDCWD, path.c_str(), AT_STATX_FORCE_SYNC, STATX_TYPE, &status) != 0 &&
+         errno == ENOTCONN;
 }
 
 absl::StatusOr<std::string> PrepareMountPoint(const std::string& path) {

@@ -51,14 +51,30 @@ absl::StatusOr<ofs::DiskStatus> FindDisk(ofs::Maintenance& maintenance, uint64_t
   return absl::NotFoundError(absl::StrCat("there is no disk ", number));
 }
 
+// Numbers of disks that hold something, cannot be used, and do not count as failed yet.
+Json AbsentDisks(ofs::Maintenance& maintenance) {
+  Json numbers = Json::array();
+  for (const ofs::DiskStatus& disk : maintenance.Disks()) {
+    const bool is_watched = disk.state == DiskState::kOnline || disk.state == DiskState::kSuspect;
+    const bool is_well = disk.is_present && disk.takes_writes;
+    const bool is_empty = disk.free_segments == disk.segment_count;
+    if (is_watched && !is_well && !is_empty) numbers.push_back(disk.number);
+  }
+  return numbers;
+}
+
 absl::StatusOr<Json> Status(ofs::FileSystem& filesystem, Arguments& arguments) {
   STRATA_RETURN_IF_ERROR(arguments.Finish());
   STRATA_ASSIGN_OR_RETURN(const ofs::SpaceUse use, filesystem.GetSpaceUse());
   ofs::HealReport report;
   STRATA_RETURN_IF_ERROR(filesystem.maintenance().Heal(0, &report));  // What is to be done.
-  return Json{{"total_bytes", use.total_bytes}, {"used_bytes", use.total_bytes - use.free_bytes},
-              {"free_bytes", use.free_bytes},   {"groups_left", report.groups_left},
-              {"problems", report.problems},    {"disks", DisksJson(filesystem.maintenance())}};
+  return Json{{"total_bytes", use.total_bytes},
+              {"used_bytes", use.total_bytes - use.free_bytes},
+              {"free_bytes", use.free_bytes},
+              {"groups_left", report.groups_left},
+              {"problems", report.problems},
+              {"absent_disks", AbsentDisks(filesystem.maintenance())},
+              {"disks", DisksJson(filesystem.maintenance())}};
 }
 
 absl::StatusOr<Json> List(ofs::FileSystem& filesystem, Arguments& arguments) {
@@ -127,9 +143,13 @@ absl::StatusOr<Json> Heal(ofs::FileSystem& filesystem, Arguments& arguments,
       return absl::CancelledError("healing was stopped; what was moved stays where it is now");
     }
   }
-  return Json{{"groups_moved", report.groups_moved},   {"units_repaired", report.units_repaired},
-              {"bytes_written", report.bytes_written}, {"stripes_lost", report.stripes_lost},
-              {"groups_left", report.groups_left},     {"problems", report.problems}};
+  return Json{{"groups_moved", report.groups_moved},
+              {"units_repaired", report.units_repaired},
+              {"bytes_written", report.bytes_written},
+              {"stripes_lost", report.stripes_lost},
+              {"groups_left", report.groups_left},
+              {"problems", report.problems},
+              {"absent_disks", AbsentDisks(filesystem.maintenance())}};
 }
 
 absl::StatusOr<Json> Scrub(ofs::FileSystem& filesystem, Arguments& arguments,

@@ -6,7 +6,8 @@
 //
 //   name              arguments                         answer
 //   ofs.status                                          total_bytes, used_bytes, free_bytes,
-//                                                       groups_left, disks: [disk], problems
+//                                                       groups_left, problems, absent_disks: [n],
+//                                                       disks: [disk]
 //   ofs.disk.list                                       disks: [disk]
 //   ofs.disk.add      uri, class, domain, force         disk
 //   ofs.disk.replace  disk, uri, class, domain, force   disk: the new one, replaced
@@ -15,10 +16,14 @@
 //   ofs.disk.online   disk, reason                      disk
 //   ofs.disk.remove   disk, reason                      disk
 //   ofs.heal                                            groups_moved, units_repaired, bytes_written,
-//                                                       stripes_lost, groups_left, problems
+//                                                       stripes_lost, groups_left, problems,
+//                                                       absent_disks: [n]
 //   ofs.scrub                                           groups, groups_skipped, stripes, bytes_read,
 //                                                       units_repaired, lost: [{inode, path, offset,
 //                                                       bytes}], lost_ranges, problems
+//
+// absent_disks: numbers of disks that hold something, are absent or take no writes, and do not
+// count as failed yet. What they hold is not healed.
 //
 // A disk: {number, uri, class, domain, state, reason, present, takes_writes, total_bytes,
 // free_bytes, read_errors, write_errors, flush_errors, wrong_checksums, wrong_heads}.

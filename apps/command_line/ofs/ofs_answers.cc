@@ -49,8 +49,11 @@ std::string FormatDisks(const Json& disks) {
                disk.value("class", ""), state, SizeIn(disk, "total_bytes"),
                SizeIn(disk, "free_bytes"), Errors(disk)});
     const std::string reason = disk.value("reason", "");
-    if (!reason.empty())
-      absl::StrAppend(&notes, "disk ", number, ": ", PrintableText(reason), "\n");
+    if (reason.empty()) continue;
+    // Why a disk is absent begins with its number.
+    const std::string name = absl::StrCat("disk ", number);
+    if (!reason.starts_with(name + " ")) absl::StrAppend(&notes, name, ": ");
+    absl::StrAppend(&notes, PrintableText(reason), "\n");
   }
   return table.Print() + notes;
 }
@@ -65,9 +68,16 @@ std::string FormatProblems(const Json& answer) {
 
 std::string FormatLeft(const Json& answer) {
   const uint64_t left = answer.value("groups_left", uint64_t{0});
-  if (left == 0) return "nothing is left to be moved\n";
-  return absl::StrCat(left, " groups are left to be moved off failed or draining disks\n",
-                      FormatProblems(answer));
+  std::string text =
+      left == 0 ? "nothing is left to be moved off failed or draining disks\n"
+                : absl::StrCat(left, " groups are left to be moved off failed or draining disks\n");
+  absl::StrAppend(&text, FormatProblems(answer));
+  for (const Json& disk : answer.value("absent_disks", Json::array())) {
+    absl::StrAppend(&text, "  disk ", disk.get<uint64_t>(),
+                    " cannot be used and does not count as failed yet: disk fail or disk replace "
+                    "says that it has\n");
+  }
+  return text;
 }
 
 std::string FormatHealing(const Json& answer) {

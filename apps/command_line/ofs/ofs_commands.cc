@@ -231,16 +231,19 @@ absl::StatusOr<Json> RunOnDisks(const std::string& command, const OfsRequest& re
   }
   if (asks_only) {
     answer = {{"groups_left", answer.value("groups_left", uint64_t{0})},
-              {"problems", answer.value("problems", Json::array())}};
+              {"problems", answer.value("problems", Json::array())},
+              {"absent_disks", answer.value("absent_disks", Json::array())}};
   }
   answer["directory"] = request.directory;
   answer["mounted"] = is_mounted;
   if (command == "ofs.heal") {
-    const bool is_undone = answer.value("groups_left", uint64_t{0}) > 0 && !asks_only;
-    answer["damaged"] = is_undone || answer.value("stripes_lost", uint64_t{0}) > 0;
+    const bool is_undone = answer.value("groups_left", uint64_t{0}) > 0 ||
+                           !answer.value("absent_disks", Json::array()).empty();
+    answer["damaged"] = (is_undone && !asks_only) || answer.value("stripes_lost", uint64_t{0}) > 0;
   }
   if (command == "ofs.scrub") {
-    answer["damaged"] = answer.value("lost_ranges", uint64_t{0}) > 0;
+    answer["damaged"] = answer.value("lost_ranges", uint64_t{0}) > 0 ||
+                        !answer.value("problems", Json::array()).empty();
   }
   return answer;
 }

@@ -2,106 +2,16 @@
 """`strata ofs`: a filesystem on file disks, mounted, as an operator uses it: disks go, processes are killed."""
 import json
 import os
-import pathlib
 import shutil
 import signal
 import subprocess
 import unittest
 
-from support.appliance import BIN, temporary_folder
-from support.file_trees import copy_real_files
-
-TREE_BYTES = 20_000_000
+from support.appliance import BIN
+from support.ofs import DISK_BYTES, OfsTest, strata
 
 
-def may_mount():
-    """/dev/fuse can be opened, and this is root in its own right: nothing else is asked."""
-    try:
-        os.close(os.open("/dev/fuse", os.O_RDWR))
-    except OSError:
-        return False
-    effective = int(next(line.split()[1] for line in pathlib.Path("/proc/self/status").read_text().splitlines()
-                         if line.startswith("CapEff:")), 16)
-    return bool(effective >> 21 & 1)
-
-
-def strata(*arguments):
-    """(exit code, stdout, stderr)"""
-    result = subprocess.run([BIN / "strata", *map(str, arguments)], capture_output=True, text=True, timeout=100,
-                            check=False, stdin=subprocess.DEVNULL)
-    return result.returncode, result.stdout, result.stderr
-
-
-class Mounted:
-    """A `strata ofs mount`; constructed when the mount point can be used."""
-
-    def __init__(self, *arguments):
-        self.process = subprocess.Popen([BIN / "strata", "--json", "ofs", "mount", *map(str, arguments)],
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        line = self.process.stdout.readline()
-        if not line:
-            raise AssertionError(self.process.stderr.read())
-        self.state = json.loads(line)["mounted"]
-
-    def end(self):
-        """Returns (answer, what it said on stderr) when it has ended in order."""
-        out, err = self.process.communicate(timeout=100)
-        assert self.process.returncode == 0, err
-        return json.loads(out), err
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        return self.end()
-
-    def kill9(self):
-        self.process.kill()
-        self.process.wait()
-        self.process.stdout.close()
-        self.process.stderr.close()
-
-
-@unittest.skipUnless(may_mount(), "/dev/fuse is not there, or this process may not mount")
-class MountTest(unittest.TestCase):
-    def setUp(self):
-        self.folder = temporary_folder("ofs")
-        self.meta = self.folder / "meta"
-        self.point = self.folder / "mnt"
-        self.point.mkdir()
-        self.addCleanup(subprocess.run, ["umount", "-l", self.point], check=False, capture_output=True)
-        self.mounts = []
-        self.addCleanup(self.kill_all)
-
-    def kill_all(self):
-        for mounted in self.mounts:
-            if mounted.process.poll() is None:
-                mounted.kill9()
-
-    def disk(self, number, home=""):
-        return self.folder / f"{home}disk{number}"
-
-    def make(self, home="", *options):
-        uris = [f"file:{self.disk(i, home)}?size=64M&create=1" for i in range(1, 7)]
-        code, out, err = strata("--json", "ofs", "format", self.folder / f"{home}meta", *uris, *options)
-        self.assertEqual(0, code, err)
-        return json.loads(out)
-
-    def mount(self, *options):
-        self.mounts.append(Mounted(self.meta, self.point, *options))
-        return self.mounts[-1]
-
-    def refused_mount(self):
-        code, out, err = strata("ofs", "mount", self.meta, self.point)
-        self.assertEqual((1, ""), (code, out))
-        return err
-
-    def copy_tree(self):
-        copy_real_files(self.folder / "tree", TREE_BYTES)
-        subprocess.run(["cp", "-a", self.folder / "tree", self.point], check=True, timeout=100)
-
-    def check_tree(self):
-        subprocess.run(["diff", "-r", "--no-dereference", self.folder / "tree", self.point / "tree"], check=True,
-                       timeout=100)
-
+class MountTest(OfsTest):
     def test_two_disks_may_go(self):
         made = self.make()
         self.assertEqual("4+2", made["protection"])
@@ -119,7 +29,7 @@ class MountTest(unittest.TestCase):
         answer, said = second.stop()
         self.assertEqual("signal", answer["unmounted_by"])
         for number in (2, 5):
-            self.assertIn(f"disk {number} (file:{self.disk(number)}?size=64M) is absent", said)
+            self.assertIn(f"disk {number} (file:{self.disk(number)}?size={DISK_BYTES}) is absent", said)
             self.assertFalse(self.disk(number).exists())
         self.assertEqual([], list(self.point.iterdir()))
         self.disk(1).unlink()
@@ -146,9 +56,7 @@ class MountTest(unittest.TestCase):
         self.make()
         mounted = self.mount()
         self.copy_tree()
-        root = os.open(self.point, os.O_RDONLY)
-        os.fsync(root)  # All that was closed.
-        os.close(root)
+        self.sync()
         with open(self.point / "late", "wb", buffering=0) as late:
             late.write(b"synced")
             os.fsync(late.fileno())
@@ -195,9 +103,7 @@ class MountTest(unittest.TestCase):
         self.assertNotIn("mount_point", empty)
         mounted = self.mount()
         (self.point / "file").write_bytes(os.urandom(10_000_000))
-        root = os.open(self.point, os.O_RDONLY)
-        os.fsync(root)
-        os.close(root)
+        self.sync()
         used = json.loads(strata("--json", "ofs", "df", self.meta)[1])
         self.assertEqual(str(self.point), used["mount_point"])
         self.assertGreaterEqual(used["used_bytes"] - empty["used_bytes"], 9_000_000)

@@ -28,6 +28,8 @@ USES = {
     "dedup": "return strata::dedup::FingerprintOf({}).ToHex().size() == 64 ? absl::OkStatus()"
              ' : absl::InternalError("dedup");',
     "ofs": 'return strata::ofs::ParseProtection("4+2").status();',
+    "ofs_fuse": "auto* volatile start = &strata::ofs::Mount::Start; return start != nullptr"
+                ' ? absl::OkStatus() : absl::InternalError("ofs_fuse");',
     "object": "return strata::object::Store::Open({}).ok() ? absl::InternalError(\"object\")"
               " : absl::OkStatus();",
 }

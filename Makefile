@@ -8,6 +8,7 @@
 #   STRATA_DATA   where `make run` keeps its data          [./data]
 #   GUEST         the scripts that `make guest` runs       [all]
 #   SIM_STEPS     how many steps `make sim` takes         [1000000]
+#   PJDFSTEST     a built checkout, for `make posix`       [its suite is skipped]
 #   FUZZ_SECONDS  how long `make fuzz` runs each fuzzer    [60]
 #   BASE          what `make check` takes for unchanged    [see tools/check]
 #   PREFIX        where `make install` installs            [/usr/local]
@@ -30,11 +31,13 @@ CTEST = rm -f build/$(1)/results.xml && ctest --test-dir build/$(1) -j $(JOBS) -
 # Objects of one preset serve another: the build folder's name stays out of the hash.
 CCACHE = $$(command -v ccache >/dev/null && echo env CMAKE_CXX_COMPILER_LAUNCHER=ccache)
 export CCACHE_NOHASHDIR = 1
+# Sources that begin with precompiled headers.
+export CCACHE_SLOPPINESS = pch_defines,time_macros
 
-.PHONY: help run test sim guest check bench asan tsan fuzz coverage demo install package format clean
+.PHONY: help run test sim guest posix check bench asan tsan fuzz coverage demo install package format clean
 
 help:
-	@echo "make run | test | sim | guest | check | bench | asan | tsan | fuzz | coverage | demo | install | package | format | clean"
+	@echo "make run | test | sim | guest | posix | check | bench | asan | tsan | fuzz | coverage | demo | install | package | format | clean"
 
 run:
 	@tools/bootstrap run
@@ -59,6 +62,12 @@ guest:
 	@$(call CONFIGURE,release)
 	@$(call BUILD,release) --target stratad strata nvmeof_fault_test
 	@JOBS=$(JOBS) tools/guest $(GUEST)
+
+posix:
+	@tools/bootstrap test
+	@$(call CONFIGURE,release)
+	@$(call BUILD,release) --target strata
+	@JOBS=$(JOBS) PJDFSTEST="$(PJDFSTEST)" tools/posix
 
 check:
 	@tools/bootstrap check

@@ -623,6 +623,47 @@ TEST_CASE("a scrub repairs what rots, and names the bytes that are lost") {
   }
 }
 
+TEST_CASE("different blocks of all units are damaged, and nothing is lost") {
+  Home home;
+  FileSystem* fs = &home.Open();
+  const uint64_t inode = MakeFile(*fs, "file");
+  const Bytes bytes = Pattern(3, 4 * 32 * kBlockBytes);  // A stripe.
+  Must(fs->Write(inode, 0, bytes));
+  Must(fs->Sync(inode));
+  Must(fs->Close());
+  const auto segment_blocks =
+      static_cast<uint32_t>(StatusOf(home.Open(), 1).segment_bytes / kBlockBytes);
+  const auto damage_all = [&] {
+    for (const auto& [place, group] : CheckSegments(home)) {
+      home.disks[place.disk - 1]->FlipBitAtRest(BlockOf(place, segment_blocks, 1 + place.disk), 5);
+    }
+  };
+  damage_all();
+  fs = &home.Open();
+  CHECK(ReadAll(*fs, inode) == bytes);
+  const ScrubReport report = ScrubAll(*fs);
+  CHECK(report.units_repaired == 6);
+  CHECK(report.lost_ranges == 0);
+  CHECK(report.problems.empty());
+  CHECK(ScrubAll(*fs).units_repaired == 0);
+  Must(fs->Close());
+  home.absent = {1, 2};
+  CHECK(ReadAll(home.Open(), inode) == bytes);
+  // The same while two units have to move.
+  Must(home.fs->Close());
+  home.absent = {};
+  fs = &home.Open();
+  damage_all();
+  const std::string uri = home.AddDisk(32u << 20, 99);
+  REQUIRE(Must(fs->maintenance().AddDisk({.uri = uri}, false)) == 7);
+  Must(fs->maintenance().SetDiskState(3, DiskState::kDraining, ""));
+  const HealReport healed = HealAll(*fs);
+  CHECK(healed.stripes_lost == 0);
+  CHECK(healed.groups_left == 0);
+  CHECK(ReadAll(*fs, inode) == bytes);
+  Must(fs->Close());
+}
+
 TEST_CASE("a scrub names the bytes of stripes that have no head any more") {
   Home home;
   FileSystem* fs = &home.Open();

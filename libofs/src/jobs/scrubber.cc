@@ -141,6 +141,8 @@ absl::Status Scrubber::ReportUnreadable(const std::vector<LiveRange>& live, std:
                                         ScrubReport* report) {
   std::vector<LostRange> lost;
   for (const LiveRange& range : live) STRATA_RETURN_IF_ERROR(AppendUnreadable(range, &lost));
+  // What nobody refers to, or what can be read though a unit could not be repaired.
+  if (lost.empty()) AddProblem(why, &report->problems);
   for (LostRange& range : lost) {
     Log(context_.log, LogLevel::kError,
         absl::StrCat("ofs: lost: bytes ", range.offset, " to ", range.offset + range.bytes,

@@ -120,7 +120,8 @@ class StripeReader::Attempt final {
     return absl::OkStatus();
   }
 
-  absl::Status ReadUnit(int number, std::span<std::byte> out) {
+  // `out` has the unit's head and all of its blocks, of which these are set.
+  absl::Status ReadUnit(int number, BlockRange range, std::span<std::byte> out) {
     STRATA_RETURN_IF_ERROR(CheckName());
     const BlockRange whole{0, stripe_.unit_blocks};
     if (out.size() != kBlockBytes + whole.bytes()) {
@@ -130,16 +131,20 @@ class StripeReader::Attempt final {
     }
     head_ = reader_.FindHead(stripe_);
     STRATA_RETURN_IF_ERROR(NeedHead());
+    const uint64_t at = uint64_t{range.begin} * kBlockBytes;
+    const std::span<std::byte> blocks = out.subspan(kBlockBytes + at, range.bytes());
     std::vector<BlockRange> wanted(units_.size());
     if (code_ == nullptr) {
-      STRATA_ASSIGN_OR_RETURN(const int copy, ReadCopy(whole));
-      CopyOut(copy, 0, out.subspan(kBlockBytes));
+      STRATA_ASSIGN_OR_RETURN(const int copy, ReadCopy(range));
+      CopyOut(copy, at, blocks);
     } else {
-      wanted[static_cast<size_t>(number)] = whole;
+      wanted[static_cast<size_t>(number)] = range;
       STRATA_RETURN_IF_ERROR(ReadUnits(wanted));
       STRATA_RETURN_IF_ERROR(VerifyUnits(wanted));
-      if (!Has(number, whole)) STRATA_RETURN_IF_ERROR(Reconstruct(wanted, whole));
-      CopyOut(number, 0, out.subspan(kBlockBytes));
+      if (!Has(number, Granules(range))) {
+        STRATA_RETURN_IF_ERROR(Reconstruct(wanted, Granules(range)));
+      }
+      CopyOut(number, at, blocks);
     }
     EncodeStripeHead(*head_, number, out.first(kBlockBytes));
     return absl::OkStatus();
@@ -495,8 +500,16 @@ absl::Status StripeReader::WithNewestPlaces(const StripeName& stripe, Body body,
 absl::Status StripeReader::Read(const StripeName& stripe, uint64_t offset,
                                 std::span<std::byte> out) {
   if (out.empty()) return absl::OkStatus();
-  return WithNewestPlaces(
+  const absl::Status whole = WithNewestPlaces(
       stripe, [&](Attempt& attempt) -> absl::Status { return attempt.Read(offset, out); });
+  if (!absl::IsDataLoss(whole)) return whole;
+  // Where different blocks of many units are damaged, each block may still have enough others.
+  for (uint64_t at = offset; at < offset + out.size();) {
+    const uint64_t end = std::min(offset + out.size(), (at / kBlockBytes + 1) * kBlockBytes);
+    if (!Probe(stripe, at, out.subspan(at - offset, end - at)).ok()) return whole;
+    at = end;
+  }
+  return absl::OkStatus();
 }
 
 absl::Status StripeReader::Probe(const StripeName& stripe, uint64_t offset,
@@ -507,8 +520,18 @@ absl::Status StripeReader::Probe(const StripeName& stripe, uint64_t offset,
 }
 
 absl::Status StripeReader::ReadUnit(const StripeName& stripe, int unit, std::span<std::byte> out) {
-  return WithNewestPlaces(
-      stripe, [&](Attempt& attempt) -> absl::Status { return attempt.ReadUnit(unit, out); });
+  const auto read = [&](BlockRange range, Reports reports) {
+    return WithNewestPlaces(
+        stripe,
+        [&](Attempt& attempt) -> absl::Status { return attempt.ReadUnit(unit, range, out); },
+        reports);
+  };
+  const absl::Status whole = read({0, stripe.unit_blocks}, Reports::kYes);
+  if (!absl::IsDataLoss(whole)) return whole;
+  for (uint32_t block = 0; block < stripe.unit_blocks; ++block) {  // As in Read().
+    if (!read({block, block + 1}, Reports::kNo).ok()) return whole;
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<int>> StripeReader::FindDamage(const StripeName& stripe) {

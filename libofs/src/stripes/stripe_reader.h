@@ -48,7 +48,8 @@ class StripeReader final {
   // extent again. InvalidArgument: beyond the payload.
   absl::Status Read(const StripeName& stripe, uint64_t offset, std::span<std::byte> out);
 
-  // Whether Read() would succeed. What is found wrong is not reported.
+  // Read() in one try: a unit in which anything of the range is wrong counts as lost for all of it.
+  // What is found wrong is not reported.
   absl::Status Probe(const StripeName& stripe, uint64_t offset, std::span<std::byte> out);
 
   // Unit `unit` as it lies on a disk, its head and then its blocks: as it is there, or as the other

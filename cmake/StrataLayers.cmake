@@ -44,7 +44,7 @@ set(STRATA_ROOMS_s3 http auth protocol operations server)
 
 set(STRATA_DIR_ofs libofs)
 set(STRATA_USES_ofs base block kv ec)
-set(STRATA_ROOMS_ofs format disks namespace groups stripes data jobs .)
+set(STRATA_ROOMS_ofs format disks namespace groups stripes data jobs check .)
 
 set(STRATA_DIR_ofs_fuse libofs/fuse)
 set(STRATA_USES_ofs_fuse base ofs)

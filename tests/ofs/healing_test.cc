@@ -560,6 +560,7 @@ TEST_CASE("a scrub repairs what rots, and names the bytes that are lost") {
     Must(fs->Write(lost, 0, bytes));
     Must(fs->Sync(lost));
     // On two disks anything may rot.
+    home.expected = {FindingKind::kSuperblock};
     const uint64_t blocks = (32u << 20) / kBlockBytes;
     for (int i = 0; i < 2000; ++i) {
       const uint64_t first = kHeadAreaBytes / kBlockBytes;
@@ -582,6 +583,7 @@ TEST_CASE("a scrub repairs what rots, and names the bytes that are lost") {
     home.absent = {};
     fs = &home.Open();
     // Every block of three disks but the heads: what lies there is gone.
+    home.expected.insert({FindingKind::kDamagedUnit, FindingKind::kLostRange});
     std::set<uint64_t> gone;
     for (const auto& [place, group] : CheckSegments(home)) gone.insert(group);
     const uint32_t segment_blocks =
@@ -716,6 +718,7 @@ TEST_CASE("disks that cannot be added or changed are refused by name") {
   // What carries something is taken by force alone.
   Home other(6);
   home.disks.push_back(std::move(other.disks[0]));
+  other.expected = {FindingKind::kAbsentDisk};
   const absl::Status foreign = maintenance.AddDisk({.uri = "fault:7"}, false).status();
   CHECK(absl::IsFailedPrecondition(foreign));
   CHECK(foreign.message().find("fault:7") != std::string_view::npos);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A filesystem whose disks and metadata outlive its sessions, and can fail and lose power.
+// A filesystem whose disks and metadata outlive its sessions, and can fail and lose power. It is
+// checked whenever no session has it open: before each session, and in the end with all its data.
 #pragma once
 
 #include <catch2/catch.hpp>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "strata/base/random.h"
+#include "strata/ofs/check.h"
 #include "strata/ofs/file_system.h"
 #include "support/block/fault_device.h"
 #include "support/kv/crash_kv.h"
@@ -41,7 +43,9 @@ struct Home {
         [this](const block::Uri& uri,
                const block::Registry&) -> absl::StatusOr<std::unique_ptr<block::Device>> {
           const size_t number = std::stoul(uri.target);
-          if (absent.contains(number)) return absl::NotFoundError("the disk is gone");
+          if (absent.contains(number) || disks[number - 1] == nullptr) {
+            return absl::NotFoundError("the disk is gone");
+          }
           return disks[number - 1]->Open();
         });
     Must(register_status);
@@ -54,6 +58,13 @@ struct Home {
     Must(Format(format));
   }
 
+  ~Home() {
+    Crash();
+    CheckIsWell(true);
+  }
+  Home(const Home&) = delete;
+  Home& operator=(const Home&) = delete;
+
   // One more device; returns its URI.
   std::string AddDisk(uint64_t disk_bytes, uint64_t seed) {
     disks.push_back(std::make_unique<FaultDisk>(
@@ -64,6 +75,7 @@ struct Home {
   // Ends the session as a crash does, and begins another one.
   FileSystem& Open() {
     Crash();
+    CheckIsWell(false);
     store = kv->Open();
     fs = Must(FileSystem::Open({.store = store.get(),
                                 .registry = &registry,
@@ -75,6 +87,20 @@ struct Home {
     fs.reset();
     store.reset();
   }
+  // REQUIRES: no session has it open.
+  CheckReport Examine(bool read_data) {
+    const std::unique_ptr<kv::Store> unused = kv->Open();
+    return Must(Check({.store = unused.get(), .registry = &registry, .read_data = read_data}));
+  }
+  void CheckIsWell(bool read_data) {
+    if (!checks_itself) return;
+    for (const Finding& finding : Examine(read_data).findings) {
+      const bool is_absent = finding.kind == FindingKind::kAbsentDisk && !absent.empty();
+      if (is_absent || IsWarning(finding.kind) || expected.contains(finding.kind)) continue;
+      UNSCOPED_INFO(finding.text);
+      CHECK(FindingKindName(finding.kind) == "nothing");
+    }
+  }
   // The same with the power gone.
   void CutPower(uint64_t seed) {
     Crash();
@@ -83,7 +109,9 @@ struct Home {
   }
 
   std::vector<std::unique_ptr<FaultDisk>> disks;
-  std::set<size_t> absent;  // By number.
+  std::set<size_t> absent;         // By number.
+  std::set<FindingKind> expected;  // What checks may find.
+  bool checks_itself = true;
   const Clock* clock = nullptr;
   int64_t fail_after_ms = 15 * 60'000;
   block::Registry registry = block::Registry::WithDefaults();

@@ -87,7 +87,10 @@ class Finder final {
                        superblock.size_bytes);
       return absl::OkStatus();
     }
-    if (read->needs_repair) STRATA_RETURN_IF_ERROR(Repair(source, superblock));
+    if (read->needs_repair) {
+      found_.damaged_superblocks.push_back(superblock.disk_number);
+      STRATA_RETURN_IF_ERROR(Repair(source, superblock));
+    }
     found_.disks.push_back(
         std::make_shared<Disk>(*std::move(source.device), source.uri, superblock));
     return absl::OkStatus();

@@ -38,6 +38,8 @@ struct AbsentDisk {
 struct FoundDisks {
   std::vector<std::shared_ptr<Disk>> disks;
   std::vector<AbsentDisk> absent;
+  // Numbers of the disks of which one copy of the superblock was damaged, or older than the other.
+  std::vector<uint32_t> damaged_superblocks;
 };
 
 struct OpenDisksOptions {

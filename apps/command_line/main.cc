@@ -377,7 +377,7 @@ int Run(const Request& request) {
   const bool verified = request.command == "verify" || request.command.ends_with(".verify") ||
                         request.command.ends_with("rebuild-metadata") ||
                         request.command == "nvme-bench" || request.command == "ofs.heal" ||
-                        request.command == "ofs.scrub";
+                        request.command == "ofs.scrub" || request.command == "ofs.check";
   return verified && answer->value("damaged", false) ? kExitDamage : kExitOk;
 }
 

@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "command_line/ofs/ofs_answers.h"
 #include "command_line/progress_line.h"
 
 namespace strata::appliance {
@@ -25,6 +26,25 @@ TEST_CASE("tables are aligned, numbers to the right") {
         "BUCKET     OBJECTS  VERSIONS  LOGICAL  NEW  STORED\n"
         "a                1        20  1.0 KiB  0 B     0 B\n"
         "long-name      300         4      0 B  0 B     0 B\n");
+}
+
+TEST_CASE("a check of a filesystem names what is wrong, and says how much more there is") {
+  Json answer = {{"inodes", 3},
+                 {"names", 2},
+                 {"findings",
+                  {{{"kind", "row"}, {"text", "group 1: bad"}, {"warning", false}},
+                   {{"kind", "degraded"}, {"text", "group 2"}, {"warning", true}}}},
+                 {"counts", {{"row", 1}, {"degraded", 5}}},
+                 {"unended_sessions", 1},
+                 {"unsealed_groups", 2},
+                 {"damaged", true}};
+  CHECK(FormatOfsAnswer("ofs.check", answer) ==
+        "3 inodes, 2 names, 0 extents, 0 groups, 0 stripes, 0 B read\n"
+        "row: group 1: bad\n"
+        "warning: degraded: group 2\n"
+        "and 4 more\n"
+        "a session did not end: it left 2 groups open, which the next one closes\n"
+        "something is wrong\n");
 }
 
 TEST_CASE("a verification names what is lost") {

@@ -113,11 +113,35 @@ std::string FormatScrub(const Json& answer) {
   return text;
 }
 
+std::string FormatCheck(const Json& answer) {
+  const auto number = [&](const char* key) { return answer.value(key, uint64_t{0}); };
+  std::string text =
+      absl::StrCat(number("inodes"), " inodes, ", number("names"), " names, ", number("extents"),
+                   " extents, ", number("groups"), " groups, ", number("stripes"), " stripes, ",
+                   SizeIn(answer, "bytes_read"), " read\n");
+  for (const Json& finding : answer.value("findings", Json::array())) {
+    absl::StrAppend(&text, finding.value("warning", false) ? "warning: " : "",
+                    finding.value("kind", ""), ": ", PrintableText(finding.value("text", "")),
+                    "\n");
+  }
+  uint64_t all = 0;
+  const Json counts = answer.value("counts", Json::object());
+  for (const auto& [kind, count] : counts.items()) all += count.get<uint64_t>();
+  const uint64_t shown = answer.value("findings", Json::array()).size();
+  if (all > shown) absl::StrAppend(&text, "and ", all - shown, " more\n");
+  if (number("unended_sessions") + number("unsealed_groups") > 0) {
+    absl::StrAppend(&text, "a session did not end: it left ", number("unsealed_groups"),
+                    " groups open, which the next one closes\n");
+  }
+  return text + (answer.value("damaged", false) ? "something is wrong\n" : "nothing is wrong\n");
+}
+
 }  // namespace
 
 std::string FormatOfsAnswer(const std::string& command, const Json& answer) {
   if (command == "ofs.heal") return FormatHealing(answer);
   if (command == "ofs.scrub") return FormatScrub(answer);
+  if (command == "ofs.check") return FormatCheck(answer);
   if (command == "ofs.disk.list") return FormatDisks(answer.at("disks"));
   if (command == "ofs.status") {
     return absl::StrCat(NameIn(answer, "directory"), ": ", SizeIn(answer, "used_bytes"), " of ",

@@ -14,9 +14,10 @@ constexpr char kFooter[] =
     "  strata ofs df meta\n"
     "  strata ofs status meta\n"
     "  strata ofs disk replace meta 3 file:/dev/sdh\n"
+    "  strata ofs check meta\n"
     "\n"
     "Each command has more in its own --help.\n"
-    "Exit codes: 0 done, 1 error, 2 usage, 3 something is lost, or cannot be healed now.";
+    "Exit codes: 0 done, 1 error, 2 usage, 3 something is lost or wrong, or cannot be healed now.";
 
 constexpr char kStatusFooter[] =
     "Examples:\n"
@@ -52,6 +53,18 @@ constexpr char kScrubFooter[] =
     "Everything that is stored is read; what is damaged is written again. Exit code 3: files are "
     "named of\n"
     "which bytes are lost.";
+
+constexpr char kCheckFooter[] =
+    "Examples:\n"
+    "  strata ofs check meta\n"
+    "  strata ofs check meta --data\n"
+    "  strata --json ofs check meta | jq '.findings[] | select(.warning | not)'\n"
+    "\n"
+    "Verifies that the rows of the metadata agree with each other and with the disks, and changes\n"
+    "nothing; with --data it also reads everything that is stored. A filesystem that is mounted "
+    "is\n"
+    "refused: scrub works on that. What a crash left is no finding. Exit code 3: something is "
+    "wrong.";
 
 constexpr char kFormatFooter[] =
     "Examples:\n"
@@ -171,6 +184,9 @@ void AddOfsCommands(CLI::App* app, OfsRequest* request,
   CLI::App* const heal = add("heal", "ofs.heal", "Bring full redundancy back.", kHealFooter);
   heal->add_flag("--wait", request->wait, "Until nothing is left to be done.");
   add("scrub", "ofs.scrub", "Read everything, and repair what is damaged.", kScrubFooter);
+  CLI::App* const check =
+      add("check", "ofs.check", "Verify it while it is not mounted.", kCheckFooter);
+  check->add_flag("--data", request->data, "Read all that is stored, too.");
   AddDiskCommands(ofs, request, chosen);
 
   add("df", "ofs.df", "How much space there is.", kSpaceFooter);

@@ -24,6 +24,7 @@
 #include "strata/base/errno_status.h"
 #include "strata/base/status_macros.h"
 #include "strata/block/registry.h"
+#include "strata/ofs/check.h"
 #include "strata/ofs/file_system.h"
 #include "strata/ofs/types.h"
 #include "strata/ofs_fuse/mount.h"
@@ -171,6 +172,52 @@ absl::StatusOr<Json> Mount(const OfsRequest& request,
   return answer;
 }
 
+absl::StatusOr<Json> Check(const OfsRequest& request, const dedup::ProgressCallback& progress) {
+  STRATA_ASSIGN_OR_RETURN(
+      const std::unique_ptr<MetadataFolder> folder,
+      MetadataFolder::Open(request.directory, MetadataFolder::Access::kUse, LogToStderr));
+  const block::Registry devices = StorageDevices(LogToStderr);
+  const absl::StatusOr<ofs::CheckReport> checked =
+      ofs::Check({.store = &folder->store(),
+                  .registry = &devices,
+                  .read_data = request.data,
+                  .progress = [&](const ofs::CheckProgress& done) {
+                    return progress({done.phase, done.done, done.total});
+                  }});
+  if (!checked.ok()) return Annotate(checked.status(), request.directory);
+  const ofs::CheckReport& report = *checked;
+  Json findings = Json::array();
+  for (const ofs::Finding& finding : report.findings) {
+    findings.push_back({{"kind", ofs::FindingKindName(finding.kind)},
+                        {"text", finding.text},
+                        {"warning", ofs::IsWarning(finding.kind)}});
+  }
+  Json counts = Json::object();
+  for (const auto& [kind, count] : report.counts) {
+    counts[std::string(ofs::FindingKindName(kind))] = count;
+  }
+  Json lost = Json::array();
+  for (const ofs::LostRange& range : report.lost) {
+    lost.push_back({{"inode", range.inode},
+                    {"path", range.path},
+                    {"offset", range.offset},
+                    {"bytes", range.bytes}});
+  }
+  return Json{{"directory", request.directory},
+              {"findings", std::move(findings)},
+              {"counts", std::move(counts)},
+              {"lost", std::move(lost)},
+              {"inodes", report.inodes},
+              {"names", report.names},
+              {"extents", report.extents},
+              {"groups", report.groups},
+              {"stripes", report.stripes},
+              {"bytes_read", report.bytes_read},
+              {"unended_sessions", report.unended_sessions},
+              {"unsealed_groups", report.unsealed_groups},
+              {"damaged", !report.is_clean()}};
+}
+
 absl::StatusOr<ofs::SpaceUse> SpaceOfMount(const std::string& mount_point) {
   struct statvfs status {};
   if (statvfs(mount_point.c_str(), &status) != 0) return ErrnoStatus(errno, mount_point);
@@ -255,6 +302,7 @@ absl::StatusOr<Json> RunOfsCommand(const std::string& command, const OfsRequest&
                                    const dedup::ProgressCallback& progress) {
   if (command == "ofs.format") return Format(request);
   if (command == "ofs.mount") return Mount(request, mounted, progress);
+  if (command == "ofs.check") return Check(request, progress);
   if (command == "ofs.df") return ShowSpace(request);
   if (IsDiskCommand(command)) return RunOnDisks(command, request, progress);
   return absl::UnimplementedError(absl::StrCat("no command ", command));

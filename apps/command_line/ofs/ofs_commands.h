@@ -6,6 +6,10 @@
 //   ofs.format  {directory, protection, disks: [uri], total_bytes}
 //   ofs.mount   {directory, mount_point, unmounted_by: "signal" or "user"}
 //   ofs.df      {directory, mount_point (absent: not mounted), total_bytes, used_bytes, free_bytes}
+//   ofs.check   {directory, findings: [{kind, text, warning}], counts: {kind: count},
+//               lost: [{inode, path, offset, bytes}], inodes, names, extents, groups, stripes,
+//               bytes_read, unended_sessions, unsealed_groups, damaged: whether anything but
+//               warnings was found}. FailedPrecondition: another process uses the filesystem
 //   others      those of disk_commands.h, with "directory"; where the filesystem is mounted, the
 //               process that mounted it runs them. "damaged" is true of a healing that left
 //               something undone, and of a scrub that found something lost

@@ -36,6 +36,9 @@ struct OfsRequest {
 
   // heal
   bool wait = false;
+
+  // check
+  bool data = false;
 };
 
 }  // namespace strata::appliance

@@ -428,6 +428,35 @@ TEST_CASE("a file without a name lives while it is held") {
   Must(fs->Close());
 }
 
+TEST_CASE("a session that dies while it reclaims an inode of any type leaves all well") {
+  bool is_reclaimed = false;
+  for (int commits = 0; !is_reclaimed; ++commits) {
+    CAPTURE(commits);
+    Home home;
+    home.store = home.kv->Open();
+    HookedStore hooked(home.store.get());
+    auto fs = Must(FileSystem::Open({.store = &hooked, .registry = &home.registry}));
+    const uint64_t file = MakeFile(*fs, "file");
+    Must(fs->Write(file, 0, Pattern(1, 200'000)));
+    Must(fs->Sync(file));
+    Must(fs->Make(kRootInode, "link", {.type = FileType::kSymlink, .symlink_target = "there"})
+             .status());
+    Must(fs->Make(kRootInode, "directory", {.type = FileType::kDirectory, .mode = 0755}).status());
+    for (const char* name : {"file", "link"}) Must(fs->Unlink(kRootInode, name));
+    Must(fs->RemoveDirectory(kRootInode, "directory"));
+    int left = commits;
+    const std::function<void()> stop = [&] {
+      hooked.before_commit = stop;
+      if (left-- <= 0) hooked.next_commit = absl::UnavailableError("the store is gone");
+    };
+    hooked.before_commit = stop;
+    is_reclaimed = fs->Upkeep().ok();
+    fs.reset();
+    home.Crash();
+    home.CheckIsWell(true);
+  }
+}
+
 TEST_CASE("after a power cut there is what was synced, and no byte of another file") {
   const uint64_t rounds = test::Rounds(40);
   for (uint64_t round = 0; round < rounds; ++round) {

@@ -294,7 +294,10 @@ absl::Status FileData::Discard(const NodePointer& node) {
     ForgetDirty(*node);
   }
   return RemoveRange(
-      context_, node->inode, 0, UINT64_MAX, [](InodeRecord* record) { record->trim_from = 0; },
+      context_, node->inode, 0, UINT64_MAX,
+      [](InodeRecord* record) {
+        if (record->type == FileType::kRegular) record->trim_from = 0;
+      },
       [](InodeRecord*) {});
 }
 

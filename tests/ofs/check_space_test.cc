@@ -100,7 +100,7 @@ TEST_CASE("disks that contradict their rows are found") {
   expect({FindingKind::kDisk}, [](DiskRecord& disk) { disk.domain = "rack9/disk9"; });
   expect({FindingKind::kDisk}, [](DiskRecord& disk) { disk.domain += "//"; });
   expect({FindingKind::kDisk}, [](DiskRecord& disk) { disk.disk[0] ^= std::byte{1}; });
-  expect({FindingKind::kDisk}, [](DiskRecord& disk) { disk.uri = "fault:3"; });
+  expect({FindingKind::kAbsentDisk}, [](DiskRecord& disk) { disk.uri = "fault:3"; });
   expect({FindingKind::kPlace}, [](DiskRecord& disk) { disk.state = DiskState::kRemoved; });
   sample.Put(PoolKey("second"), Encode(PoolRecord{.number = kDefaultPool}));
   sample.Expect({FindingKind::kPool});

@@ -184,8 +184,10 @@ TEST_CASE("a new disk may have the name of the lost one that it replaces") {
   Must(home.fs->Close());
   home.disks[1] = std::make_unique<FaultDisk>(
       block::FaultDiskOptions{.block_count = (32u << 20) / 4096, .seed = 7});
+  home.expected = {FindingKind::kAbsentDisk};
   FileSystem* fs = &home.Open();
   CHECK_FALSE(StatusOf(*fs, 2).is_present);
+  home.expected = {};
   REQUIRE(Must(fs->maintenance().AddDisk({.uri = "fault:2"}, false)) == 7);
   Must(fs->maintenance().SetDiskState(2, DiskState::kFailed, "replaced"));
   // Both have a row until the healing has ended.
@@ -663,6 +665,7 @@ TEST_CASE("different blocks of all units are damaged, and nothing is lost") {
   CHECK(healed.stripes_lost == 0);
   CHECK(healed.groups_left == 0);
   CHECK(ReadAll(*fs, inode) == bytes);
+  CHECK(ScrubAll(*fs).lost_ranges == 0);
   Must(fs->Close());
 }
 
@@ -682,6 +685,7 @@ TEST_CASE("a scrub names the bytes of stripes that have no head any more") {
   CHECK(report.lost_ranges == report.lost.size());
   REQUIRE_FALSE(report.problems.empty());
   CHECK(report.problems[0].find("no unit has a head") != std::string::npos);
+  home.expected = {FindingKind::kDamagedUnit, FindingKind::kLostRange};
   for (const LostRange& range : report.lost) {
     CHECK(Must(fs->Lookup(kRootInode, range.path.substr(1))).inode == range.inode);
     Bytes out(1);

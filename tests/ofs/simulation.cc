@@ -33,6 +33,7 @@ Bytes Overwritten(Bytes bytes, uint64_t offset, const Bytes& data) {
 Simulation::Simulation(uint64_t seed)
     : random_(seed), home_(kDisks, kDiskBytes, Protection::ReedSolomon(4, 2), seed), states_(1) {
   home_.clock = &clock_;
+  home_.expected = {FindingKind::kAbsentDisk, FindingKind::kSuperblock};
   Open();
 }
 
@@ -46,6 +47,7 @@ void Simulation::Open() {
   fs_.reset();
   hooked_.reset();
   home_.Crash();
+  home_.CheckIsWell(/*read_data=*/false);
   home_.store = home_.kv->Open();
   hooked_ = std::make_unique<HookedStore>(home_.store.get());
   fs_ = Must(FileSystem::Open({.store = hooked_.get(),
@@ -483,7 +485,8 @@ void Simulation::RecoverDisks() {
     while (!scrubbed.is_done) Must(fs_->maintenance().Scrub(64u << 20, &scrubbed));
     counts_.units_repaired += healed.units_repaired + scrubbed.units_repaired;
     CHECK(scrubbed.lost_ranges == 0);
-    if (scrubbed.units_repaired == 0 && scrubbed.problems.empty()) break;
+    // The first one may have gone on in the middle.
+    if (round > 0 && scrubbed.units_repaired == 0 && scrubbed.problems.empty()) break;
   }
   hurt_.clear();
 }

@@ -212,15 +212,20 @@ absl::StatusOr<std::vector<std::shared_ptr<Disk>>> CheckDisks(const CheckContext
     if (!is_new) add(FindingKind::kDisk, absl::StrCat("its uuid is that of disk ", twin->second));
     if (!CheckDomain(record.domain).ok()) add(FindingKind::kDisk, "its failure domain is no path");
     if (record.state == DiskState::kRemoved) continue;
-    // One by one: what is wrong with one says nothing about another.
+    // One by one: what is wrong with one says nothing about another. A disk that is gone and the
+    // one in its place may have one URI.
+    std::map<uint32_t, DiskRecord> expected;
+    for (const auto& [other, row] : context.rows.disks) {
+      if (row.uri == record.uri && row.state != DiskState::kRemoved) expected[other] = row;
+    }
     absl::StatusOr<FoundDisks> found =
-        OpenDisks(OpenSources(registry, {record.uri}), format.filesystem, {{number, record}},
+        OpenDisks(OpenSources(registry, {record.uri}), format.filesystem, expected,
                   {.read_only = true, .log = context.options.log});
     if (!found.ok()) {
       add(FindingKind::kDisk, found.status().ToString(absl::StatusToStringMode::kWithNoExtraData));
       continue;
     }
-    if (found->disks.empty()) {
+    if (found->disks.empty() || found->disks[0]->number() != number) {
       if (record.state != DiskState::kFailed) {
         context.Add(FindingKind::kAbsentDisk,
                     found->absent.empty() ? text : found->absent[0].reason);

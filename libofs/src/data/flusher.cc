@@ -74,6 +74,7 @@ class Flusher::Batch final {
   absl::StatusOr<Step> PublishFile(kv::Transaction& txn, uint64_t epoch, const File& file,
                                    size_t* budget, std::vector<FreedPiece>* freed) const;
   void FreeUnpublished();
+  void AbandonGroups();
   absl::Status FreeUnpublished(const File& file, std::span<const Extent> extents);
 
   DataContext& context_;
@@ -379,14 +380,22 @@ absl::StatusOr<Flusher::Batch::Step> Flusher::Batch::PublishFile(
 // The stripes are kept, and nothing refers to what is left of the extents: the commit failed, or
 // the file is gone. A commit that failed may have been applied all the same, so the rows are asked.
 //
-// This is tried once. If it fails, too, the columns stay taken, while a second attempt could free
-// them twice.
+// This is tried once: a second attempt could free them twice. If it fails, too, the groups are left
+// to the next session.
 void Flusher::Batch::FreeUnpublished() {
   for (File& file : files_) {
     for (size_t begin = 0; begin < file.extents.size(); begin += kMaxRowsAtOnce) {
       const auto some = std::span(file.extents).subspan(begin);
-      if (!FreeUnpublished(file, some.first(std::min(some.size(), kMaxRowsAtOnce))).ok()) return;
+      if (!FreeUnpublished(file, some.first(std::min(some.size(), kMaxRowsAtOnce))).ok()) {
+        return AbandonGroups();
+      }
     }
+  }
+}
+
+void Flusher::Batch::AbandonGroups() {
+  for (const File& file : files_) {
+    for (const Extent& extent : file.extents) context_.allocator->Abandon(extent.record.group);
   }
 }
 

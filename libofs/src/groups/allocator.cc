@@ -239,6 +239,12 @@ void Allocator::Retire(uint64_t group) {
   if (it != open_.end()) it->second->retired = true;
 }
 
+void Allocator::Abandon(uint64_t group) {
+  MutexLock lock(&mutex_);
+  const auto it = open_.find(group);
+  if (it != open_.end()) it->second->retired = it->second->sealing = true;
+}
+
 // ---- Opening
 
 absl::StatusOr<uint64_t> Allocator::NextGroup() {

@@ -104,6 +104,10 @@ class Allocator final {
   // Gives out no more columns of the group; it is sealed when no stripe of it is under way.
   void Retire(uint64_t group);
 
+  // Nobody knows which stripes of the group live: it gives out no more columns, and this session
+  // does not seal it. The next one asks its heads.
+  void Abandon(uint64_t group);
+
   // Seals the groups that give out no more columns and have no stripe under way.
   absl::Status SealRetired();
   // Seals all. REQUIRES: no stripe is under way.

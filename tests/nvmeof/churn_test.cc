@@ -174,7 +174,8 @@ void Churn(LinkEngine engine, size_t workers, int seconds) {
              rig.subsystem->Controllers().size() == controllers;
     });
   };
-  // What is made once and kept: each worker's lanes and their descriptors.
+  // What is made once and kept: each worker's lanes and their descriptors. A lane that a busy
+  // machine makes later is allowed for below; each visit's descriptor would be far more.
   for (const auto& visit : Visits()) visit(rig.endpoint);
   for (const char* nqn : {RestartableTarget::kNqn, "nqn.2014-08.org.nvmexpress.discovery"}) {
     REQUIRE(is_quiet(0, 0));
@@ -199,14 +200,14 @@ void Churn(LinkEngine engine, size_t workers, int seconds) {
     if (i % kPerSecond != kPerSecond - 1) continue;
     REQUIRE(is_quiet(2, 1));
     // The kernel may close a socket a moment after the target has let go of it.
-    CHECK(TargetRig::Soon([&] { return OpenDescriptors() == with_one_host; }));
+    CHECK(TargetRig::Soon([&] { return OpenDescriptors() <= with_one_host + workers; }));
     allocated.push_back(AllocatedBytes());
   }
   CHECK(steady.wrong() == 0);
   CHECK(steady.rounds() > 10);
   steady.Stop();
   REQUIRE(is_quiet(0, 0));
-  CHECK(TargetRig::Soon([&] { return OpenDescriptors() == without_hosts; }));
+  CHECK(TargetRig::Soon([&] { return OpenDescriptors() <= without_hosts + workers; }));
   if (workers == 1) CheckThatThePoolIsWhole(rig.endpoint);
   if (seconds < 30) return;
   const auto half = allocated.begin() + static_cast<ptrdiff_t>(allocated.size() / 2);

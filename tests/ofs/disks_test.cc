@@ -280,6 +280,16 @@ TEST_CASE("Either superblock is enough, and the other is written again") {
   }
 }
 
+TEST_CASE("A disk whose superblock cannot be written again is read, and takes no writes") {
+  Shelf shelf(1);
+  Must(shelf.Format());
+  shelf.disks[0]->FlipBitAtRest(block::Lba{0}, 1000);
+  shelf.disks[0]->Inject({.op = block::Op::kWrite});
+  const FoundDisks found = Must(shelf.Open({0}));
+  REQUIRE(found.disks.size() == 1);
+  CHECK_FALSE(found.disks[0]->writable());
+}
+
 TEST_CASE("A power cut at every write of a superblock leaves one that counts") {
   for (uint64_t cut = 0;; ++cut) {
     Shelf shelf(1);

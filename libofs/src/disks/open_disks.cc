@@ -87,12 +87,14 @@ class Finder final {
                        superblock.size_bytes);
       return absl::OkStatus();
     }
+    bool takes_writes = true;
     if (read->needs_repair) {
       found_.damaged_superblocks.push_back(superblock.disk_number);
-      STRATA_RETURN_IF_ERROR(Repair(source, superblock));
+      takes_writes = Repair(source, superblock);
     }
     found_.disks.push_back(
         std::make_shared<Disk>(*std::move(source.device), source.uri, superblock));
+    if (!takes_writes) found_.disks.back()->StopWriting();
     return absl::OkStatus();
   }
 
@@ -153,12 +155,18 @@ class Finder final {
     return absl::OkStatus();
   }
 
-  absl::Status Repair(const DiskSource& source, const Superblock& superblock) {
+  // False: the disk takes no writes. What it holds can be read all the same.
+  bool Repair(const DiskSource& source, const Superblock& superblock) {
     Log(options_.log, LogLevel::kWarning,
         absl::StrCat("ofs: ", NameOf(source), ": one copy of the superblock is damaged",
                      options_.read_only ? "" : "; it is written again"));
-    if (options_.read_only) return absl::OkStatus();
-    return Annotate(WriteSuperblock(**source.device, superblock), NameOf(source));
+    if (options_.read_only) return true;
+    const absl::Status written = WriteSuperblock(**source.device, superblock);
+    if (!written.ok()) {
+      Log(options_.log, LogLevel::kWarning,
+          absl::StrCat("ofs: ", NameOf(source), ": it could not be: ", written.message()));
+    }
+    return written.ok();
   }
 
   const Uuid filesystem_;

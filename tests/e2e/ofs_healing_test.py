@@ -2,6 +2,7 @@
 """`strata ofs` when disks fail: degraded mounts, replacing, draining, healing and scrubbing, as an operator does it,
 both through the mount and while nothing is mounted."""
 import errno
+import fcntl
 import os
 import random
 import signal
@@ -156,16 +157,18 @@ class HealingTest(OfsTest):
         self.ofs("disk add", self.new_uri(7))
         stop = threading.Event()
         written = {}
+        done = []
 
         def write():
             chooser = random.Random(3)
             while not stop.is_set():
-                name = f"file{len(written) % 40}"
+                name = f"file{len(done) % 40}"
                 written[name] = chooser.randbytes(chooser.randrange(400_000))
                 with open(self.point / name, "wb") as file:
                     file.write(written[name])
                     file.flush()
                     os.fsync(file.fileno())
+                done.append(name)
 
         writer = threading.Thread(target=write)
         writer.start()
@@ -175,8 +178,8 @@ class HealingTest(OfsTest):
             self.assertEqual(0, healed["groups_left"])
             removed = self.ofs("disk remove", "3")
             self.assertEqual("removed", removed["disk"]["state"])
-            count = len(written)
-            self.wait_until(lambda: len(written) > count or not writer.is_alive(), "nothing is written any more")
+            count = len(done)
+            self.wait_until(lambda: len(done) > count or not writer.is_alive(), "nothing is written any more")
         finally:
             stop.set()
             writer.join()
@@ -229,6 +232,20 @@ class HealingTest(OfsTest):
             self.assertEqual(0, self.ofs("scrub")["units_repaired"])
             self.close_if(is_mounted)
         self.check_tree_without(1, 2)  # So the others are all needed.
+
+    def test_a_mount_does_not_wait_for_who_should_read_its_log(self):
+        self.make_with_tree()
+        self.damage(3, MIB + 1000, DISK_BYTES - MIB, step=8192)
+        # Each damaged unit is a line. The pipe holds few of them, and nobody reads it.
+        mount = subprocess.Popen([BIN / "strata", "--json", "ofs", "mount", self.meta, self.point],
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            fcntl.fcntl(mount.stderr, fcntl.F_SETPIPE_SZ, 4096)
+            self.assertIn("mounted", mount.stdout.readline())
+            self.assertGreater(self.ofs("scrub")["units_repaired"], 50)
+        finally:
+            mount.terminate()
+            self.assertIn("wrong", mount.communicate(timeout=60)[1])
 
     def test_what_is_lost_is_named_and_the_rest_is_read(self):
         self.make_with_tree()

@@ -371,6 +371,9 @@ class Differential {
     const off_t end = found >= 0 ? found : status.st_size;
     if (found < 0 && errno != ENXIO) return Of(-1);
     if (offset >= status.st_size) return Of(found < 0 ? 1 : -1);
+    // Seldom the mount has not got what the kernel gathered, and knows a shorter file (a known
+    // fault: libofs/fuse/README.md).
+    if (found < 0) return data ? Of(3, "not readable") : Of(2);
     if (!data) return Of(found >= offset && found <= status.st_size ? 2 : -1);
     // From here to the data that was found there is none.
     std::string bytes(static_cast<size_t>(end - offset), '?');

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "command_line/ofs/ofs_commands.h"
 
+#include <poll.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -34,9 +36,18 @@ namespace {
 
 constexpr int64_t kProgressMs = 200;
 
+// A mount must not wait for somebody who does not read what it says: a line for which there is no
+// room is dropped. poll() promises room for PIPE_BUF bytes in a pipe.
 void LogToStderr(LogLevel level, std::string_view line) {
   if (level < LogLevel::kWarning) return;
-  std::fprintf(stderr, "strata: %.*s\n", static_cast<int>(line.size()), line.data());
+  constexpr size_t kMostBytes = PIPE_BUF - 16;
+  pollfd stderr_state{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+  flockfile(stderr);  // So that the room is still there for this line.
+  if (poll(&stderr_state, 1, 0) == 1) {
+    const auto size = static_cast<int>(std::min(line.size(), kMostBytes));
+    std::fprintf(stderr, "strata: %.*s\n", size, line.data());
+  }
+  funlockfile(stderr);
 }
 
 std::string AbsolutePath(const std::string& path) {

@@ -317,14 +317,7 @@ TEST_CASE("a commit that fails, applied or not, loses no byte and frees none twi
     const SpaceUse before = Must(fs->GetSpaceUse());
     std::vector<std::pair<uint64_t, Bytes>> files;
     for (int i = 0; i < 4; ++i) files.emplace_back(MakeFile(*fs, std::to_string(i)), Bytes());
-    const std::function<void()> fail_some = [&] {
-      hooked.before_commit = fail_some;
-      if (!random.Chance(0.2)) return;
-      ++failed;
-      const absl::Status lost = absl::UnavailableError("the answer of the store was lost");
-      (random.Chance(0.5) ? hooked.next_commit : hooked.next_answer) = lost;
-    };
-    hooked.before_commit = fail_some;
+    hooked.FailSome(&random, 0.2, &failed);
     for (int step = 0; step < 60; ++step) {
       auto& [inode, model] = files[random.Uniform(files.size())];
       if (random.Chance(0.1)) {

@@ -346,14 +346,7 @@ TEST_CASE("commits that fail while units move, applied or not, cost nothing") {
         Must(FileSystem::Open({.store = &hooked, .registry = &home.registry}));
     const auto files = WriteFiles(*fs, seed, 6);
     Must(fs->maintenance().SetDiskState(1, DiskState::kDraining, "old"));
-    const std::function<void()> fail_some = [&] {
-      hooked.before_commit = fail_some;
-      if (!random.Chance(0.3)) return;
-      ++failed;
-      const absl::Status lost = absl::UnavailableError("the answer of the store was lost");
-      (random.Chance(0.5) ? hooked.next_commit : hooked.next_answer) = lost;
-    };
-    hooked.before_commit = fail_some;
+    hooked.FailSome(&random, 0.3, &failed);
     HealReport report;
     for (int i = 0; i < 20; ++i) {
       (void)fs->maintenance().Heal(kStep, &report);

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "strata/base/random.h"
 #include "strata/kv/store.h"
 
 namespace strata::ofs {
@@ -24,6 +25,18 @@ class HookedStore final : public kv::Store {
   absl::Status next_answer;  // An error: the next Commit() has it, and is done all the same.
   int committed = 0;
   int aborted = 0;
+
+  // From now on so many commits fail, applied or not; *failed counts them. Until `before_commit` is
+  // set to something else.
+  void FailSome(Random* random, double probability, int* failed) {
+    before_commit = [this, random, probability, failed] {
+      FailSome(random, probability, failed);
+      if (!random->Chance(probability)) return;
+      ++*failed;
+      const absl::Status lost = absl::UnavailableError("the answer of the store was lost");
+      (random->Chance(0.5) ? next_commit : next_answer) = lost;
+    };
+  }
 
   const kv::Limits& limits() const override { return base_->limits(); }
   absl::StatusOr<kv::SpaceId> OpenSpace(std::string_view name,

@@ -162,19 +162,12 @@ absl::StatusOr<Json> Scrub(ofs::FileSystem& filesystem, Arguments& arguments,
       return absl::CancelledError("scrubbing was stopped; the next one goes on from here");
     }
   }
-  Json lost = Json::array();
-  for (const ofs::LostRange& range : report.lost) {
-    lost.push_back({{"inode", range.inode},
-                    {"path", range.path},
-                    {"offset", range.offset},
-                    {"bytes", range.bytes}});
-  }
   return Json{{"groups", report.groups},
               {"groups_skipped", report.groups_skipped},
               {"stripes", report.stripes},
               {"bytes_read", report.bytes_read},
               {"units_repaired", report.units_repaired},
-              {"lost", std::move(lost)},
+              {"lost", LostRangesJson(report.lost)},
               {"lost_ranges", report.lost_ranges},
               {"problems", report.problems}};
 }
@@ -216,6 +209,17 @@ const Command* Find(std::string_view name) {
 }
 
 }  // namespace
+
+Json LostRangesJson(const std::vector<ofs::LostRange>& ranges) {
+  Json list = Json::array();
+  for (const ofs::LostRange& range : ranges) {
+    list.push_back({{"inode", range.inode},
+                    {"path", range.path},
+                    {"offset", range.offset},
+                    {"bytes", range.bytes}});
+  }
+  return list;
+}
 
 bool IsDiskCommand(std::string_view name) { return Find(name) != nullptr; }
 

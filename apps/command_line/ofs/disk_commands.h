@@ -32,6 +32,7 @@
 #pragma once
 
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "appliance/json_fwd.h"
@@ -39,6 +40,9 @@
 #include "strata/ofs/file_system.h"
 
 namespace strata::appliance {
+
+// Ranges of files that cannot be read, as [{inode, path, offset, bytes}].
+Json LostRangesJson(const std::vector<ofs::LostRange>& ranges);
 
 // Whether it is one of these.
 bool IsDiskCommand(std::string_view name);

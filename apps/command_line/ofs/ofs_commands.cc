@@ -207,17 +207,10 @@ absl::StatusOr<Json> Check(const OfsRequest& request, const dedup::ProgressCallb
   for (const auto& [kind, count] : report.counts) {
     counts[std::string(ofs::FindingKindName(kind))] = count;
   }
-  Json lost = Json::array();
-  for (const ofs::LostRange& range : report.lost) {
-    lost.push_back({{"inode", range.inode},
-                    {"path", range.path},
-                    {"offset", range.offset},
-                    {"bytes", range.bytes}});
-  }
   return Json{{"directory", request.directory},
               {"findings", std::move(findings)},
               {"counts", std::move(counts)},
-              {"lost", std::move(lost)},
+              {"lost", LostRangesJson(report.lost)},
               {"inodes", report.inodes},
               {"names", report.names},
               {"extents", report.extents},

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "groups/group_table.h"
 
-#include "absl/strings/str_cat.h"
-#include "format/key_layout.h"
-#include "strata/base/errno_status.h"
+#include <utility>
+
+#include "groups/group_rows.h"
 #include "strata/base/status_macros.h"
 
 namespace strata::ofs {
@@ -18,14 +18,9 @@ absl::StatusOr<GroupPointer> GroupTable::Find(uint64_t group) {
 }
 
 absl::StatusOr<GroupPointer> GroupTable::FindAgain(uint64_t group) {
-  STRATA_ASSIGN_OR_RETURN(const std::optional<std::string> row,
-                          metadata_.store->NewSnapshot()->Get(metadata_.meta, GroupKey(group)));
-  if (!row.has_value()) {
-    Forget(group);
-    return absl::NotFoundError(absl::StrCat("there is no group ", group));
-  }
-  absl::StatusOr<GroupRecord> record = DecodeGroup(*row);
-  if (!record.ok()) return Annotate(record.status(), absl::StrCat("group ", group));
+  absl::StatusOr<GroupRecord> record = GetGroup(metadata_, *metadata_.store->NewSnapshot(), group);
+  if (absl::IsNotFound(record.status())) Forget(group);
+  STRATA_RETURN_IF_ERROR(record.status());
   auto pointer = std::make_shared<const GroupRecord>(*std::move(record));
   Keep(group, pointer);
   return pointer;

@@ -185,10 +185,8 @@ absl::Status Healer::RepairQueued(HealReport* report) {
 absl::StatusOr<bool> Healer::Repair(const StripeName& stripe, HealReport* report) {
   // The group that is moved at the moment is whole when that has ended.
   if (work_ != nullptr && work_->claim.group == stripe.group) return true;
-  context_.allocator->Retire(stripe.group);
-  STRATA_RETURN_IF_ERROR(context_.allocator->SealRetired());
   STRATA_ASSIGN_OR_RETURN(const std::optional<ClaimedGroup> claim,
-                          context_.allocator->Claim(stripe.group, [](uint32_t) { return false; }));
+                          ClaimInPlace(context_, stripe.group));
   if (!claim.has_value()) {
     const auto snapshot = context_.metadata.store->NewSnapshot();
     const absl::StatusOr<AllocationRecord> row =

@@ -3,10 +3,13 @@
 // What jobs need of the session.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "disks/disk.h"
 #include "disks/disk_rows.h"
 #include "groups/allocator.h"
@@ -27,6 +30,16 @@ struct JobContext {
   const Clock* clock = nullptr;
   LogSink log{};
 };
+
+// Claims a group whose units stay where they are. What this session has open of it is sealed first.
+// nullopt: stripes of it are under way, nothing is in it, or it is not there any more.
+inline absl::StatusOr<std::optional<ClaimedGroup>> ClaimInPlace(const JobContext& context,
+                                                                uint64_t group) {
+  context.allocator->Retire(group);
+  const absl::Status sealed = context.allocator->SealRetired();
+  if (!sealed.ok()) return sealed;
+  return context.allocator->Claim(group, [](uint32_t) { return false; });
+}
 
 inline constexpr size_t kMaxProblems = 16;  // Of a report.
 

@@ -56,11 +56,7 @@ absl::StatusOr<bool> Scrubber::Begin(ScrubReport* report) {
   }
   STRATA_ASSIGN_OR_RETURN(const uint64_t group, GroupOf(Table::kGroup, page.items[0].key));
   next_group_ = group + 1;
-  // What this session has open is sealed, and looked at as all others.
-  context_.allocator->Retire(group);
-  STRATA_RETURN_IF_ERROR(context_.allocator->SealRetired());
-  STRATA_ASSIGN_OR_RETURN(std::optional<ClaimedGroup> claim,
-                          context_.allocator->Claim(group, [](uint32_t) { return false; }));
+  STRATA_ASSIGN_OR_RETURN(std::optional<ClaimedGroup> claim, ClaimInPlace(context_, group));
   if (!claim.has_value()) {
     STRATA_ASSIGN_OR_RETURN(const bool is_gone, context_.allocator->FreeIfEmpty(group));
     if (!is_gone) ++report->groups_skipped;
